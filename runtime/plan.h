@@ -1,0 +1,226 @@
+// plan.h: the contract between compiler, generated code and runtime. Plain structs; no LLVM, no AST.
+// Part 1: what the data are (filled by the model, read by the loader).
+// Part 2: the compiled step: buffers, programs, phases (filled by the scheduler; kernels by the emitter).
+// Part 3: how to train and what to report.
+// All pointers live in the arena of the spec that made them.
+#ifndef MTLC_PLAN_H
+#define MTLC_PLAN_H
+#include "../src/base/base.h"
+
+// ======================================================================= 1. data
+// ---- expressions over one row of the raw table: derived columns, labels, split rules.
+// A value is a number, a text, a truth value or unknown (missing cell). Arithmetic and comparison keep unknown;
+// and, or are three-valued (Kleene): false and unknown = false, true or unknown = true.
+typedef enum {
+  RX_COLUMN,     // the cell: text, or a number where `numeric` (a cell that is no number is a data error)
+  RX_LABEL,      // value of labels[index] of the same row (unscaled)
+  RX_ROW,        // data row number in its file, from 0, header not counted, before any row is dropped
+  RX_NUMBER, RX_TEXT, RX_BOOL,
+  RX_NEG, RX_NOT, RX_ADD, RX_SUB, RX_MUL, RX_DIV, RX_MOD,
+  RX_EQ, RX_NE, RX_LT, RX_LE, RX_GT, RX_GE, RX_AND, RX_OR
+} RowOp;
+typedef struct RowExpr RowExpr;
+struct RowExpr {
+  RowOp op;
+  bool numeric;              // COLUMN: read as number; EQ…GE: compare as numbers (else as text)
+  double number;             // NUMBER, BOOL
+  const char *text;          // TEXT; COLUMN: the column's name
+  int index;                 // COLUMN: index in DataPlan.columns; LABEL: index in DataPlan.labels
+  const RowExpr *a, *b;
+};
+
+typedef struct {             // a raw column that the spec needs, from `source.column`
+  const char *name;          // as in the header, or in `columns`
+} RawColumn;
+
+typedef struct {             // source NAME { … }
+  const char *name;
+  const char *file, *test_file;        // defaults from the spec, or NULL; relative to the spec's folder
+  const char *const *header; int n_header;   // columns = [...]: the file has no header row; n_header 0: it has
+  bool trim;                           // strip blanks around fields
+  const char *const *na; int n_na;     // spellings of a missing value; default: only the empty field
+  char delimiter;                      // ',' by default, '\t' for TSV; 0: by the file's ending
+} DataSource;
+
+typedef enum { MISSING_ERROR, MISSING_MEAN, MISSING_MEDIAN, MISSING_MODE, MISSING_CONSTANT, MISSING_DROP } MissingPolicy;
+typedef enum { MAP_NONE, MAP_LOG1P, MAP_SQRT, MAP_ABS } MapKind;
+typedef enum { SCALE_NONE, SCALE_ZSCORE, SCALE_MINMAX } ScaleKind;
+typedef enum { UNKNOWN_OOV, UNKNOWN_ERROR } UnknownPolicy;
+// Order, however written: missing, clip, map, scale. Statistics come from the training split alone.
+typedef struct {
+  MissingPolicy missing; double missing_value;   // reals; categories: a missing cell is the category "" unless ERROR/DROP/MODE
+  bool has_clip; double clip_lo, clip_hi;
+  MapKind map;
+  ScaleKind scale;
+} Prep;
+
+typedef enum { INPUT_REAL, INPUT_CATEGORY, INPUT_ID, INPUT_VECTOR } InputKind;
+typedef struct {
+  const char *name;
+  InputKind kind;
+  const RowExpr *from;       // REAL, CATEGORY, ID; VECTOR: NULL
+  int first_column;          // VECTOR: columns[first_column … + width − 1], or one column of n numbers when packed
+  bool packed;               // VECTOR in one column: numbers apart by blanks, `;` or `,`
+  int width;                 // numbers per row in the dense group: 1 for REAL, n for VECTOR, 0 for ids
+  Prep prep;                 // VECTOR: applied per element, statistics per element
+  int64_t buckets;           // ID: hash of the text (FNV-1a 64, finaliser of splitmix64) mod buckets
+  int64_t min_count;         // CATEGORY: rarer training values are out of vocabulary; default 1
+  UnknownPolicy unknown;     // CATEGORY at evaluation: out-of-vocabulary row, counted; or an error
+  int dense_at;              // first column in the dense group, or −1
+  int id_at;                 // column in the id group, or −1
+} DataInput;
+
+typedef enum { LABEL_BINARY, LABEL_CLASS, LABEL_REAL } LabelKind;
+typedef struct {
+  const char *name;          // anonymous (a loss's own expression): the expression's text, in canonical spelling
+  LabelKind kind;
+  int64_t classes;           // CLASS: values 0 … classes−1 where numeric, else sorted distinct texts of the training split
+  const RowExpr *from, *where;   // where: known only in rows where it is true; NULL: everywhere
+  bool anonymous;
+  MissingPolicy missing;     // ERROR (default): a missing cell where the label should be known is an error; DROP: unknown
+  ScaleKind scale;           // REAL: learned from training rows where it is known
+  const char *positive;      // BINARY: text of the true value, or NULL: 0/1, true/false, yes/no in any case
+  Prep prep;                 // REAL: clip and map of the label (scale above)
+} DataLabel;
+
+typedef enum { SPLIT_NONE, SPLIT_FRACTION, SPLIT_RULE, SPLIT_COLUMN, SPLIT_FILES } SplitKind;
+typedef struct {
+  SplitKind kind;
+  double fraction[3];              // train, valid, test; sum ≤ 1 (the rest unused)
+  bool file_order;                 // FRACTION in file order (last rows held out), else a seeded permutation
+  const RowExpr *rule[3];          // RULE: the first that is true takes the row; NULL: never; none true: unused
+  int column; const char *value[3];  // COLUMN: the cell equals value[i]
+  double valid_fraction;           // FILES: part of the training file held out for validation; 0: none
+} Split;
+
+typedef struct {
+  const DataSource *sources; int n_sources;
+  const RawColumn *columns; int n_columns;
+  const DataInput *inputs; int n_inputs;
+  const DataLabel *labels; int n_labels;   // anonymous ones after those they refer to
+  Split split;
+  int dense_width;                 // D: sum of widths
+  int n_ids;                       // F
+  uint64_t seed;
+} DataPlan;
+
+// ---- what is learned from the training split: the preparation of a run (prep.json)
+typedef struct { double missing; double shift, factor; } Affine;   // value' = (map(clip(v)) − shift) · factor
+typedef struct {
+  int64_t n; const char **values;  // CATEGORY: id i+1 is values[i]; id 0 is out-of-vocabulary. cardinality = n + 1
+  int64_t *counts;
+} Vocabulary;
+typedef struct {
+  Affine *dense;                   // [dense_width]
+  Vocabulary *vocab;               // [n_ids]; n = 0 and values NULL for INPUT_ID (cardinality = buckets)
+  Affine *label;                   // [n_labels]; identity where not scaled
+  Vocabulary *label_class;         // [n_labels]; CLASS by text: class i is values[i]
+  int64_t rows[3];
+} PrepState;
+
+// ---- prepared rows of one split, in file order
+typedef struct {
+  int64_t n;
+  float    *dense;                 // [n, dense_width]
+  uint32_t *ids;                   // [n, n_ids]
+  float    *y;                     // [n_labels, n]: scaled value, class number or 0/1; 0 where unknown
+  float    *w;                     // [n_labels, n]: 1 known, 0 unknown
+  int64_t  *row;                   // [n]: data row in its file, from 1
+} Rows;
+
+// ======================================================================= 2. the compiled step
+typedef enum { F32, F64, U32, I64 } DType;
+// Every buffer is a matrix of `rows` × `cols` elements with `ld` elements from row to row, 64-byte aligned.
+// rows = rows_a + rows_b · capacity. What lies past cols or past the extent n may hold anything.
+typedef enum {
+  BUF_RT_INT,      // i64[RT_INTS]
+  BUF_RT_REAL,     // f64[RT_REALS]
+  BUF_DENSE,       // IN: f32 (f64 in f64 mode) [capacity × dense_width]
+  BUF_IDS,         // IN: u32 [capacity × n_ids]
+  BUF_Y, BUF_W,    // IN: [n_labels × capacity]: one contiguous run of rows per label
+  BUF_SLOT,        // all that survives a step; one arena
+  BUF_ROWS,        // of a step's work; one arena, shared by liveness
+  BUF_LOCAL,       // of one worker and row group (later)
+  BUF_OUT          // results of a program, read by the host
+} BufferRole;
+enum { RT_N, RT_STEP, RT_INTS };           // rows in this batch; step from 1
+enum { RT_LR, RT_REALS };                  // learning rate of this step
+typedef struct {
+  const char *name;                        // slot path, output name, or a node's name
+  BufferRole role; DType dtype;
+  int64_t rows_a, rows_b, cols, ld;
+  int64_t offset;                          // bytes in the arena of its role (SLOT, ROWS); OUT, IN: 0, own memory
+} Buffer;
+
+typedef enum { SLOT_PARAM, SLOT_STATE, SLOT_OPT, SLOT_BALANCE } SlotRole;
+typedef enum { INIT_ZEROS, INIT_ONES, INIT_CONSTANT, INIT_GLOROT_UNIFORM, INIT_GLOROT_NORMAL, INIT_HE_UNIFORM, INIT_HE_NORMAL,
+               INIT_UNIFORM, INIT_NORMAL } InitKind;
+typedef struct { InitKind kind; double a, b; } Init;   // CONSTANT a; UNIFORM a..b; NORMAL mean a, sd b
+typedef struct {
+  const char *path;                        // "trunk.wide.w"; OPT: "trunk.wide.w:adam.m"
+  SlotRole role; DType dtype;
+  int rank; int64_t shape[6];              // true extents; the buffer is the matrix [product of all but last, last]
+  Init init;                               // keyed by path and seed alone
+  int buffer;
+  bool frozen;
+} PlanSlot;
+
+// Generated code: runs items lo … hi−1 of one phase. buf: one pointer per Buffer of the plan.
+typedef void PhaseFn(void *const *buf, int64_t lo, int64_t hi, int64_t worker);
+typedef struct {
+  const char *symbol;                      // "train_1"
+  int64_t items_a, items_g;                // items = items_a + (items_g ? ceil(n / items_g) : 0)
+  bool over_rows;
+  double flops, bytes;                     // per row and constant part, for explain and the pool's cost model
+} PlanPhase;
+// TRAIN: a step. EVAL: heads, outputs and loss sums. PREDICT: heads and outputs. GRADS: gradients as outputs (checks).
+typedef enum { PROG_TRAIN, PROG_EVAL, PROG_PREDICT, PROG_GRADS, N_PROGRAMS } ProgramId;
+typedef struct { const PlanPhase *phases; int n_phases; const int *outs; int n_outs; } Program;   // outs: buffers
+
+typedef struct {
+  DType dtype;                             // of the arithmetic
+  int64_t capacity;                        // rows of a batch at most
+  const Buffer *buffers; int n_buffers;
+  const PlanSlot *slots; int n_slots;
+  int64_t slot_bytes, rows_bytes;
+  Program programs[N_PROGRAMS];            // n_phases 0: not compiled
+} StepPlan;
+
+// A loaded object: symbols resolved in the order of programs and phases.
+typedef struct { PhaseFn **phase[N_PROGRAMS]; void *image; size_t image_bytes; } StepCode;
+
+// ======================================================================= 3. training and reports
+typedef enum { METRIC_AUC, METRIC_LOGLOSS, METRIC_ACCURACY, METRIC_PRECISION, METRIC_RECALL, METRIC_F1, METRIC_MAE, METRIC_RMSE,
+               METRIC_R2, N_METRICS } MetricKind;
+typedef struct { MetricKind kind; double at; const char *name; } PlanMetric;   // at: threshold, default 0.5
+// OUT buffers by name: "head:TASK" [n × width], "output:NAME", "sum:TASK" (Σ w·loss), "weight:TASK" (Σ w).
+typedef struct {
+  const char *name;                        // as written
+  int label;                               // index in DataPlan.labels of what metrics judge
+  const PlanMetric *metrics; int n_metrics;
+  double weight;
+  int width;                               // of the head
+  bool is_probability;                     // head ends in sigmoid or softmax
+  int head, sum, weight_sum;               // buffers
+} PlanTask;
+typedef struct { const char *name; int width; int buffer; } PlanOutput;
+
+// A figure after an epoch: Σ of terms a·loss, or metric of a task on valid. Lower is better where `minimise`.
+typedef struct { bool is_loss; int task; int metric; double factor; } FigureTerm;   // is_loss: task −1 = all, weighted
+typedef struct { const FigureTerm *terms; int n_terms; bool minimise; const char *text; } Figure;
+typedef struct { int task; int metric; int op; double bound; const char *text, *reason; int other_task; } Require;
+// Require.op: RX_LT … RX_GE on metric of task on the held-out split; metric −1: always(task op other_task) in every row
+
+typedef struct {
+  int64_t batch, epochs;
+  double learning_rate;
+  const char *optimizer;                   // for reports: "adam(0.001)"
+  bool shuffle;
+  uint64_t seed;
+  int64_t patience;                        // 0: no early stopping
+  Figure stop, best;                       // best.n_terms 0: the last epoch's weights are kept
+  const PlanTask *tasks; int n_tasks;
+  const PlanOutput *outputs; int n_outputs;
+  const Require *requires; int n_requires;
+} TrainPlan;
+#endif

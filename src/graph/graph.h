@@ -1,0 +1,134 @@
+// graph.h: the one IR of arithmetic. Forward, gradients, optimizer updates: all are nodes of one append-only array.
+// Inputs of a node lie below it. Equal nodes are one (hash-consing). Ids, not pointers.
+//
+// Axes. The batch axis AXIS_ROWS, where a node has it, is axis 0; the others are the item's shape.
+// Broadcasting (MAP nodes): after the batch axis is set aside, operands are aligned at their last axis; an axis of
+// size 1 or a missing one repeats. The batch axis broadcasts against none ([ROWS,n] + [n]).
+#ifndef MTLC_GRAPH_H
+#define MTLC_GRAPH_H
+#include "../../runtime/plan.h"
+#include "../base/diag.h"
+
+typedef uint32_t NodeId;                  // 0: none
+typedef uint32_t AxisId;                  // 0: none
+enum { MAX_RANK = 6 };
+typedef enum { AXIS_FIXED, AXIS_ROWS, AXIS_SYMBOL } AxisKind;   // later: ELEMS of a list, UNIQ ids of an index
+typedef struct {
+  AxisKind kind;
+  int64_t size;                           // FIXED; SYMBOL: −1 until bound; ROWS: capacity (extent n at run time)
+  const char *name;                       // SYMBOL: the input whose vocabulary it is. FIXED axes are interned by size
+} Axis;
+
+typedef enum { KIND_LEAF, KIND_MAP, KIND_REDUCE, KIND_DOT, KIND_INDEX, KIND_MOVE, KIND_ROOT } OpKind;
+typedef enum {
+#define OP(id, name, arity, kind, shape, grad, fold) OP_##id,
+#include "ops.def"
+#undef OP
+  N_OPS
+} OpId;
+
+// Attributes by op; unused fields are zero (they are hashed and compared).
+typedef struct {
+  int64_t i[4];                           // see ops.def for each op's meaning
+  double f;
+  char label[3][8];                       // DOT: "rk" "kn" "rn": one letter per axis of left, right, result
+} Attr;
+typedef struct {
+  uint16_t op; uint8_t dtype, rank;
+  uint16_t n_in; uint16_t flags;
+  uint32_t in_at;                         // graph.ins[in_at … + n_in − 1]
+  AxisId axis[MAX_RANK];
+  Attr attr;
+  Place at;                               // the spec's expression it came from
+} Node;
+
+typedef struct {                          // all that survives a step
+  const char *path; SlotRole role; DType dtype;
+  int rank; AxisId axis[MAX_RANK];
+  Init init;
+  bool frozen;
+  NodeId read;                            // the LEAF that reads it
+  Place at;
+} Slot;
+typedef struct { const char *name; NodeId value; int slot; } Root;   // out(name, v): slot −1; assign(slot, v)
+
+typedef struct {
+  Arena *arena;
+  DType dtype;                            // F32, or F64 for gradient checks
+  VEC(Node) nodes;                        // nodes.data[0] is unused
+  VEC(NodeId) ins;
+  VEC(Axis) axes;                         // [0] unused, [1] ROWS, [2] size 1
+  VEC(Slot) slots;
+  VEC(Root) roots;
+  NodeId loss;                            // total loss, scalar
+  uint32_t *table; int table_size;        // hash-consing
+  Diag *diag;                             // shape errors go here; may be NULL in tests (then BUG)
+} Graph;
+enum { AXIS_OF_ROWS = 1, AXIS_OF_ONE = 2 };
+
+Graph *graph_new(Arena *a, DType dtype, int64_t capacity, Diag *d);
+AxisId axis_fixed(Graph *g, int64_t size);
+AxisId axis_symbol(Graph *g, const char *name, int64_t size_or_minus_1);   // one per name
+int64_t axis_size(const Graph *g, AxisId a);
+static inline Node *node(const Graph *g, NodeId n) { return &g->nodes.data[n]; }
+static inline NodeId node_in(const Graph *g, NodeId n, int i) { return g->ins.data[g->nodes.data[n].in_at + i]; }
+bool has_rows(const Graph *g, NodeId n);
+bool same_shape(const Graph *g, NodeId a, NodeId b);
+int64_t item_elements(const Graph *g, NodeId n);          // without the batch axis
+// Adds a node (or finds the equal one). The op's shape rule gives rank, axes, dtype; on a mismatch an error
+// "shape-mismatch" with both shapes goes to g->diag at `at` and 0 is returned. A 0 among the inputs gives 0, silently.
+NodeId graph_add(Graph *g, OpId op, const NodeId *in, int n_in, Attr attr, Place at);
+int    graph_slot(Graph *g, const char *path, SlotRole role, DType dtype, int rank, const AxisId *axis, Init init, Place at);
+void   graph_out(Graph *g, const char *name, NodeId v);
+void   graph_assign(Graph *g, int slot, NodeId v);
+char  *shape_text(const Graph *g, NodeId n, Arena *a);    // "[rows, 64]", a symbol by name
+void   graph_print(const Graph *g, Text *out);            // one node a line: %12 = relu %11 : [rows, 64]   # trunk.wide
+void   graph_check(const Graph *g);                       // BUG on a broken invariant; run between passes
+
+// ---- shorthand that builders, gradients, losses and optimizers use (place: g_at(g, place) sets it for all that follow)
+void   g_at(Graph *g, Place at);
+NodeId g_const(Graph *g, double v);
+NodeId g_map1(Graph *g, OpId op, NodeId a);
+NodeId g_map2(Graph *g, OpId op, NodeId a, NodeId b);
+NodeId g_select(Graph *g, NodeId cond, NodeId a, NodeId b);
+NodeId g_sum(Graph *g, NodeId a, int axis);               // axis counts the batch axis; negative from the last; axis is dropped
+NodeId g_max(Graph *g, NodeId a, int axis);
+NodeId g_dot(Graph *g, NodeId a, NodeId b, const char *spec);   // "rk,kn>rn"
+NodeId g_slice(Graph *g, NodeId a, int axis, int64_t from, int64_t to);
+NodeId g_concat(Graph *g, const NodeId *in, int n, int axis);
+NodeId g_transpose(Graph *g, NodeId a, const int *perm);
+NodeId g_expand(Graph *g, NodeId a, int axis);            // inserts an axis of size 1 (a view)
+NodeId g_read(Graph *g, int slot);
+NodeId g_cast(Graph *g, NodeId a, DType t);
+NodeId g_stop(Graph *g, NodeId a);
+NodeId g_like(Graph *g, NodeId v, NodeId like);           // v broadcast or summed so that its shape is like's
+
+// ---- passes (each: what it needs → what it gives, in compile.c)
+// Stable losses: bce over sigmoid → logits; cross entropy over softmax → log-softmax. See losses.def.
+NodeId loss_build(Graph *g, int loss, NodeId head, NodeId y, const double *args);   // per row [rows]; y: [rows]
+// Adjoints of `wrt` nodes for scalar `of`: grad_of[i] (0 where none reaches). Uses the rule column of ops.def.
+void   grad(Graph *g, NodeId of, const NodeId *wrt, int n, NodeId *grad_of);
+// Updates: for each unfrozen PARAM slot that a gradient reaches, optimizer state slots and assigns. row: optim.def.
+void   optim(Graph *g, int row, const double *args, const int *slots, const NodeId *grads, int n);
+Graph *tidy(const Graph *g, const char *const *root_names, int n);  // a new graph: only what those roots (NULL: all) reach, folded
+typedef struct { const char *name; int min_args; const char *head; const char *label; } LossRow;   // for messages
+typedef struct { const char *name; const char *arg[8]; double def[8]; int n_args; } OptimRow;      // arg 0: learning rate
+extern const LossRow loss_rows[]; extern const int n_loss_rows;
+extern const OptimRow optim_rows[]; extern const int n_optim_rows;
+
+// ---- the table of ops
+typedef struct {
+  const char *name; int arity; OpKind kind;               // arity −1: any
+  bool (*shape)(Graph *g, Node *out, const NodeId *in, int n_in);       // false: message given
+  // adds, for output adjoint dy, the adjoint of each input to din[i] (0: none)
+  void (*grad)(Graph *g, NodeId n, NodeId dy, NodeId *din);             // NULL: no gradient flows
+  double (*fold)(const double *x, const Attr *attr);                    // MAP: the scalar function, reference for all emitters
+} OpRow;
+extern const OpRow op_rows[N_OPS];
+
+// ---- slow reference interpreter in double, for tests and constant folding (graph/interp.c)
+typedef struct { int64_t n; const double *dense; const uint32_t *ids; const double *y, *w; int dense_width, n_ids, n_labels;
+                 int64_t step; double lr; double **slots; } InterpInput;    // slots[i]: row-major true extents
+double *interp(const Graph *g, NodeId n, const InterpInput *in, Arena *a);  // row-major values of node n
+void interp_roots(const Graph *g, InterpInput *in, double **outs, Arena *a);  // all roots: assigns written to slots after all reads
+#endif

@@ -1,0 +1,56 @@
+// model.h: the typed model of a spec: inputs, labels, tasks, losses, training. What explain (later hash, diff) reads.
+// resolve(): tree → Model, all names known, data side complete, no tensors yet.
+// build():   Model → graph (forward and losses); type-checks every tensor expression. Needs no data: a learned
+//            vocabulary's size is an AXIS_SYMBOL until model_bind().
+#ifndef MTLC_MODEL_H
+#define MTLC_MODEL_H
+#include "../../runtime/plan.h"
+#include "../front/ast.h"
+#include "../graph/graph.h"
+
+typedef struct { const char *name; const Decl *decl; uint32_t file; } LayerDef;       // std and user layers
+typedef struct { const char *name; const Decl *decl; bool shared; bool freeze; } Binding; // let, shared
+typedef struct {                       // one term of a task's loss: factor · loss(label, args)
+  int loss;                            // row of the loss table (graph/losses.def)
+  double factor;
+  int label;                           // DataPlan.labels
+  double args[4];
+  Place at, label_at;
+} LossTerm;
+typedef struct {
+  const char *name; Place at;
+  const Expr *head;
+  LossTerm *terms; int n_terms;
+  double weight;
+  bool freeze;
+} ModelTask;
+typedef struct { const char *name; Place at; const Expr *value; } ModelOutput;
+typedef struct { int row; double args[8]; Place at; const char *text; } OptimizerSpec;   // row of graph/optim.def
+
+typedef struct {
+  Arena *arena;
+  Sources *sources;
+  const char *name; int64_t version; int edition;
+  DataPlan data;
+  Place *input_at, *label_at;          // parallel to data.inputs, data.labels
+  LayerDef *layers; int n_layers;
+  Binding *bindings; int n_bindings;
+  ModelTask *tasks; int n_tasks;
+  ModelOutput *outputs; int n_outputs;
+  OptimizerSpec optimizer;
+  TrainPlan train;                     // tasks[].width, buffers: filled after build and place
+  const char *resolved;                // the spec with its imports inlined: text that alone makes this Model again
+  const PrepState *prep;               // NULL until bound
+  struct { const char *what, *value; Place at; } *defaults; int n_defaults;   // every value that the spec left out
+} Model;
+
+// Resolves a parsed spec. Imports "std/…" come from `std_dir` (and relative ones from the spec's folder).
+// Errors go to d; returns a Model all the same, to let build find more (only NULL when the file has no model at all).
+Model *resolve(Arena *a, Sources *s, const Ast *main, const char *spec_path, const char *std_dir, Diag *d);
+void   model_bind(Model *m, const PrepState *prep);     // sizes of learned vocabularies
+// The forward graph with tasks' heads, outputs and losses. Errors to d; the graph is usable only if there are none.
+// Roots: out("head:TASK"), out("output:NAME"), out("sum:TASK"), out("weight:TASK"); graph.loss is the total loss.
+Graph *build(Model *m, DType dtype, Diag *d);
+void   model_print(const Model *m, Text *out);          // --emit model
+void   model_explain(const Model *m, const Graph *g, Text *out, bool json);   // shapes, parameters, FLOPs, defaults
+#endif

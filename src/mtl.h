@@ -1,0 +1,50 @@
+// mtl.h: the public face of libmtl. Opaque types, mtl_ prefix; the command line is its first client.
+// Functions return an exit code: 0 fine, 1 the answer is no, 2 wrong usage or spec, 3 wrong data, 4 the machine failed,
+// 130 interrupted. What went wrong is text in the context (mtl_errors), never printed by the library.
+#ifndef MTL_H
+#define MTL_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct mtl_context mtl_context;
+mtl_context *mtl_new(void);
+void         mtl_free(mtl_context *c);
+// Errors and warnings so far, printed with place and caret (colour: ANSI), or as a JSON array. Valid until the next call.
+const char  *mtl_errors(mtl_context *c, bool colour);
+const char  *mtl_errors_json(mtl_context *c);
+const char  *mtl_version(void);                       // "0.1.0"
+const char  *mtl_build_info(void);                    // LLVM, BLAS and its core, target that this CPU gets: one per line "name: value"
+
+// Every report comes as text for people or, with json, as one JSON document; malloc'd, free with mtl_text_free.
+void mtl_text_free(char *text);
+int mtl_check(mtl_context *c, const char *spec, bool json, char **report);
+int mtl_explain(mtl_context *c, const char *spec, bool json, char **report);
+// stage: ast model graph grad sched llvm asm obj. data NULL: vocabularies of learned size are assumed to have 100 entries, and said so.
+int mtl_compile(mtl_context *c, const char *spec, const char *stage, const char *data, char **out, size_t *size);
+
+typedef struct {
+  const char *spec, *data, *test;                     // data, test NULL: the spec's files
+  const char *out;                                    // run folder, NULL: runs/MODEL-N, N the next free number
+  const char *resume;                                 // a run folder to go on with; spec, data, test NULL then
+  int64_t epochs;                                     // 0: the spec's
+  int64_t seed; bool has_seed;
+  bool json;
+  volatile int *stop;                                 // set non-zero (by a signal handler) to stop after the step
+  void (*progress)(void *ctx, const char *line, double done);   // one line of state for a bar; may be NULL
+  void (*message)(void *ctx, const char *text);       // a finished line (an epoch, a summary); may be NULL
+  void *ctx;
+} mtl_run_options;
+int mtl_run(mtl_context *c, const mtl_run_options *o, char **report);
+// Metrics of a trained run on new rows (data NULL: the run's own held-out rows, from its data file).
+int mtl_eval(mtl_context *c, const char *run, const char *data, bool json, char **report);
+// Predictions as CSV to `out` ("-": returned in *report): row, every task's head (class(n): one column a class), every output.
+int mtl_predict(mtl_context *c, const char *run, const char *data, const char *out, bool json, char **report);
+int mtl_synth(mtl_context *c, const char *spec, int64_t rows, uint64_t seed, const char *out);
+#ifdef __cplusplus
+}
+#endif
+#endif

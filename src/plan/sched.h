@@ -1,0 +1,90 @@
+// sched.h: graph → calls of kernels in phases, over buffers. What the emitter needs to know, and nothing else.
+//
+// Every stored value has a Loc: a buffer, an offset and a stride per axis, all in elements. Views (slice, reshape,
+// expand, broadcast; transpose where strides do) are Locs into another value's buffer: no code. A concat is a
+// destination: its operands are written into it where they are made, or copied by a MAP call.
+//
+// A Call is one loop nest over `dims` (unit axes dropped, contiguous axes merged, the LAST dim runs over lanes),
+// evaluating a little program of scalar steps per point.
+#ifndef MTLC_SCHED_H
+#define MTLC_SCHED_H
+#include "../graph/graph.h"
+
+typedef struct { int buffer; int64_t offset; int64_t stride[MAX_RANK]; } Loc;   // stride per axis of the node
+
+enum { MAX_DIMS = 4 };
+typedef struct { bool is_rows; int64_t size; } Dim;       // is_rows: extent n at run time (size = capacity)
+
+typedef enum { VAL_INPUT, VAL_OP, VAL_CONST, VAL_IOTA, VAL_ANCHOR } ValKind;
+typedef struct {
+  ValKind kind;
+  OpId op; DType dtype;      // OP: MAP op
+  uint8_t prologue;          // 1: evaluated on the anchor's operand domain (REDUCE only), 0: on the result's
+  int in[3]; int n_in;       // earlier values
+  int input;                 // INPUT: Call.inputs
+  int dim;                   // IOTA: which of the domain's dims counts (in its domain), −1: constant 0
+  double f;                  // CONST
+  NodeId node;               // for names in printed IR
+} Val;
+
+typedef struct {             // an operand read per point
+  int buffer; int64_t offset;              // element offset of the first point
+  int64_t stride[MAX_DIMS + 1];            // per dim of its domain (0: repeats). PROLOGUE inputs: MAX 1 more dim (the reduced one)
+  DType dtype;
+  int index;                 // −1, or the input (u32 ids, same domain) whose value selects the row:
+  int64_t index_stride;      //   address += value · index_stride (a gather)
+  NodeId node;
+} Input;
+typedef struct { int val; int buffer; int64_t offset; int64_t stride[MAX_DIMS]; DType dtype; NodeId node; } Output;
+
+typedef enum {
+  CALL_MAP,                  // outputs = program over dims
+  CALL_REDUCE_LANES,         // anchor: program's prologue over dims + one more (reduced, the lanes), summed or maximised over it
+                             //   into one value per point of dims; 16 canonical lanes, halves 8 4 2 1. No epilogue but plain MAP steps on dims
+  CALL_REDUCE_ROWS,          // anchor: prologue over [reduced] + dims; sum over the reduced dim (rows or fixed) by blocks and tree
+                             //   (max: plain), then epilogue on dims, lanes along dims' last; dims may be empty: a scalar
+                             //   (then inside a block 16 canonical lanes run along the reduced dim)
+  CALL_DOT,                  // anchor[m, n] = Σ_k left · right, dims = [m, n], k ascending fma chain (blocked + tree when k is rows);
+                             //   n runs over lanes: right has stride 1 along n. Then epilogue on dims
+  CALL_SPREAD                // out[v, j] = Σ over rows r ascending with ids[r] = v of in[r, j]; zeroed first; no program
+} CallKind;
+
+typedef struct {
+  CallKind kind;
+  const char *name;          // of the anchor or last node, for symbols and profiles: "trunk.wide"
+  Dim dims[MAX_DIMS]; int n_dims;
+  Dim reduced;               // REDUCE_*, DOT: k
+  OpId reduce_op;            // OP_SUM, OP_AMAX
+  Val *vals; int n_vals;     // topological
+  Input *inputs; int n_inputs;
+  Output *outputs; int n_outputs;
+  int anchor;                // index in vals, or −1
+  // DOT: addresses of the operands, elements
+  struct { int buffer; int64_t offset, stride_mn, stride_k; DType dtype; } left, right;   // left: stride along m; right: along n (1)
+  // SPREAD: ids input 0, values input 1, output 0; dims = [V, d]; reduced = rows
+  int64_t items;             // fixed calls: how many items (blocks of the first dim); row calls: unused
+  int64_t item_rows;         // fixed calls: rows of dims[0] per item
+} Call;
+
+// A phase: calls in order. over_rows: every call has dims[0].is_rows, items are groups of `group` rows, each item runs all
+// calls on its rows. Otherwise items of the calls one after the other: call 0 has items 0 … calls[0].items−1, and so on.
+typedef struct { const char *symbol; bool over_rows; int64_t group; Call *calls; int n_calls; } Phase;
+typedef struct { Phase *phases; int n_phases; int *outs; int n_outs; } SchedProgram;
+
+typedef struct {
+  Arena *arena;
+  const Graph *graph[N_PROGRAMS];
+  DType dtype; int64_t capacity;
+  VEC(Buffer) buffers;
+  VEC(PlanSlot) slots;
+  int64_t slot_bytes, rows_bytes;
+  int64_t block;             // CB: rows of a block of cross-row sums: 64 if capacity < 1024, else 128
+  SchedProgram programs[N_PROGRAMS];
+} Schedule;
+
+// data: dense_width, n_ids, n_labels for the IN buffers. All graphs share slots (same table, same order) and IN, RT, SLOT buffers.
+Schedule *schedule(Arena *a, const Graph *const graphs[N_PROGRAMS], int dense_width, int n_ids, int n_labels);
+void schedule_check(const Schedule *s);          // BUG on: a read before its write, a slot read after its assign, lifetimes that overlap
+void schedule_print(const Schedule *s, Text *out);
+void schedule_plan(const Schedule *s, StepPlan *out);   // the runtime's view
+#endif
