@@ -34,7 +34,8 @@ int   diag_exit_code(const Diag *d);                 // 0, or the class of the f
 // Prints all in order of place: `file:line:col: error[code]: text`, the line, a caret under the span,
 // notes and helps in the same form. colour: ANSI. The caret line is right under wide characters and tabs too.
 void  diag_print(const Diag *d, Text *out, bool colour);
-// The same as a JSON array: [{severity, code, message, file, line, column, end_column, row, notes[], help[]}]
+// The same as a JSON array: [{severity, code, message, file, line, column, end_column, row, notes[], help[]}];
+// a data error has row, line and data_column (its name) instead of column and end_column.
 void  diag_json(const Diag *d, Text *out);
 void  diag_clear(Diag *d);
 #endif
