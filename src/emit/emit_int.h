@@ -1,0 +1,133 @@
+// emit_int.h: what the files of the emitter share.
+//
+// One kernel function serves all calls of equal structure (kernel_key). Its arguments, in the order of
+// kernel_params: pointers to the first point of every operand, strides that are neither 0 nor 1, extents, then the
+// range lo … hi−1 of dims[0], which is never empty. A kernel is emitted by walking its loop nest; `State` says where
+// in the nest the builder stands: a pointer per operand, advanced loop by loop, and the values already known.
+//
+// Axes of a kernel are numbered as dims; AXIS_REDUCED is the reduced one, in whatever place its domain has it.
+#ifndef MTLC_EMIT_INT_H
+#define MTLC_EMIT_INT_H
+#include "emit.h"
+#include "ll.h"
+
+enum { AXIS_REDUCED = MAX_DIMS, N_AXES = MAX_DIMS + 1, MAX_TILE = 64 };
+enum { CANONICAL_LANES = 16 };              // lanes of a sum, whatever the target's width
+
+typedef struct {
+  LL l;
+  const Schedule *s;
+  const Target *target;
+  Arena *arena;
+  bool has_fma, has_mask;                   // of the target: fused multiply-add, masked loads and stores
+  int tree_levels;                          // depth of the stack of partial sums: covers the longest reduced extent
+  VEC(struct KernelFn *) kernels;
+  char *error;                              // malloc'd, first error; NULL: none
+} Emit;
+
+typedef struct KernelFn {
+  const char *key;
+  Value fn; Type type;
+  Text serves;                              // names of the calls, for the printed text
+  const char *last_served;
+} KernelFn;
+
+// ---- parameters of a kernel, and the arguments of one call of it
+typedef enum { PARAM_PTR, PARAM_I64, PARAM_EXTENT } ParamKind;
+typedef struct {
+  ParamKind kind;
+  char name[64];
+  int buffer; int64_t offset; DType dtype;  // PTR
+  int64_t value;                            // I64, EXTENT of a fixed dim
+  bool is_rows;                             // EXTENT: n
+  Value *dest;                              // where the kernel under construction wants the parameter
+} Param;
+typedef VEC(Param) Params;
+
+// ---- state of a kernel under construction
+typedef struct {
+  Value *in, *out;                          // pointer per input, output
+  bool *resolved;                           // input: its index has been added to the pointer
+  Value *known;                             // val → scalar computed once outside of inner loops, or NULL
+  Value idx[N_AXES];                        // position along each axis entered
+  unsigned entered;                         // bit per axis
+} State;
+
+typedef struct {
+  Emit *e;
+  const Call *c;
+  int width;                                // lanes of a vector of the schedule's dtype
+  State st;
+  Block entry;                              // allocas go here
+  Value lo, hi;
+  Value extent[N_AXES];
+  Value left, right, left_mn, left_k, right_k;   // DOT
+  Value (*in_stride)[N_AXES], (*out_stride)[N_AXES];   // NULL: 0
+  Value *index_stride;
+  uint8_t *in_prologue;                     // domain of each input
+  unsigned *deps;                           // val → axes that it varies along
+} Kernel;
+
+// A point of the domain under evaluation: `width` lanes along `lane_axis` (width 1: a scalar), `mask` NULL: all lanes on.
+typedef struct { int width; int lane_axis; Value mask; Value *memo; } Point;
+
+// ---- emit.c
+void emit_error(Emit *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
+Type emit_type(Emit *e, DType t);
+static inline unsigned dtype_bytes(DType t) { return t == F32 || t == U32 ? 4 : 8; }
+
+// ---- emit_phase.c
+void emit_phase(Emit *e, const Phase *p);
+
+// ---- emit_kernel.c: key, parameters, state
+void kernel_key(const Call *c, Text *out);
+void kernel_params(Emit *e, const Call *c, Kernel *k, Params *out);     // k NULL: only what the caller passes
+KernelFn *kernel_for(Emit *e, const Call *c);
+int  domain_axis(const Call *c, bool prologue, int i);                  // position in a domain → axis
+int64_t input_stride(const Call *c, bool prologue, int input, int axis);
+Value kernel_alloca(Kernel *k, Type t, int64_t n, const char *name);
+State kernel_enter(Kernel *k, int axis, Value idx);                     // returns the state to go back to
+static inline void kernel_leave(Kernel *k, State back) { k->st = back; }
+// Both: what depends on entered axes only, lane_axis aside. hoist computes vals, resolve adds row indices to pointers.
+void kernel_hoist(Kernel *k, int lane_axis);
+void kernel_resolve(Kernel *k, int lane_axis);
+void function_attributes(Emit *e, Value fn);
+
+// ---- emit_map.c: evaluation of a program at a point
+Point point_new(Kernel *k, int width, int lane_axis, Value mask);
+Value eval(Kernel *k, Point *p, int val);                               // in the val's dtype, p->width lanes
+void  eval_outputs(Kernel *k, Point *p);                                // evaluates and stores all outputs
+Value load_input(Kernel *k, const Point *p, int input);                // in the input's dtype
+Value load_output(Kernel *k, const Point *p, int output);
+void  store_output(Kernel *k, const Point *p, int output, Value v);    // v in the output's dtype
+Value convert(Emit *e, Value v, DType from, DType to);
+Value emit_fma(Emit *e, Value a, Value b, Value c);                     // rounded once, on every target
+int   program_cost(const Call *c, bool prologue);                       // about: instructions per vector
+void  emit_map(Kernel *k);
+
+// ---- emit_math.c: f32 by polynomials, f64 by libm
+Value math_exp(Emit *e, Value x);
+Value math_log(Emit *e, Value x);
+Value math_tanh(Emit *e, Value x);
+Value math_sigmoid(Emit *e, Value x);
+Value math_softplus(Emit *e, Value x);
+
+// ---- emit_loop.c
+typedef struct { Value i, to; int64_t step; Block pre, body, exit; int n; Value *init, *carried; } Loop;
+// for (i = from; i < to; i += step), bottom-tested, with n carried values: carried[] inside and, after loop_end, the results.
+void loop_begin(Emit *e, Loop *l, Value from, Value to, int64_t step, const char *name, int n, const Value *init);
+void loop_end(Emit *e, Loop *l, const Value *next);
+typedef void BodyFn(Kernel *k, Point *p, void *ctx);
+void nest(Kernel *k, int n_scalar, BodyFn *body, void *ctx);            // scalar loops over dims, lanes over the last if left
+void lanes(Kernel *k, int axis, Value from, Value to, BodyFn *body, void *ctx);
+Value lane_mask(Emit *e, int width, Value left);                        // lane < left
+// Sum over 0 … extent−1 by blocks, combined by the aligned binary tree (see emit_reduce.c).
+typedef void PartialFn(Kernel *k, Value from, Value to, Value *acc, void *ctx);
+void tree_sum(Kernel *k, Value extent, Type t, int n, PartialFn *partial, void *ctx, Value *acc);
+
+// ---- the other kinds
+void emit_reduce_lanes(Kernel *k);
+void emit_reduce_rows(Kernel *k);
+void emit_dot(Kernel *k);
+void emit_spread(Kernel *k);
+#endif

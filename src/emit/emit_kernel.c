@@ -1,0 +1,348 @@
+// emit_kernel.c: one function per structure of calls: its key, its parameters, and the state of its loop nest.
+// The key says everything that decides the kernel's code and nothing that does not: sizes, offsets and strides are
+// arguments, only whether a stride is 0, 1 along the lanes, or something else, is part of the key.
+#include "emit_int.h"
+
+// ---------------------------------------------------------------- domains
+int domain_axis(const Call *c, bool prologue, int i) {
+  if (!prologue) return i;
+  if (c->kind == CALL_REDUCE_LANES) return i == c->n_dims ? AXIS_REDUCED : i;   // dims, reduced
+  return i == 0 ? AXIS_REDUCED : i - 1;                                         // reduced, dims
+}
+
+static int domain_rank(const Call *c, bool prologue) { return c->n_dims + (prologue ? 1 : 0); }
+
+int64_t input_stride(const Call *c, bool prologue, int input, int axis) {
+  for (int i = 0; i < domain_rank(c, prologue); i++)
+    if (domain_axis(c, prologue, i) == axis) return c->inputs[input].stride[i];
+  return 0;
+}
+
+static int lane_axis_of(const Call *c, bool prologue) {
+  bool lanes_reduced = c->kind == CALL_REDUCE_LANES || (c->kind == CALL_REDUCE_ROWS && c->n_dims == 0);
+  if (lanes_reduced) return prologue ? AXIS_REDUCED : -1;
+  return c->n_dims - 1;
+}
+
+static bool input_prologue(const Call *c, int input) {
+  if (c->kind == CALL_SPREAD) return true;
+  for (int v = 0; v < c->n_vals; v++)
+    if (c->vals[v].kind == VAL_INPUT && c->vals[v].input == input) return c->vals[v].prologue;
+  for (int i = 0; i < c->n_inputs; i++)
+    if (c->inputs[i].index == input) return input_prologue(c, i);
+  return false;
+}
+
+// ---------------------------------------------------------------- key
+static char stride_class(int64_t stride, bool is_lane) { return stride == 0 ? '0' : is_lane && stride == 1 ? '1' : 's'; }
+
+static void key_operands(const Call *c, Text *out) {
+  for (int i = 0; i < c->n_inputs; i++) {
+    const Input *in = &c->inputs[i];
+    bool pro = input_prologue(c, i);
+    text_printf(out, " i%d:%d:%d:", in->dtype, in->index, pro);
+    for (int d = 0; d < domain_rank(c, pro); d++)
+      text_char(out, stride_class(in->stride[d], domain_axis(c, pro, d) == lane_axis_of(c, pro)));
+  }
+  for (int i = 0; i < c->n_outputs; i++) {
+    const Output *o = &c->outputs[i];
+    text_printf(out, " o%d:%d:", o->val, o->dtype);
+    for (int d = 0; d < c->n_dims; d++) text_char(out, stride_class(o->stride[d], d == lane_axis_of(c, false)));
+  }
+}
+
+void kernel_key(const Call *c, Text *out) {
+  text_printf(out, "%d %d %d %d", c->kind, c->n_dims, c->reduce_op, c->anchor);
+  if (c->kind == CALL_DOT)
+    text_printf(out, " dot%d:%d:%d:%c%c", c->reduced.is_rows, c->left.dtype, c->right.dtype,
+                stride_class(c->left.stride_mn, true), stride_class(c->left.stride_k, true));
+  for (int v = 0; v < c->n_vals; v++) {
+    const Val *x = &c->vals[v];
+    text_printf(out, " v%d:%d:%d:%d", x->kind, x->kind == VAL_OP ? (int)x->op : 0, x->dtype, x->prologue);
+    if (x->kind == VAL_INPUT) text_printf(out, ":%d", x->input);
+    if (x->kind == VAL_IOTA) text_printf(out, ":%d", x->dim);
+    if (x->kind == VAL_CONST) text_printf(out, ":%a", x->f);
+    for (int i = 0; i < x->n_in; i++) text_printf(out, ",%d", x->in[i]);
+  }
+  key_operands(c, out);
+}
+
+// ---------------------------------------------------------------- parameters
+static Param *param(Emit *e, Params *out, ParamKind kind, Value *dest, const char *fmt, ...) PRINTF_LIKE(5, 6);
+static Param *param(Emit *e, Params *out, ParamKind kind, Value *dest, const char *fmt, ...) {
+  Param p = {.kind = kind, .dest = dest};
+  va_list ap;
+  va_start(ap, fmt);
+  vsnprintf(p.name, sizeof p.name, fmt, ap);
+  va_end(ap);
+  vec_push(e->arena, out, p);
+  return &out->data[out->n - 1];
+}
+
+static void param_ptr(Emit *e, Params *out, Value *dest, const char *name, int i, int buffer, int64_t offset, DType t) {
+  Param *p = i < 0 ? param(e, out, PARAM_PTR, dest, "%s", name) : param(e, out, PARAM_PTR, dest, "%s%d", name, i);
+  p->buffer = buffer;
+  p->offset = offset;
+  p->dtype = t;
+}
+
+static void param_i64(Emit *e, Params *out, Value *dest, int64_t v, const char *name, int i, int axis) {
+  if (axis == AXIS_REDUCED) param(e, out, PARAM_I64, dest, "%s%d.sr", name, i)->value = v;
+  else param(e, out, PARAM_I64, dest, "%s%d.s%d", name, i, axis)->value = v;
+}
+
+static void input_params(Emit *e, const Call *c, Kernel *k, Params *out) {
+  for (int i = 0; i < c->n_inputs; i++) {
+    const Input *in = &c->inputs[i];
+    bool pro = input_prologue(c, i);
+    param_ptr(e, out, k ? &k->st.in[i] : NULL, "in", i, in->buffer, in->offset, in->dtype);
+    for (int d = 0; d < domain_rank(c, pro); d++) {
+      int axis = domain_axis(c, pro, d);
+      if (stride_class(in->stride[d], axis == lane_axis_of(c, pro)) == 's')
+        param_i64(e, out, k ? &k->in_stride[i][axis] : NULL, in->stride[d], "in", i, axis);
+      else if (k && in->stride[d] == 1) k->in_stride[i][axis] = ll_i64(&e->l, 1);
+    }
+    if (in->index >= 0) param(e, out, PARAM_I64, k ? &k->index_stride[i] : NULL, "in%d.row", i)->value = in->index_stride;
+  }
+}
+
+static void output_params(Emit *e, const Call *c, Kernel *k, Params *out) {
+  for (int i = 0; i < c->n_outputs; i++) {
+    const Output *o = &c->outputs[i];
+    param_ptr(e, out, k ? &k->st.out[i] : NULL, "out", i, o->buffer, o->offset, o->dtype);
+    for (int d = 0; d < c->n_dims; d++)
+      if (stride_class(o->stride[d], d == lane_axis_of(c, false)) == 's')
+        param_i64(e, out, k ? &k->out_stride[i][d] : NULL, o->stride[d], "out", i, d);
+      else if (k && o->stride[d] == 1) k->out_stride[i][d] = ll_i64(&e->l, 1);
+  }
+}
+
+static void dot_params(Emit *e, const Call *c, Kernel *k, Params *out) {
+  Value one = ll_i64(&e->l, 1), zero = ll_i64(&e->l, 0);
+  param_ptr(e, out, k ? &k->left : NULL, "left", -1, c->left.buffer, c->left.offset, c->left.dtype);
+  if (k) k->left_mn = c->left.stride_mn == 1 ? one : zero;
+  if (k) k->left_k = c->left.stride_k == 1 ? one : zero;
+  if (c->left.stride_mn > 1 || c->left.stride_mn < 0)
+    param(e, out, PARAM_I64, k ? &k->left_mn : NULL, "left.sm")->value = c->left.stride_mn;
+  if (c->left.stride_k > 1 || c->left.stride_k < 0)
+    param(e, out, PARAM_I64, k ? &k->left_k : NULL, "left.sk")->value = c->left.stride_k;
+  param_ptr(e, out, k ? &k->right : NULL, "right", -1, c->right.buffer, c->right.offset, c->right.dtype);
+  param(e, out, PARAM_I64, k ? &k->right_k : NULL, "right.sk")->value = c->right.stride_k;
+}
+
+static void extent_param(Emit *e, Params *out, Value *dest, Dim d, const char *name, int i) {
+  Param *p = i < 0 ? param(e, out, PARAM_EXTENT, dest, "%s", name) : param(e, out, PARAM_EXTENT, dest, "%s%d", name, i);
+  p->value = d.size;
+  p->is_rows = d.is_rows;
+}
+
+void kernel_params(Emit *e, const Call *c, Kernel *k, Params *out) {
+  if (c->kind == CALL_DOT) dot_params(e, c, k, out);
+  input_params(e, c, k, out);
+  output_params(e, c, k, out);
+  for (int d = 1; d < c->n_dims; d++) extent_param(e, out, k ? &k->extent[d] : NULL, c->dims[d], "size", d);
+  if (c->kind != CALL_MAP) extent_param(e, out, k ? &k->extent[AXIS_REDUCED] : NULL, c->reduced, "reduced", -1);
+}
+
+// ---------------------------------------------------------------- state
+Value kernel_alloca(Kernel *k, Type t, int64_t n, const char *name) {
+  LL *l = &k->e->l;
+  Block here = ll_here(l);
+  ll_go(l, k->entry);
+  Value a = LLVMBuildArrayAlloca(l->b, t, ll_i64(l, n), name);
+  LLVMSetAlignment(a, 64);
+  ll_go(l, here);
+  return a;
+}
+
+static void *copy(Emit *e, const void *from, size_t bytes) {
+  void *to = arena_alloc(e->arena, bytes + 1);
+  if (bytes) memcpy(to, from, bytes);
+  return to;
+}
+
+static State state_copy(Kernel *k) {
+  const Call *c = k->c;
+  State s = k->st;
+  s.in = copy(k->e, s.in, sizeof(Value) * (size_t)c->n_inputs);
+  s.out = copy(k->e, s.out, sizeof(Value) * (size_t)c->n_outputs);
+  s.resolved = copy(k->e, s.resolved, sizeof(bool) * (size_t)c->n_inputs);
+  s.known = copy(k->e, s.known, sizeof(Value) * (size_t)c->n_vals);
+  return s;
+}
+
+State kernel_enter(Kernel *k, int axis, Value idx) {
+  LL *l = &k->e->l;
+  State back = k->st;
+  k->st = state_copy(k);
+  for (int i = 0; i < k->c->n_inputs; i++)
+    if (k->in_stride[i][axis])
+      k->st.in[i] = ll_at(l, emit_type(k->e, k->c->inputs[i].dtype), k->st.in[i], ll_mul(l, idx, k->in_stride[i][axis]));
+  for (int i = 0; i < k->c->n_outputs; i++)
+    if (k->out_stride[i][axis])
+      k->st.out[i] = ll_at(l, emit_type(k->e, k->c->outputs[i].dtype), k->st.out[i], ll_mul(l, idx, k->out_stride[i][axis]));
+  k->st.idx[axis] = k->st.idx[axis] ? ll_add(l, k->st.idx[axis], idx) : idx;
+  k->st.entered |= 1u << axis;
+  return back;
+}
+
+static unsigned input_axes(const Kernel *k, int input) {
+  unsigned m = 0;
+  for (int a = 0; a < N_AXES; a++)
+    if (k->in_stride[input][a]) m |= 1u << a;
+  return m;
+}
+
+// Axes along which val v varies, itself or through its operands.
+static unsigned val_deps(const Kernel *k, int v) {
+  const Call *c = k->c;
+  const Val *x = &c->vals[v];
+  unsigned m = 0;
+  if (x->kind == VAL_ANCHOR) return 1u << 31;                 // known only where it is made
+  if (x->kind == VAL_IOTA && x->dim >= 0) return 1u << domain_axis(c, x->prologue, x->dim);
+  if (x->kind == VAL_INPUT)
+    for (int i = x->input; i >= 0; i = c->inputs[i].index) m |= input_axes(k, i);
+  for (int i = 0; i < x->n_in; i++) m |= k->deps[x->in[i]];
+  return m;
+}
+
+static unsigned settled(const Kernel *k, int lane_axis) {      // axes entered, but not as lanes
+  return lane_axis < 0 ? k->st.entered : k->st.entered & ~(1u << lane_axis);
+}
+
+void kernel_resolve(Kernel *k, int lane_axis) {
+  LL *l = &k->e->l;
+  const Call *c = k->c;
+  for (int i = 0; i < c->n_inputs; i++) {
+    int ix = c->inputs[i].index;
+    if (ix < 0 || k->st.resolved[i] || (input_axes(k, ix) & ~settled(k, lane_axis))) continue;
+    Value id = ll_load(l, emit_type(k->e, c->inputs[ix].dtype), k->st.in[ix], dtype_bytes(c->inputs[ix].dtype), "id");
+    Value row = ll_mul(l, LLVMBuildZExt(l->b, id, l->i64, ""), k->index_stride[i]);
+    k->st.in[i] = ll_at(l, emit_type(k->e, c->inputs[i].dtype), k->st.in[i], row);
+    k->st.resolved[i] = true;
+  }
+}
+
+static bool input_ready(const Kernel *k, int v) {
+  const Val *x = &k->c->vals[v];
+  if (x->kind == VAL_INPUT && k->c->inputs[x->input].index >= 0 && !k->st.resolved[x->input]) return false;
+  for (int i = 0; i < x->n_in; i++)
+    if (!k->st.known[x->in[i]] && !input_ready(k, x->in[i])) return false;
+  return true;
+}
+
+void kernel_hoist(Kernel *k, int lane_axis) {
+  Point p = point_new(k, 1, -1, NULL);
+  for (int v = 0; v < k->c->n_vals; v++)
+    if (!k->st.known[v] && k->c->vals[v].kind != VAL_CONST && !(k->deps[v] & ~settled(k, lane_axis)) && input_ready(k, v))
+      k->st.known[v] = eval(k, &p, v);
+}
+
+// ---------------------------------------------------------------- the function
+static const char *const kind_names[] = {[CALL_MAP] = "map", [CALL_REDUCE_LANES] = "sum_lanes", [CALL_REDUCE_ROWS] = "sum_rows",
+                                         [CALL_DOT] = "dot", [CALL_SPREAD] = "spread"};
+static void (*const emitters[])(Kernel *) = {[CALL_MAP] = emit_map, [CALL_REDUCE_LANES] = emit_reduce_lanes,
+                                             [CALL_REDUCE_ROWS] = emit_reduce_rows, [CALL_DOT] = emit_dot,
+                                             [CALL_SPREAD] = emit_spread};
+
+static void attribute(Emit *e, Value fn, const char *key, const char *value) {
+  LLVMAttributeRef a = LLVMCreateStringAttribute(e->l.cx, key, (unsigned)strlen(key), value, (unsigned)strlen(value));
+  LLVMAddAttributeAtIndex(fn, LLVMAttributeFunctionIndex, a);
+}
+
+void function_attributes(Emit *e, Value fn) {
+  unsigned nounwind = LLVMGetEnumAttributeKindForName("nounwind", 8);
+  LLVMAddAttributeAtIndex(fn, LLVMAttributeFunctionIndex, LLVMCreateEnumAttribute(e->l.cx, nounwind, 0));
+  attribute(e, fn, "target-cpu", e->target->cpu);
+  if (e->target->features && *e->target->features) attribute(e, fn, "target-features", e->target->features);
+  if (e->target->lanes_f32 < 16) return;
+  attribute(e, fn, "prefer-vector-width", "512");
+  attribute(e, fn, "min-legal-vector-width", "512");
+}
+
+static Kernel kernel_state(Emit *e, const Call *c) {
+  Arena *a = e->arena;
+  Kernel k = {.e = e, .c = c};
+  k.width = e->s->dtype == F64 ? e->target->lanes_f32 / 2 : e->target->lanes_f32;
+  k.st.in = NEW_ARRAY(a, Value, c->n_inputs + 1);
+  k.st.out = NEW_ARRAY(a, Value, c->n_outputs + 1);
+  k.st.resolved = NEW_ARRAY(a, bool, c->n_inputs + 1);
+  k.st.known = NEW_ARRAY(a, Value, c->n_vals + 1);
+  k.in_stride = arena_alloc(a, sizeof *k.in_stride * (size_t)(c->n_inputs + 1));
+  k.out_stride = arena_alloc(a, sizeof *k.out_stride * (size_t)(c->n_outputs + 1));
+  k.index_stride = NEW_ARRAY(a, Value, c->n_inputs + 1);
+  k.in_prologue = NEW_ARRAY(a, uint8_t, c->n_inputs + 1);
+  k.deps = NEW_ARRAY(a, unsigned, c->n_vals + 1);
+  for (int i = 0; i < c->n_inputs; i++) k.in_prologue[i] = input_prologue(c, i);
+  return k;
+}
+
+static Type declare(Emit *e, Params *ps, Value *fn, const char *name) {
+  LL *l = &e->l;
+  Type *types = NEW_ARRAY(e->arena, Type, ps->n + 2);
+  for (int i = 0; i < ps->n; i++) types[i] = ps->data[i].kind == PARAM_PTR ? l->ptr : l->i64;
+  types[ps->n] = types[ps->n + 1] = l->i64;
+  Type t = LLVMFunctionType(l->none, types, (unsigned)ps->n + 2, 0);
+  *fn = LLVMAddFunction(l->m, name, t);
+  LLVMSetLinkage(*fn, LLVMInternalLinkage);
+  function_attributes(e, *fn);
+  return t;
+}
+
+static void bind_params(Kernel *k, const Params *ps) {
+  Value fn = k->e->l.fn;
+  for (int i = 0; i <= ps->n + 1; i++) {
+    Value p = LLVMGetParam(fn, (unsigned)i);
+    const char *name = i < ps->n ? ps->data[i].name : i == ps->n ? "lo" : "hi";
+    LLVMSetValueName2(p, name, strlen(name));
+    if (i < ps->n) *ps->data[i].dest = p;
+  }
+  k->lo = LLVMGetParam(fn, (unsigned)ps->n);
+  k->hi = LLVMGetParam(fn, (unsigned)ps->n + 1);
+}
+
+static void define(Emit *e, const Call *c, KernelFn *kf) {
+  LL *l = &e->l;
+  Kernel k = kernel_state(e, c);
+  Params ps = {0};
+  kernel_params(e, c, &k, &ps);
+  const char *name = arena_printf(e->arena, "%s.%s", kind_names[c->kind], c->name ? c->name : "unnamed");
+  kf->type = declare(e, &ps, &kf->fn, name);
+  Value back_fn = l->fn;
+  Block back = ll_here(l);
+  l->fn = kf->fn;
+  bind_params(&k, &ps);
+  for (int v = 0; v < c->n_vals; v++) k.deps[v] = val_deps(&k, v);
+  k.entry = ll_block(l, "entry");
+  Block start = ll_block(l, "start");
+  ll_go(l, start);
+  kernel_resolve(&k, -1);
+  kernel_hoist(&k, -1);
+  emitters[c->kind](&k);
+  LLVMBuildRetVoid(l->b);
+  ll_go(l, k.entry);
+  ll_br(l, start);
+  l->fn = back_fn;
+  ll_go(l, back);
+}
+
+KernelFn *kernel_for(Emit *e, const Call *c) {
+  Text key = {0};
+  kernel_key(c, &key);
+  KernelFn *found = NULL;
+  for (int i = 0; i < e->kernels.n && !found; i++)
+    if (strcmp(e->kernels.data[i]->key, key.data) == 0) found = e->kernels.data[i];
+  if (!found) {
+    found = NEW(e->arena, KernelFn);
+    found->key = arena_strdup(e->arena, key.data);
+    vec_push(e->arena, &e->kernels, found);
+    define(e, c, found);
+  }
+  text_free(&key);
+  const char *name = c->name ? c->name : "unnamed";
+  if (!found->last_served || strcmp(found->last_served, name) != 0) {
+    text_printf(&found->serves, "%s%s", found->serves.n ? ", " : "", name);
+    found->last_served = name;
+  }
+  return found;
+}

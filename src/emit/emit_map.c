@@ -1,0 +1,289 @@
+// emit_map.c: the program of a call at a point: loads, one function per MAP op of ops.def, stores.
+// Every function takes lanes of any width, in f32 or f64, and gives the same bits per lane at each width.
+#include "emit_int.h"
+
+// ---------------------------------------------------------------- dtypes
+Value convert(Emit *e, Value v, DType from, DType to) {
+  LL *l = &e->l;
+  if (from == to) return v;
+  Type t = ll_like(LLVMTypeOf(v), emit_type(e, to));
+  if (from == F32 && to == F64) return LLVMBuildFPExt(l->b, v, t, "");
+  if (from == F64 && to == F32) return LLVMBuildFPTrunc(l->b, v, t, "");
+  if (from == U32) return to == I64 ? LLVMBuildZExt(l->b, v, t, "") : LLVMBuildUIToFP(l->b, v, t, "");
+  if (from == I64) return to == U32 ? LLVMBuildTrunc(l->b, v, t, "") : LLVMBuildSIToFP(l->b, v, t, "");
+  return to == U32 ? LLVMBuildFPToUI(l->b, v, t, "") : LLVMBuildFPToSI(l->b, v, t, "");
+}
+
+static bool is_real(DType t) { return t == F32 || t == F64; }
+
+// ---------------------------------------------------------------- fused multiply-add
+// In f32 without the instruction: the product is exact in double; the sum is rounded there to odd, so that the second
+// rounding, to float, is right (Boldo and Melquiond, 2008).
+static Value round_to_odd(Emit *e, Value sum, Value err) {
+  LL *l = &e->l;
+  Type d = LLVMTypeOf(sum), i = ll_like(d, l->i64);
+  Value zero = ll_real(d, 0), bits = ll_bits(l, sum, i);
+  Value away = LLVMBuildXor(l->b, ll_fcmp(l, LLVMRealOGT, err, zero), ll_fcmp(l, LLVMRealOLT, sum, zero), "");
+  Value even = ll_icmp(l, LLVMIntEQ, ll_and(l, bits, ll_int(i, 1)), ll_int(i, 0));
+  Value inexact = ll_and(l, even, ll_fcmp(l, LLVMRealONE, err, zero));
+  Value moved = ll_add(l, bits, ll_select(l, away, ll_int(i, 1), ll_int(i, -1)));
+  return ll_bits(l, ll_select(l, inexact, moved, bits), d);
+}
+
+static void two_sum(LL *l, Value a, Value b, Value *sum, Value *err) {      // a + b = sum + err, exactly
+  *sum = ll_fadd(l, a, b);
+  Value bb = ll_fsub(l, *sum, a);
+  *err = ll_fadd(l, ll_fsub(l, a, ll_fsub(l, *sum, bb)), ll_fsub(l, b, bb));
+}
+
+static Value fma_f32_by_f64(Emit *e, Value a, Value b, Value c) {
+  LL *l = &e->l;
+  Value sum, err;
+  two_sum(l, ll_fmul(l, convert(e, a, F32, F64), convert(e, b, F32, F64)), convert(e, c, F32, F64), &sum, &err);
+  return convert(e, round_to_odd(e, sum, err), F64, F32);
+}
+
+static void split_f64(LL *l, Value a, Value *hi, Value *lo) {               // Veltkamp: 26 + 27 bits
+  Value t = ll_fmul(l, a, ll_real(LLVMTypeOf(a), 134217729.0));
+  *hi = ll_fsub(l, t, ll_fsub(l, t, a));
+  *lo = ll_fsub(l, a, *hi);
+}
+
+// In f64: product and sum as exact pairs, the lower two added to odd. Right where nothing over- or underflows, |a|, |b| < 2^995.
+static Value fma_f64_by_pairs(Emit *e, Value a, Value b, Value c) {
+  LL *l = &e->l;
+  Value ah, al, bh, bl, th, tl, vh, vl, zh, zl;
+  split_f64(l, a, &ah, &al);
+  split_f64(l, b, &bh, &bl);
+  Value uh = ll_fmul(l, a, b);
+  Value rest = ll_fadd(l, ll_fadd(l, ll_fsub(l, ll_fmul(l, ah, bh), uh), ll_fmul(l, ah, bl)), ll_fmul(l, al, bh));
+  Value ul = ll_fadd(l, rest, ll_fmul(l, al, bl));
+  two_sum(l, c, ul, &th, &tl);
+  two_sum(l, uh, th, &vh, &vl);
+  two_sum(l, tl, vl, &zh, &zl);
+  return ll_fadd(l, vh, round_to_odd(e, zh, zl));
+}
+
+Value emit_fma(Emit *e, Value a, Value b, Value c) {
+  Type t = LLVMTypeOf(a);
+  if (e->has_fma) return ll_intrinsic(&e->l, "llvm.fma", &t, 1, (Value[]){a, b, c}, 3);
+  return ll_elem(t) == e->l.f32 ? fma_f32_by_f64(e, a, b, c) : fma_f64_by_pairs(e, a, b, c);
+}
+
+// ---------------------------------------------------------------- one function per MAP op; x: operands in the result's dtype
+typedef Value OpFn(Emit *e, Value *x);
+static Value zero_of(Value x) { return ll_real(LLVMTypeOf(x), 0); }
+static Value one_of(Value x) { return ll_real(LLVMTypeOf(x), 1); }
+static Value truth(Emit *e, Value bit, Value like) { return ll_select(&e->l, bit, one_of(like), zero_of(like)); }
+
+static Value op_add(Emit *e, Value *x) { return ll_fadd(&e->l, x[0], x[1]); }
+static Value op_sub(Emit *e, Value *x) { return ll_fsub(&e->l, x[0], x[1]); }
+static Value op_mul(Emit *e, Value *x) { return ll_fmul(&e->l, x[0], x[1]); }
+static Value op_div(Emit *e, Value *x) { return ll_fdiv(&e->l, x[0], x[1]); }
+static Value op_min(Emit *e, Value *x) { return ll_select(&e->l, ll_fcmp(&e->l, LLVMRealOLT, x[0], x[1]), x[0], x[1]); }
+static Value op_max(Emit *e, Value *x) { return ll_select(&e->l, ll_fcmp(&e->l, LLVMRealOGT, x[0], x[1]), x[0], x[1]); }
+static Value op_fma(Emit *e, Value *x) { return emit_fma(e, x[0], x[1], x[2]); }
+static Value op_neg(Emit *e, Value *x) { return LLVMBuildFNeg(e->l.b, x[0], ""); }
+static Value op_abs(Emit *e, Value *x) {
+  Type t = LLVMTypeOf(x[0]);
+  return ll_intrinsic(&e->l, "llvm.fabs", &t, 1, x, 1);
+}
+static Value op_exp(Emit *e, Value *x) { return math_exp(e, x[0]); }
+static Value op_log(Emit *e, Value *x) { return math_log(e, x[0]); }
+static Value op_sqrt(Emit *e, Value *x) {
+  Type t = LLVMTypeOf(x[0]);
+  return ll_intrinsic(&e->l, "llvm.sqrt", &t, 1, x, 1);
+}
+static Value op_recip(Emit *e, Value *x) { return ll_fdiv(&e->l, one_of(x[0]), x[0]); }
+static Value op_relu(Emit *e, Value *x) {
+  return ll_select(&e->l, ll_fcmp(&e->l, LLVMRealOGT, x[0], zero_of(x[0])), x[0], zero_of(x[0]));
+}
+static Value op_sigmoid(Emit *e, Value *x) { return math_sigmoid(e, x[0]); }
+static Value op_tanh(Emit *e, Value *x) { return math_tanh(e, x[0]); }
+static Value op_softplus(Emit *e, Value *x) { return math_softplus(e, x[0]); }
+static Value op_lt(Emit *e, Value *x) { return truth(e, ll_fcmp(&e->l, LLVMRealOLT, x[0], x[1]), x[0]); }
+static Value op_le(Emit *e, Value *x) { return truth(e, ll_fcmp(&e->l, LLVMRealOLE, x[0], x[1]), x[0]); }
+static Value op_eq(Emit *e, Value *x) { return truth(e, ll_fcmp(&e->l, LLVMRealOEQ, x[0], x[1]), x[0]); }
+static Value op_not(Emit *e, Value *x) { return truth(e, ll_fcmp(&e->l, LLVMRealOEQ, x[0], zero_of(x[0])), x[0]); }
+static Value op_select(Emit *e, Value *x) {
+  return ll_select(&e->l, ll_fcmp(&e->l, LLVMRealUNE, x[0], zero_of(x[0])), x[1], x[2]);
+}
+static Value op_stop(Emit *e, Value *x) { (void)e; return x[0]; }
+
+// cost: about the instructions per vector. compares: the operands keep a wider dtype than the result.
+static const struct { OpFn *emit; int cost; bool compares; } map_ops[N_OPS] = {
+  [OP_ADD]  = {op_add, 1, 0},   [OP_SUB] = {op_sub, 1, 0},    [OP_MUL]   = {op_mul, 1, 0},     [OP_DIV]  = {op_div, 2, 0},
+  [OP_MIN]  = {op_min, 2, 0},   [OP_MAX] = {op_max, 2, 0},    [OP_FMA]   = {op_fma, 1, 0},     [OP_NEG]  = {op_neg, 1, 0},
+  [OP_ABS]  = {op_abs, 1, 0},   [OP_EXP] = {op_exp, 18, 0},   [OP_LOG]   = {op_log, 26, 0},    [OP_SQRT] = {op_sqrt, 2, 0},
+  [OP_RECIP] = {op_recip, 2, 0}, [OP_RELU] = {op_relu, 2, 0}, [OP_SIGMOID] = {op_sigmoid, 22, 0},
+  [OP_TANH] = {op_tanh, 32, 0}, [OP_SOFTPLUS] = {op_softplus, 44, 0},
+  [OP_LT]   = {op_lt, 2, 1},    [OP_LE]  = {op_le, 2, 1},     [OP_EQ]    = {op_eq, 2, 1},      [OP_NOT]  = {op_not, 2, 1},
+  [OP_SELECT] = {op_select, 2, 0}, [OP_STOP] = {op_stop, 0, 0}, [OP_CAST] = {op_stop, 1, 0},
+};
+
+int program_cost(const Call *c, bool prologue) {
+  int n = 0;
+  for (int v = 0; v < c->n_vals; v++) {
+    const Val *x = &c->vals[v];
+    if (x->prologue != prologue) continue;
+    if (x->kind == VAL_INPUT) n++;
+    if (x->kind == VAL_OP && x->op < N_OPS) n += map_ops[x->op].cost;
+  }
+  return n + (prologue ? 0 : c->n_outputs);
+}
+
+// ---------------------------------------------------------------- loads and stores
+static Value lane_pointers(Kernel *k, Type elem, Value base, Value offsets) {
+  return LLVMBuildGEP2(k->e->l.b, elem, base, &offsets, 1, "");
+}
+
+// Elements base[offset of lane]: offsets is a vector of i64.
+static Value load_scattered(Kernel *k, const Point *p, Type elem, Value base, Value offsets, unsigned align) {
+  LL *l = &k->e->l;
+  Type t = ll_vec(elem, p->width);
+  if (p->mask) return ll_masked_gather(l, t, lane_pointers(k, elem, base, offsets), align, p->mask);
+  Value v = LLVMGetPoison(t);
+  for (int i = 0; i < p->width; i++)
+    v = ll_insert(l, v, ll_load(l, elem, ll_at(l, elem, base, ll_extract(l, offsets, i)), align, ""), i);
+  return v;
+}
+
+static Value lane_offsets(Kernel *k, const Point *p, Value stride) {       // lane · stride
+  LL *l = &k->e->l;
+  return ll_mul(l, ll_lanes(l, l->i64, p->width), ll_splat(l, stride, p->width));
+}
+
+Value load_input(Kernel *k, const Point *p, int i) {
+  LL *l = &k->e->l;
+  const Input *in = &k->c->inputs[i];
+  Type elem = emit_type(k->e, in->dtype);
+  unsigned align = dtype_bytes(in->dtype);
+  Value stride = p->width > 1 && p->lane_axis >= 0 ? k->in_stride[i][p->lane_axis] : NULL;
+  if (in->index >= 0 && !k->st.resolved[i]) {                              // the id varies along lanes, or width is 1
+    Value id = load_input(k, p, in->index);
+    Type wide = ll_vec(l->i64, p->width);
+    Value row = LLVMBuildMul(l->b, convert(k->e, id, k->c->inputs[in->index].dtype, I64),
+                             ll_splat(l, k->index_stride[i], p->width), "");
+    CHECK(LLVMTypeOf(row) == wide);
+    if (p->width == 1) return ll_load(l, elem, ll_at(l, elem, k->st.in[i], row), align, "");
+    if (stride) row = ll_add(l, row, lane_offsets(k, p, stride));
+    return load_scattered(k, p, elem, k->st.in[i], row, align);
+  }
+  if (!stride) return ll_splat(l, ll_load(l, elem, k->st.in[i], align, ""), p->width);
+  if (!ll_is_const(stride, 1)) return load_scattered(k, p, elem, k->st.in[i], lane_offsets(k, p, stride), align);
+  Type t = ll_vec(elem, p->width);
+  return p->mask ? ll_masked_load(l, t, k->st.in[i], align, p->mask) : ll_load(l, t, k->st.in[i], align, "");
+}
+
+static void store_scattered(Kernel *k, const Point *p, Value v, Value base, Value stride, unsigned align) {
+  LL *l = &k->e->l;
+  Type elem = ll_elem(LLVMTypeOf(v));
+  Value offsets = lane_offsets(k, p, stride);
+  if (p->mask) { ll_masked_scatter(l, v, lane_pointers(k, elem, base, offsets), align, p->mask); return; }
+  for (int i = 0; i < p->width; i++)
+    ll_store(l, ll_extract(l, v, i), ll_at(l, elem, base, ll_extract(l, offsets, i)), align);
+}
+
+void store_output(Kernel *k, const Point *p, int i, Value v) {
+  LL *l = &k->e->l;
+  Value stride = p->width > 1 && p->lane_axis >= 0 ? k->out_stride[i][p->lane_axis] : NULL, at = k->st.out[i];
+  unsigned align = dtype_bytes(k->c->outputs[i].dtype);
+  if (p->width == 1) ll_store(l, v, at, align);
+  else if (!stride || !ll_is_const(stride, 1)) store_scattered(k, p, v, at, stride ? stride : ll_i64(l, 0), align);
+  else if (p->mask) ll_masked_store(l, v, at, align, p->mask);
+  else ll_store(l, v, at, align);
+}
+
+Value load_output(Kernel *k, const Point *p, int i) {       // what stands there now; for sums in place
+  LL *l = &k->e->l;
+  DType dt = k->c->outputs[i].dtype;
+  Type elem = emit_type(k->e, dt), t = ll_vec(elem, p->width);
+  Value stride = p->width > 1 && p->lane_axis >= 0 ? k->out_stride[i][p->lane_axis] : NULL, at = k->st.out[i];
+  if (p->width > 1 && stride && !ll_is_const(stride, 1))
+    return load_scattered(k, p, elem, at, lane_offsets(k, p, stride), dtype_bytes(dt));
+  return p->mask ? ll_masked_load(l, t, at, dtype_bytes(dt), p->mask) : ll_load(l, t, at, dtype_bytes(dt), "");
+}
+
+// ---------------------------------------------------------------- evaluation
+Point point_new(Kernel *k, int width, int lane_axis, Value mask) {
+  Point p = {width, lane_axis, mask, NEW_ARRAY(k->e->arena, Value, k->c->n_vals + 1)};
+  return p;
+}
+
+static Value eval_iota(Kernel *k, Point *p, const Val *x) {
+  LL *l = &k->e->l;
+  Type elem = emit_type(k->e, x->dtype);
+  if (x->dim < 0) return ll_real(ll_vec(elem, p->width), 0);
+  int axis = domain_axis(k->c, x->prologue, x->dim);
+  Value at = k->st.idx[axis];
+  if (p->width > 1 && axis == p->lane_axis)
+    at = ll_add(l, ll_splat(l, at, p->width), ll_lanes(l, l->i64, p->width));
+  else at = ll_splat(l, at, p->width);
+  return convert(k->e, LLVMBuildTrunc(l->b, at, ll_vec(l->i32, p->width), ""), U32, x->dtype);
+}
+
+static Value eval_op(Kernel *k, Point *p, const Val *x) {
+  Value arg[3] = {NULL};
+  const Val *vals = k->c->vals;
+  if (x->op >= N_OPS || !map_ops[x->op].emit) {
+    emit_error(k->e, "op %d in call %s is not an elementwise op", (int)x->op, k->c->name ? k->c->name : "");
+    return ll_real(ll_vec(emit_type(k->e, x->dtype), p->width), 0);
+  }
+  DType t = x->dtype;                                      // dtype of the arithmetic
+  if (map_ops[x->op].compares)
+    for (int i = 0; i < x->n_in; i++)
+      if (vals[x->in[i]].dtype != F32) t = F64;
+  for (int i = 0; i < x->n_in; i++) arg[i] = convert(k->e, eval(k, p, x->in[i]), vals[x->in[i]].dtype, t);
+  return convert(k->e, map_ops[x->op].emit(k->e, arg), t, x->dtype);
+}
+
+static Value eval_new(Kernel *k, Point *p, int val) {
+  const Val *x = &k->c->vals[val];
+  Type elem = emit_type(k->e, x->dtype);
+  switch (x->kind) {
+    case VAL_CONST: return is_real(x->dtype) ? ll_real(ll_vec(elem, p->width), x->f)
+                                             : ll_int(ll_vec(elem, p->width), (int64_t)x->f);
+    case VAL_INPUT: return convert(k->e, load_input(k, p, x->input), k->c->inputs[x->input].dtype, x->dtype);
+    case VAL_IOTA: return eval_iota(k, p, x);
+    case VAL_OP: return eval_op(k, p, x);
+    case VAL_ANCHOR: break;
+  }
+  emit_error(k->e, "call %s: value %d is read before the anchor is known", k->c->name ? k->c->name : "", val);
+  return ll_real(ll_vec(elem, p->width), 0);
+}
+
+static void name_value(Kernel *k, Value v, int val) {
+  char text[32];
+  const Val *x = &k->c->vals[val];
+  size_t n;
+  LLVMGetValueName2(v, &n);
+  if (n || LLVMIsConstant(v) || !x->node || !LLVMIsAInstruction(v)) return;
+  n = (size_t)snprintf(text, sizeof text, "n%u", x->node);
+  LLVMSetValueName2(v, text, n);
+}
+
+Value eval(Kernel *k, Point *p, int val) {
+  if (p->memo[val]) return p->memo[val];
+  Value v = k->st.known[val] ? ll_splat(&k->e->l, k->st.known[val], p->width) : eval_new(k, p, val);
+  name_value(k, v, val);
+  return p->memo[val] = v;
+}
+
+void eval_outputs(Kernel *k, Point *p) {
+  const Call *c = k->c;
+  for (int i = 0; i < c->n_outputs; i++) {
+    const Output *o = &c->outputs[i];
+    if (c->vals[o->val].prologue && c->vals[o->val].kind != VAL_CONST)
+      emit_error(k->e, "call %s: output %d is a value of the operand's domain", c->name ? c->name : "", i);
+    else eval(k, p, o->val);                               // all loads before the first store: outputs may stand on inputs
+  }
+  for (int i = 0; i < c->n_outputs && !k->e->error; i++)
+    store_output(k, p, i, convert(k->e, eval(k, p, c->outputs[i].val), c->vals[c->outputs[i].val].dtype, c->outputs[i].dtype));
+}
+
+static void map_body(Kernel *k, Point *p, void *ctx) {
+  (void)ctx;
+  eval_outputs(k, p);
+}
+
+void emit_map(Kernel *k) { nest(k, k->c->n_dims - 1, map_body, NULL); }

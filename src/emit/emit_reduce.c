@@ -1,0 +1,197 @@
+// emit_reduce.c: sums and maxima.
+//
+// Sums over rows, and every long sum, go by blocks of s->block elements from position 0. The partial sum of block b is
+// made ascending; the partials are combined by the aligned binary tree, which a counter walks:
+//   acc = partial(b); for (t = b; t is odd; t /= 2) acc = stack[--sp] + acc; stack[sp++] = acc;
+// and after the last block instead: while (sp > 0) acc = stack[--sp] + acc. The lower rows are always the left operand.
+// A sum along lanes has 16 canonical lanes (element i goes to lane i mod 16, ascending from 0), folded by halves:
+// lane j + lane j+8, then +4, +2, +1. Neither depends on the target's width.
+#include "emit_int.h"
+#include <math.h>
+
+// ---------------------------------------------------------------- the tree
+typedef struct { Kernel *k; Type t; int n; unsigned align; Value stack; } Stack;
+
+static Value stack_slot(Stack *s, Value level, int i) {
+  LL *l = &s->k->e->l;
+  Value at = ll_add(l, ll_mul(l, level, ll_i64(l, s->n)), ll_i64(l, i));
+  return ll_at(l, s->t, s->stack, at);
+}
+
+// while ((t & 1) && sp > 0) { sp--; acc = stack[sp] + acc; t >>= 1; }   returns sp
+static Value fold_stack(Stack *s, Value t, Value sp, Value *acc) {
+  LL *l = &s->k->e->l;
+  Block from = ll_here(l), head = ll_block(l, "tree"), body = ll_block(l, "tree.add"), done = ll_block(l, "tree.done");
+  ll_br(l, head);
+  ll_go(l, head);
+  Value t_phi = ll_phi(l, l->i64, "t"), sp_phi = ll_phi(l, l->i64, "sp"), a[MAX_TILE];
+  for (int i = 0; i < s->n; i++) a[i] = ll_phi(l, s->t, "");
+  Value odd = ll_icmp(l, LLVMIntNE, ll_and(l, t_phi, ll_i64(l, 1)), ll_i64(l, 0));
+  ll_if(l, ll_and(l, odd, ll_icmp(l, LLVMIntSGT, sp_phi, ll_i64(l, 0))), body, done);
+  ll_go(l, body);
+  Value sp_next = ll_sub(l, sp_phi, ll_i64(l, 1));
+  Value t_next = LLVMBuildAShr(l->b, t_phi, ll_i64(l, 1), "");
+  for (int i = 0; i < s->n; i++) {
+    Value sum = ll_fadd(l, ll_load(l, s->t, stack_slot(s, sp_next, i), s->align, ""), a[i]);
+    ll_from(a[i], acc[i], from);
+    ll_from(a[i], sum, body);
+    acc[i] = a[i];
+  }
+  ll_from(t_phi, t, from);
+  ll_from(t_phi, t_next, body);
+  ll_from(sp_phi, sp, from);
+  ll_from(sp_phi, sp_next, body);
+  ll_br(l, head);
+  ll_go(l, done);
+  return sp_phi;
+}
+
+static unsigned type_align(Type t, LL *l) {
+  unsigned bytes = (unsigned)ll_width(t) * (ll_elem(t) == l->f64 ? 8 : 4);
+  return bytes > 64 ? 64 : bytes;
+}
+
+void tree_sum(Kernel *k, Value extent, Type t, int n, PartialFn *partial, void *ctx, Value *acc) {
+  LL *l = &k->e->l;
+  int64_t block = k->e->s->block;
+  Stack st = {k, t, n, type_align(t, l), NULL};
+  st.stack = kernel_alloca(k, t, (int64_t)n * k->e->tree_levels, "partials");
+  Value zero = ll_i64(l, 0), step = ll_i64(l, block);
+  Block from = ll_here(l), head = ll_block(l, "block");
+  ll_br(l, head);
+  ll_go(l, head);
+  Value row = ll_phi(l, l->i64, "row"), b = ll_phi(l, l->i64, "b"), sp = ll_phi(l, l->i64, "depth");
+  Value next_row = ll_add(l, row, step);
+  partial(k, row, ll_min(l, next_row, extent), acc, ctx);
+  Value more = ll_icmp(l, LLVMIntSLT, next_row, extent);
+  Value sp_after = fold_stack(&st, ll_select(l, more, b, ll_i64(l, -1)), sp, acc);
+  Block push = ll_block(l, "push"), done = ll_block(l, "sum");
+  ll_if(l, more, push, done);
+  ll_go(l, push);
+  for (int i = 0; i < n; i++) ll_store(l, acc[i], stack_slot(&st, sp_after, i), st.align);
+  ll_from(row, zero, from);
+  ll_from(row, next_row, push);
+  ll_from(b, zero, from);
+  ll_from(b, ll_add(l, b, ll_i64(l, 1)), push);
+  ll_from(sp, zero, from);
+  ll_from(sp, ll_add(l, sp_after, ll_i64(l, 1)), push);
+  ll_br(l, head);
+  ll_go(l, done);
+}
+
+// ---------------------------------------------------------------- one step of a sum or maximum
+static bool is_max(const Kernel *k) { return k->c->reduce_op == OP_AMAX; }
+
+static Value combine(Kernel *k, Value acc, Value x) {      // max: x > acc ? x : acc
+  LL *l = &k->e->l;
+  return is_max(k) ? ll_select(l, ll_fcmp(l, LLVMRealOGT, x, acc), x, acc) : ll_fadd(l, acc, x);
+}
+
+static Value neutral(Kernel *k, Type t) {
+  return ll_real(t, is_max(k) ? -INFINITY : 0);
+}
+
+static Type sum_type(Kernel *k, int width) { return ll_vec(emit_type(k->e, k->c->vals[k->c->anchor].dtype), width); }
+
+static Value operand(Kernel *k, Point *p) {
+  const Val *a = &k->c->vals[k->c->anchor];
+  return convert(k->e, eval(k, p, a->in[0]), k->c->vals[a->in[0]].dtype, a->dtype);
+}
+
+static void finish(Kernel *k, Point *p, Value sum) {
+  p->memo[k->c->anchor] = sum;
+  eval_outputs(k, p);
+}
+
+// ---------------------------------------------------------------- along lanes: 16 canonical lanes over from … to−1
+// What is left after full vectors: one masked vector, or element by element into the lanes kept in memory.
+static Value lanes_rest(Kernel *k, Value from, Value to, Value acc) {
+  Emit *e = k->e;
+  LL *l = &e->l;
+  Type t = LLVMTypeOf(acc), elem = ll_elem(t);
+  if (e->has_mask) {
+    Loop lp;
+    loop_begin(e, &lp, from, to, CANONICAL_LANES, "tail", 1, &acc);
+    State back = kernel_enter(k, AXIS_REDUCED, lp.i);
+    Point p = point_new(k, CANONICAL_LANES, AXIS_REDUCED, lane_mask(e, CANONICAL_LANES, ll_sub(l, to, lp.i)));
+    Value next = ll_select(l, p.mask, combine(k, lp.carried[0], operand(k, &p)), lp.carried[0]);
+    kernel_leave(k, back);
+    loop_end(e, &lp, &next);
+    return lp.carried[0];
+  }
+  Value mem = kernel_alloca(k, t, 1, "lanes16");
+  unsigned align = dtype_bytes(k->c->vals[k->c->anchor].dtype);
+  ll_store(l, acc, mem, type_align(t, l));
+  Loop lp;
+  loop_begin(e, &lp, from, to, 1, "tail", 0, NULL);
+  State back = kernel_enter(k, AXIS_REDUCED, lp.i);
+  kernel_resolve(k, -1);
+  Point p = point_new(k, 1, -1, NULL);
+  Value slot = ll_at(l, elem, mem, ll_sub(l, lp.i, from));
+  ll_store(l, combine(k, ll_load(l, elem, slot, align, ""), operand(k, &p)), slot, align);
+  kernel_leave(k, back);
+  loop_end(e, &lp, NULL);
+  return ll_load(l, t, mem, type_align(t, l), "");
+}
+
+static Value fold_halves(Kernel *k, Value v) {
+  LL *l = &k->e->l;
+  for (int w = CANONICAL_LANES / 2; w >= 1; w /= 2) v = combine(k, ll_half(l, v, 0, w), ll_half(l, v, w, w));
+  return v;
+}
+
+static Value sum_along_lanes(Kernel *k, Value from, Value to) {
+  Emit *e = k->e;
+  LL *l = &e->l;
+  Value acc = neutral(k, sum_type(k, CANONICAL_LANES));
+  Value whole = ll_add(l, from, ll_and(l, ll_sub(l, to, from), ll_i64(l, -CANONICAL_LANES)));
+  Loop lp;
+  loop_begin(e, &lp, from, whole, CANONICAL_LANES, "lanes", 1, &acc);
+  State back = kernel_enter(k, AXIS_REDUCED, lp.i);
+  Point p = point_new(k, CANONICAL_LANES, AXIS_REDUCED, NULL);
+  Value next = combine(k, lp.carried[0], operand(k, &p));
+  kernel_leave(k, back);
+  loop_end(e, &lp, &next);
+  return fold_halves(k, lanes_rest(k, whole, to, lp.carried[0]));
+}
+
+static void reduce_lanes_body(Kernel *k, Point *p, void *ctx) {
+  (void)ctx;
+  finish(k, p, sum_along_lanes(k, ll_i64(&k->e->l, 0), k->extent[AXIS_REDUCED]));
+}
+
+void emit_reduce_lanes(Kernel *k) { nest(k, k->c->n_dims, reduce_lanes_body, NULL); }
+
+// ---------------------------------------------------------------- across rows, lanes along the last dim
+static void rows_partial(Kernel *k, Value from, Value to, Value *acc, void *ctx) {
+  Point *at = ctx;
+  Emit *e = k->e;
+  int lane_axis = at->width > 1 ? at->lane_axis : -1;
+  acc[0] = neutral(k, sum_type(k, at->width));
+  Loop lp;
+  loop_begin(e, &lp, from, to, 1, "r", 1, acc);
+  State back = kernel_enter(k, AXIS_REDUCED, lp.i);
+  kernel_resolve(k, lane_axis);
+  Point p = point_new(k, at->width, at->lane_axis, at->mask);
+  Value next = combine(k, lp.carried[0], operand(k, &p));
+  kernel_leave(k, back);
+  loop_end(e, &lp, &next);
+  acc[0] = lp.carried[0];
+}
+
+static void scalar_partial(Kernel *k, Value from, Value to, Value *acc, void *ctx) {
+  (void)ctx;
+  acc[0] = sum_along_lanes(k, from, to);
+}
+
+static void reduce_rows_body(Kernel *k, Point *p, void *ctx) {
+  LL *l = &k->e->l;
+  Value acc, extent = k->extent[AXIS_REDUCED];
+  PartialFn *partial = k->c->n_dims == 0 ? scalar_partial : rows_partial;
+  (void)ctx;
+  if (is_max(k)) partial(k, ll_i64(l, 0), extent, &acc, p);
+  else tree_sum(k, extent, sum_type(k, p->width), 1, partial, p, &acc);
+  finish(k, p, acc);
+}
+
+void emit_reduce_rows(Kernel *k) { nest(k, k->c->n_dims - 1, reduce_rows_body, NULL); }
