@@ -30,13 +30,16 @@ typedef enum { AST_NEG, AST_NOT, AST_ADD, AST_SUB, AST_MUL, AST_DIV, AST_MOD, AS
 struct Expr {
   ExprKind kind; Place at;         // the whole expression
   AstOp op; Place op_at;           // operator, or the name after . and as
-  bool piped, quoted;              // quoted: NAME in back quotes
+  bool piped, quoted;              // quoted: a NAME that can only be written in back quotes
+  bool grouped;                    // stood in round brackets of its own; `at` includes them
   double number; bool is_int;
   const char *name;
   Expr *a, *b;
   Arg *args; int n_args;
   Each *each; int n_each;
+  int height;                      // of this tree, at most MAX_HEIGHT: it is safe to recurse over it
 };
+enum { MAX_NESTING = 200, MAX_HEIGHT = 1000 };
 
 typedef struct { const char *key; Place at; Expr *value; } Clause;
 typedef struct { const char *name; Place at; } Name;
