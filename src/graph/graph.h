@@ -50,7 +50,7 @@ typedef struct {                          // all that survives a step
   NodeId read;                            // the LEAF that reads it
   Place at;
 } Slot;
-typedef struct { const char *name; NodeId value; int slot; } Root;   // out(name, v): slot −1; assign(slot, v)
+typedef struct { const char *name; NodeId value; int slot; } Root;   // out(name, v): slot −1; assign(slot, v): name = its path
 
 typedef struct {
   Arena *arena;
@@ -63,8 +63,12 @@ typedef struct {
   NodeId loss;                            // total loss, scalar
   uint32_t *table; int table_size;        // hash-consing
   Diag *diag;                             // shape errors go here; may be NULL in tests (then BUG)
+  Place at;                               // of the nodes that the shorthand adds
 } Graph;
 enum { AXIS_OF_ROWS = 1, AXIS_OF_ONE = 2 };
+
+// At most this many elements in a tensor without its batch axis; more is an error "size-overflow".
+#define MAX_ELEMENTS ((int64_t)1 << 40)
 
 Graph *graph_new(Arena *a, DType dtype, int64_t capacity, Diag *d);
 AxisId axis_fixed(Graph *g, int64_t size);
@@ -79,6 +83,7 @@ int64_t item_elements(const Graph *g, NodeId n);          // without the batch a
 // "shape-mismatch" with both shapes goes to g->diag at `at` and 0 is returned. A 0 among the inputs gives 0, silently.
 NodeId graph_add(Graph *g, OpId op, const NodeId *in, int n_in, Attr attr, Place at);
 int    graph_slot(Graph *g, const char *path, SlotRole role, DType dtype, int rank, const AxisId *axis, Init init, Place at);
+NodeId graph_read(Graph *g, int slot, Place at);
 void   graph_out(Graph *g, const char *name, NodeId v);
 void   graph_assign(Graph *g, int slot, NodeId v);
 char  *shape_text(const Graph *g, NodeId n, Arena *a);    // "[rows, 64]", a symbol by name
@@ -87,7 +92,9 @@ void   graph_check(const Graph *g);                       // BUG on a broken inv
 
 // ---- shorthand that builders, gradients, losses and optimizers use (place: g_at(g, place) sets it for all that follow)
 void   g_at(Graph *g, Place at);
-NodeId g_const(Graph *g, double v);
+NodeId g_const(Graph *g, double v);                       // a scalar of the graph's dtype
+NodeId g_const_of(Graph *g, double v, DType t);
+NodeId g_const_like(Graph *g, double v, NodeId like);     // of like's dtype
 NodeId g_map1(Graph *g, OpId op, NodeId a);
 NodeId g_map2(Graph *g, OpId op, NodeId a, NodeId b);
 NodeId g_select(Graph *g, NodeId cond, NodeId a, NodeId b);
@@ -101,6 +108,19 @@ NodeId g_expand(Graph *g, NodeId a, int axis);            // inserts an axis of 
 NodeId g_read(Graph *g, int slot);
 NodeId g_cast(Graph *g, NodeId a, DType t);
 NodeId g_stop(Graph *g, NodeId a);
+NodeId g_map3(Graph *g, OpId op, NodeId a, NodeId b, NodeId c);
+NodeId g_dense(Graph *g, int64_t first, int64_t width);   // [rows, width]
+NodeId g_column(Graph *g, OpId op, int64_t i);            // IDS, LABEL, KNOWN: column i, [rows]
+NodeId g_rt(Graph *g, int i);                             // rt_real[i], f64 scalar
+NodeId g_iota(Graph *g, int64_t n);
+NodeId g_gather(Graph *g, NodeId table, NodeId ids);      // [V, d], [rows] → [rows, d]
+NodeId g_spread(Graph *g, NodeId a, NodeId ids, AxisId v);
+NodeId g_pad(Graph *g, NodeId a, int axis, int64_t before, int64_t after);
+NodeId g_reshape(Graph *g, NodeId a, int item_rank, const AxisId *item);   // the batch axis stays
+NodeId g_drop(Graph *g, NodeId a, int axis);              // takes an axis of size 1 away (a view)
+NodeId g_broadcast(Graph *g, NodeId a, int rank, const AxisId *axis);      // a view
+NodeId g_softmax(Graph *g, NodeId z);                     // over the last axis; max, stop_gradient, sub, exp, sum, div
+bool   match_softmax(const Graph *g, NodeId n, NodeId *z);                 // is n what g_softmax(z) gives?
 NodeId g_like(Graph *g, NodeId v, NodeId like);           // v broadcast or summed so that its shape is like's
 
 // ---- passes (each: what it needs → what it gives, in compile.c)
@@ -110,7 +130,10 @@ NodeId loss_build(Graph *g, int loss, NodeId head, NodeId y, const double *args)
 void   grad(Graph *g, NodeId of, const NodeId *wrt, int n, NodeId *grad_of);
 // Updates: for each unfrozen PARAM slot that a gradient reaches, optimizer state slots and assigns. row: optim.def.
 void   optim(Graph *g, int row, const double *args, const int *slots, const NodeId *grads, int n);
-Graph *tidy(const Graph *g, const char *const *root_names, int n);  // a new graph: only what those roots (NULL: all) reach, folded
+// A new graph: only what those roots (NULL: all, and the loss) reach, folded. TIDY_ASSIGNS names all assigns at once, "x*" all
+// roots whose name starts so. Slots and axes keep their indices. Takes stop_gradient away, so it comes after grad().
+#define TIDY_ASSIGNS ":assigns"
+Graph *tidy(const Graph *g, const char *const *root_names, int n);
 typedef struct { const char *name; int min_args; const char *head; const char *label; } LossRow;   // for messages
 typedef struct { const char *name; const char *arg[8]; double def[8]; int n_args; } OptimRow;      // arg 0: learning rate
 extern const LossRow loss_rows[]; extern const int n_loss_rows;
@@ -120,15 +143,17 @@ extern const OptimRow optim_rows[]; extern const int n_optim_rows;
 typedef struct {
   const char *name; int arity; OpKind kind;               // arity −1: any
   bool (*shape)(Graph *g, Node *out, const NodeId *in, int n_in);       // false: message given
-  // adds, for output adjoint dy, the adjoint of each input to din[i] (0: none)
-  void (*grad)(Graph *g, NodeId n, NodeId dy, NodeId *din);             // NULL: no gradient flows
+  // sets, for output adjoint dy, the adjoint of each input with want[i] in din[i] (0: none); shape and dtype are the input's
+  void (*grad)(Graph *g, NodeId n, NodeId dy, const bool *want, NodeId *din);   // NULL: no gradient flows
   double (*fold)(const double *x, const Attr *attr);                    // MAP: the scalar function, reference for all emitters
 } OpRow;
 extern const OpRow op_rows[N_OPS];
 
 // ---- slow reference interpreter in double, for tests and constant folding (graph/interp.c)
+// dense [n, dense_width], ids [n, n_ids], y and w [n_labels, n]
 typedef struct { int64_t n; const double *dense; const uint32_t *ids; const double *y, *w; int dense_width, n_ids, n_labels;
                  int64_t step; double lr; double **slots; } InterpInput;    // slots[i]: row-major true extents
 double *interp(const Graph *g, NodeId n, const InterpInput *in, Arena *a);  // row-major values of node n
-void interp_roots(const Graph *g, InterpInput *in, double **outs, Arena *a);  // all roots: assigns written to slots after all reads
+// All roots: outs[i] (outs may be NULL) gets the value of root i; assigns are written to in->slots after all reads.
+void interp_roots(const Graph *g, InterpInput *in, double **outs, Arena *a);
 #endif
