@@ -1,6 +1,7 @@
 // emit.c: Schedule → module → object, assembly or text. All errors come back as text; nothing is printed.
 #include <llvm-c/Analysis.h>
 #include <llvm-c/Error.h>
+#include <llvm-c/Support.h>
 #include <llvm-c/TargetMachine.h>
 #include <llvm-c/Transforms/PassBuilder.h>
 #include <llvm/Config/llvm-config.h>
@@ -33,7 +34,17 @@ static void on_diagnostic(LLVMDiagnosticInfoRef d, void *ctx) {
   LLVMDisposeMessage(text);
 }
 
+// The kernels' addresses are already in the form wanted; strength reduction would undo it (it makes an induction
+// variable of every row pointer of a tile, and spills) and takes a quarter of the time of code generation.
+static void set_options(void) {
+  static bool done;
+  static const char *const args[] = {"mtlc", "-disable-lsr"};
+  if (!done) LLVMParseCommandLineOptions(COUNT_OF(args), args, NULL);
+  done = true;
+}
+
 static void init_target(const Target *t) {
+  set_options();
   if (strncmp(t->triple, "aarch64", 7) == 0) {
     LLVMInitializeAArch64TargetInfo();
     LLVMInitializeAArch64Target();

@@ -42,7 +42,7 @@ void loop_end(Emit *e, Loop *lp, const Value *next) {
 Value lane_mask(Emit *e, int width, Value left) {
   LL *l = &e->l;
   Value n = LLVMBuildTrunc(l->b, ll_min(l, left, ll_i64(l, width)), l->i32, "");
-  return LLVMBuildICmp(l->b, LLVMIntULT, ll_lanes(l, l->i32, width), ll_splat(l, n, width), "mask");
+  return LLVMBuildICmp(l->b, LLVMIntSLT, ll_lanes(l, l->i32, width), ll_splat(l, n, width), "mask");
 }
 
 static void at(Kernel *k, int axis, Value i, int width, Value mask, BodyFn *body, void *ctx) {
