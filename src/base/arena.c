@@ -1,0 +1,125 @@
+// arena.c: memory by lifespan. Blocks grow by doubling; an arena is freed whole. Allocation never returns NULL.
+#include "base.h"
+#include <time.h>
+
+static NORETURN void default_oom(size_t bytes) {
+  fprintf(stderr, "mtlc: out of memory (%zu bytes wanted)\n", bytes);
+  exit(4);
+}
+static void (*const oom_default)(size_t) = default_oom;
+void (*base_oom)(size_t bytes) = default_oom;
+
+static void out_of_memory(size_t bytes) {
+  base_oom(bytes);
+  oom_default(bytes);               // a hook that returns is no way on
+}
+
+void *xmalloc(size_t bytes) {
+  void *p = malloc(bytes ? bytes : 1);
+  if (!p) out_of_memory(bytes);
+  return p;
+}
+void *xrealloc(void *p, size_t bytes) {
+  void *q = realloc(p, bytes ? bytes : 1);
+  if (!q) out_of_memory(bytes);
+  return q;
+}
+void *xcalloc(size_t n, size_t bytes) {
+  void *p = calloc(n ? n : 1, bytes ? bytes : 1);
+  if (!p) out_of_memory(n * bytes);
+  return p;
+}
+
+typedef struct Block Block;
+struct Block { Block *next; size_t used, size; };       // the data follow, 16-byte aligned
+struct Arena { Block *head; size_t next_size; };
+enum { BLOCK_HEADER = (sizeof(Block) + 15) & ~15, FIRST_BLOCK = 4096, LARGEST_BLOCK = 1 << 20 };
+
+Arena *arena_new(void) {
+  Arena *a = xcalloc(1, sizeof *a);
+  a->next_size = FIRST_BLOCK;
+  return a;
+}
+
+void arena_free(Arena *a) {
+  if (!a) return;
+  for (Block *b = a->head, *next; b; b = next) {
+    next = b->next;
+    free(b);
+  }
+  free(a);
+}
+
+static Block *new_block(Arena *a, size_t bytes) {
+  size_t size = bytes > a->next_size ? bytes : a->next_size;
+  Block *b = xcalloc(1, BLOCK_HEADER + size);           // zeroed once, handed out once
+  b->size = size;
+  if (a->next_size < LARGEST_BLOCK) a->next_size *= 2;
+  if (bytes == size && a->head) {                       // a block of its own: keep filling the current one
+    b->next = a->head->next;
+    a->head->next = b;
+  } else {
+    b->next = a->head;
+    a->head = b;
+  }
+  return b;
+}
+
+void *arena_alloc(Arena *a, size_t bytes) {
+  if (bytes > SIZE_MAX / 2) out_of_memory(bytes);
+  bytes = (bytes + 15) & ~(size_t)15;
+  Block *b = a->head;
+  if (!b || b->size - b->used < bytes) b = new_block(a, bytes);
+  void *p = (char *)b + BLOCK_HEADER + b->used;
+  b->used += bytes;
+  return p;
+}
+
+char *arena_strndup(Arena *a, const char *s, size_t n) {
+  char *p = arena_alloc(a, n + 1);
+  memcpy(p, s, n);
+  return p;
+}
+char *arena_strdup(Arena *a, const char *s) { return arena_strndup(a, s, strlen(s)); }
+
+char *arena_vprintf(Arena *a, const char *fmt, va_list ap) {
+  va_list again;
+  va_copy(again, ap);
+  int n = vsnprintf(NULL, 0, fmt, ap);
+  CHECK(n >= 0);
+  char *p = arena_alloc(a, (size_t)n + 1);
+  vsnprintf(p, (size_t)n + 1, fmt, again);
+  va_end(again);
+  return p;
+}
+char *arena_printf(Arena *a, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  char *p = arena_vprintf(a, fmt, ap);
+  va_end(ap);
+  return p;
+}
+
+void *vec_grow(Arena *a, void *data, int n, int *cap, size_t item) {
+  if (*cap > INT32_MAX / 2) out_of_memory((size_t)*cap * item);
+  *cap = *cap ? *cap * 2 : 8;
+  void *p = arena_alloc(a, (size_t)*cap * item);
+  if (n) memcpy(p, data, (size_t)n * item);
+  return p;
+}
+
+void bug(const char *file, int line, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  fprintf(stderr, "mtlc: this is a bug in mtlc (%s:%d): ", file, line);
+  vfprintf(stderr, fmt, ap);
+  fputc('\n', stderr);
+  va_end(ap);
+  abort();
+}
+
+double monotonic_seconds(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
