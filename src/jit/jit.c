@@ -1,0 +1,79 @@
+// jit.c: schedule → callable code. The key is the schedule's canonical text, the target, the LLVM version and the format;
+// on a hit the object is loaded as it is, and LLVM never enters the process.
+#include "module.h"
+#ifndef MTLC_BUILD_ID                              // set by configure: the version
+#define MTLC_BUILD_ID "unversioned"
+#endif
+#ifndef LLVM_VERSION_TEXT
+#define LLVM_VERSION_TEXT "unknown"
+#endif
+enum { OBJECT_FORMAT = 1 };                        // counts changes of the emitter that the schedule's text does not show
+
+static const Target *target_or_error(TargetId t, Diag *d) {
+  if (t < N_TARGETS) return &targets[t];
+  diag_machine(d, "bad-target", "MTLC_TARGET=%s names no instruction set that this processor runs", getenv("MTLC_TARGET"));
+  return NULL;
+}
+
+static void key_text(const Schedule *s, const Target *t, Text *key) {
+  text_printf(key, "mtlc %s object %d llvm %s target %s %s %s %d %d %d\n", MTLC_BUILD_ID, OBJECT_FORMAT, LLVM_VERSION_TEXT, t->name, t->cpu,
+              t->features, t->lanes_f32, t->mr, t->nv);
+  schedule_key(s, key);
+}
+
+char *jit_emit(const Schedule *s, TargetId t, EmitWhat what, size_t *size, Diag *d) {
+  if (!target_or_error(t, d)) return NULL;
+  EmitFn *emit = module_emit(d);
+  if (!emit) return NULL;
+  char *error = NULL, *bytes = emit(s, t, what, size, &error);
+  if (!bytes) diag_machine(d, "emit-failed", "LLVM: %s", error ? error : "no message");
+  free(error);
+  return bytes;
+}
+
+static bool resolve_symbols(const Schedule *s, const Image *im, Arena *a, StepCode *code, Diag *d) {
+  for (int p = 0; p < N_PROGRAMS; p++) {
+    const SchedProgram *prog = &s->programs[p];
+    code->phase[p] = NEW_ARRAY(a, PhaseFn *, prog->n_phases + 1);
+    for (int i = 0; i < prog->n_phases; i++) {
+      *(void **)&code->phase[p][i] = image_symbol(im, prog->phases[i].symbol);
+      if (code->phase[p][i]) continue;
+      diag_machine(d, "bad-object", "the compiled object lacks the function `%s`", prog->phases[i].symbol);
+      return false;
+    }
+  }
+  return true;
+}
+
+bool jit(const Schedule *s, TargetId t, Arena *a, StepCode *code, JitInfo *info, Diag *d) {
+  const Target *target = target_or_error(t, d);
+  if (!target) return false;
+  *info = (JitInfo){ .target = target->name };
+  *code = (StepCode){0};
+  double start = monotonic_seconds();
+  Text key = {0};
+  key_text(s, target, &key);
+  char *object = NULL;
+  size_t n = 0;
+  info->cached = cache_get(key.data, key.n, &object, &n);
+  if (!object) object = jit_emit(s, t, EMIT_OBJECT, &n, d);
+  if (object && !info->cached) cache_put(key.data, key.n, object, n);
+  text_free(&key);
+  if (!object) return false;
+  double compiled = monotonic_seconds();
+  Image *im = NEW(a, Image);
+  bool ok = image_load(object, n, im, d) && resolve_symbols(s, im, a, code, d);
+  free(object);
+  info->compile_ms = info->cached ? 0 : 1e3 * (compiled - start);
+  info->load_ms = 1e3 * (monotonic_seconds() - (info->cached ? start : compiled));
+  info->object_bytes = n;
+  code->image = im;
+  code->image_bytes = im->bytes;
+  if (!ok) jit_free(code);
+  return ok;
+}
+
+void jit_free(StepCode *code) {
+  if (code->image) image_free(code->image);
+  code->image = NULL;
+}

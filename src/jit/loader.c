@@ -1,0 +1,293 @@
+// loader.c: a relocatable ELF64 object → executable memory. Sections that occupy memory are laid out one after the
+// other in one mapping, followed by a global offset table and stubs for the few outside functions that generated code
+// may call; relocations are applied, then the pages become read-and-execute. The object may come from a cache on disk:
+// every offset, index and size is checked before it is used.
+#include <elf.h>
+#include <math.h>
+#include <sys/mman.h>
+#include "jit.h"
+
+static const struct { const char *name; void *address; } outside[] = {
+  { "memset", (void *)memset }, { "memcpy", (void *)memcpy }, { "memmove", (void *)memmove },
+  { "exp", (void *)exp }, { "log", (void *)log }, { "tanh", (void *)tanh }, { "sqrt", (void *)sqrt },
+  { "log1p", (void *)log1p }, { "expm1", (void *)expm1 }, { "fma", (void *)fma }, { "fmaf", (void *)fmaf },
+  { "fmin", (void *)fmin }, { "fmax", (void *)fmax },
+};
+enum { STUB_BYTES = 32, MAX_SYMBOLS = 1 << 16 };
+
+typedef struct {
+  const unsigned char *file; size_t n;
+  const Elf64_Ehdr *eh; const Elf64_Shdr *sh;
+  const Elf64_Sym *sym; size_t n_sym;
+  const char *str; size_t n_str;
+  unsigned char *base; size_t bytes;      // the mapping
+  size_t *at;                             // offset of each section in it, SIZE_MAX: none
+  size_t got, stubs;                      // offsets; one entry per symbol
+} Loader;
+
+static bool fail(Diag *d, const char *what) {
+  diag_machine(d, "bad-object", "the compiled object cannot be loaded: %s", what);
+  return false;
+}
+static bool inside(const Loader *l, uint64_t off, uint64_t size) { return off <= l->n && size <= l->n - off; }
+
+static bool read_headers(Loader *l, Diag *d) {
+  if (l->n < sizeof(Elf64_Ehdr)) return fail(d, "it is too short");
+  l->eh = (const Elf64_Ehdr *)l->file;
+  if (memcmp(l->eh->e_ident, ELFMAG, SELFMAG) || l->eh->e_ident[EI_CLASS] != ELFCLASS64 || l->eh->e_type != ET_REL)
+    return fail(d, "it is no relocatable ELF64 object");
+#if defined(__x86_64__)
+  if (l->eh->e_machine != EM_X86_64) return fail(d, "it is for another processor");
+#elif defined(__aarch64__)
+  if (l->eh->e_machine != EM_AARCH64) return fail(d, "it is for another processor");
+#endif
+  if (l->eh->e_shentsize != sizeof(Elf64_Shdr) || l->eh->e_shoff % 8 ||
+      !inside(l, l->eh->e_shoff, (uint64_t)l->eh->e_shnum * sizeof(Elf64_Shdr)))
+    return fail(d, "its section table is broken");
+  l->sh = (const Elf64_Shdr *)(l->file + l->eh->e_shoff);
+  for (int i = 0; i < l->eh->e_shnum; i++)
+    if (l->sh[i].sh_type != SHT_NOBITS && !inside(l, l->sh[i].sh_offset, l->sh[i].sh_size)) return fail(d, "a section is out of bounds");
+  return true;
+}
+
+static bool read_symbols(Loader *l, Diag *d) {
+  for (int i = 0; i < l->eh->e_shnum; i++) {
+    if (l->sh[i].sh_type != SHT_SYMTAB) continue;
+    uint32_t link = l->sh[i].sh_link;
+    if (link >= l->eh->e_shnum || l->sh[link].sh_type != SHT_STRTAB || l->sh[i].sh_offset % 8) return fail(d, "its symbol table is broken");
+    l->sym = (const Elf64_Sym *)(l->file + l->sh[i].sh_offset);
+    l->n_sym = l->sh[i].sh_size / sizeof(Elf64_Sym);
+    l->str = (const char *)l->file + l->sh[link].sh_offset;
+    l->n_str = l->sh[link].sh_size;
+  }
+  if (!l->sym || l->n_sym > MAX_SYMBOLS || !l->n_str || l->str[l->n_str - 1]) return fail(d, "its symbol table is broken");
+  for (size_t i = 0; i < l->n_sym; i++)
+    if (l->sym[i].st_name >= l->n_str) return fail(d, "a symbol's name is out of bounds");
+  return true;
+}
+
+static bool lay_out(Loader *l, Arena *a, Diag *d) {
+  l->at = NEW_ARRAY(a, size_t, l->eh->e_shnum);
+  size_t end = 0;
+  for (int i = 0; i < l->eh->e_shnum; i++) {
+    l->at[i] = SIZE_MAX;
+    const Elf64_Shdr *s = &l->sh[i];
+    if (!(s->sh_flags & SHF_ALLOC)) continue;
+    size_t align = s->sh_addralign ? s->sh_addralign : 1;
+    if (align > 4096 || (align & (align - 1)) || s->sh_size > (size_t)1 << 30) return fail(d, "a section's size or alignment is absurd");
+    end = (end + align - 1) & ~(align - 1);
+    l->at[i] = end;
+    end += s->sh_size;
+    if (end > (size_t)1 << 30) return fail(d, "it is larger than 1 GiB");
+  }
+  l->got = (end + 15) & ~(size_t)15;
+  l->stubs = l->got + l->n_sym * 8;
+  l->bytes = (l->stubs + l->n_sym * STUB_BYTES + 4095) & ~(size_t)4095;
+  l->base = mmap(NULL, l->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (l->base == MAP_FAILED) {
+    l->base = NULL;
+    diag_machine(d, "out-of-memory", "no memory for %zu bytes of code", l->bytes);
+    return false;
+  }
+  for (int i = 0; i < l->eh->e_shnum; i++)
+    if (l->at[i] != SIZE_MAX && l->sh[i].sh_type != SHT_NOBITS)
+      memcpy(l->base + l->at[i], l->file + l->sh[i].sh_offset, l->sh[i].sh_size);
+  return true;
+}
+
+// A jump through an absolute address, for functions farther than the instruction reaches.
+static void write_stub(unsigned char *p, uint64_t target) {
+#if defined(__x86_64__)
+  static const unsigned char jump[] = { 0xff, 0x25, 0, 0, 0, 0 };              // jmp [rip + 0]
+  memcpy(p, jump, sizeof jump);
+  memcpy(p + sizeof jump, &target, 8);
+#elif defined(__aarch64__)
+  static const uint32_t jump[] = { 0x58000050, 0xd61f0200 };                   // ldr x16, #8; br x16
+  memcpy(p, jump, sizeof jump);
+  memcpy(p + sizeof jump, &target, 8);
+#endif
+}
+
+static bool symbol_address(Loader *l, size_t i, uint64_t *address, bool *is_outside, Diag *d) {
+  const Elf64_Sym *s = &l->sym[i];
+  *is_outside = false;
+  if (s->st_shndx == SHN_ABS) { *address = s->st_value; return true; }
+  if (s->st_shndx != SHN_UNDEF) {
+    if (s->st_shndx >= l->eh->e_shnum || l->at[s->st_shndx] == SIZE_MAX || s->st_value > l->sh[s->st_shndx].sh_size)
+      return fail(d, "a symbol lies outside its section");
+    *address = (uint64_t)(uintptr_t)(l->base + l->at[s->st_shndx]) + s->st_value;
+    return true;
+  }
+  const char *name = l->str + s->st_name;
+  for (int k = 0; k < COUNT_OF(outside); k++)
+    if (!strcmp(outside[k].name, name)) {
+      *address = (uint64_t)(uintptr_t)outside[k].address;
+      *is_outside = true;
+      return true;
+    }
+  diag_machine(d, "bad-object", "the compiled object calls the unknown function `%s`", name);
+  return false;
+}
+
+static bool fits32(int64_t v) { return v >= INT32_MIN && v <= INT32_MAX; }
+static void put32(unsigned char *p, uint32_t v) { memcpy(p, &v, 4); }
+
+#if defined(__x86_64__)
+static bool apply(Loader *l, unsigned char *p, size_t room, uint32_t type, size_t sym, int64_t addend, Diag *d) {
+  uint64_t S = 0;
+  bool out = false;
+  if (!symbol_address(l, sym, &S, &out, d)) return false;
+  size_t need = type == R_X86_64_64 || type == R_X86_64_PC64 ? 8 : 4;
+  if (room < need) return fail(d, "a relocation is out of bounds");
+  uint64_t P = (uint64_t)(uintptr_t)p;
+  int64_t v;
+  switch (type) {
+  case R_X86_64_NONE: return true;
+  case R_X86_64_64: v = (int64_t)S + addend; memcpy(p, &v, 8); return true;
+  case R_X86_64_PC64: v = (int64_t)(S - P) + addend; memcpy(p, &v, 8); return true;
+  case R_X86_64_PC32: case R_X86_64_PLT32:
+    if (out) {
+      unsigned char *stub = l->base + l->stubs + sym * STUB_BYTES;
+      write_stub(stub, S);
+      S = (uint64_t)(uintptr_t)stub;
+    }
+    v = (int64_t)(S - P) + addend;
+    break;
+  case R_X86_64_GOTPCREL: case R_X86_64_GOTPCRELX: case R_X86_64_REX_GOTPCRELX:
+    memcpy(l->base + l->got + sym * 8, &S, 8);
+    v = (int64_t)((uint64_t)(uintptr_t)(l->base + l->got + sym * 8) - P) + addend;
+    break;
+  default:
+    diag_machine(d, "bad-object", "the compiled object has a relocation of unknown type %u", type);
+    return false;
+  }
+  if (!fits32(v)) return fail(d, "a relocation does not reach");
+  put32(p, (uint32_t)v);
+  return true;
+}
+#elif defined(__aarch64__)
+static uint32_t get32(const unsigned char *p) { uint32_t v; memcpy(&v, p, 4); return v; }
+static uint32_t adrp(uint32_t insn, int64_t pages) {
+  return (insn & 0x9f00001fu) | ((uint32_t)(pages & 3) << 29) | ((uint32_t)((pages >> 2) & 0x7ffff) << 5);
+}
+static bool apply(Loader *l, unsigned char *p, size_t room, uint32_t type, size_t sym, int64_t addend, Diag *d) {
+  uint64_t S = 0;
+  bool out = false;
+  if (!symbol_address(l, sym, &S, &out, d)) return false;
+  if (room < (type == R_AARCH64_ABS64 || type == R_AARCH64_PREL64 ? 8 : 4)) return fail(d, "a relocation is out of bounds");
+  uint64_t P = (uint64_t)(uintptr_t)p;
+  unsigned char *got = l->base + l->got + sym * 8;
+  int64_t v = (int64_t)S + addend;
+  uint64_t low = (uint64_t)v & 0xfff, got_low = (uint64_t)(uintptr_t)got & 0xfff;
+  switch (type) {
+  case R_AARCH64_NONE: return true;
+  case R_AARCH64_ABS64: memcpy(p, &v, 8); return true;
+  case R_AARCH64_PREL64: v -= (int64_t)P; memcpy(p, &v, 8); return true;
+  case R_AARCH64_PREL32: v -= (int64_t)P; put32(p, (uint32_t)v); return fits32(v) || fail(d, "a relocation does not reach");
+  case R_AARCH64_CALL26: case R_AARCH64_JUMP26:
+    if (out) {
+      unsigned char *stub = l->base + l->stubs + sym * STUB_BYTES;
+      write_stub(stub, S);
+      v = (int64_t)(uintptr_t)stub;
+    }
+    put32(p, (get32(p) & 0xfc000000u) | ((uint32_t)((v - (int64_t)P) >> 2) & 0x03ffffffu));
+    return true;
+  case R_AARCH64_ADR_PREL_PG_HI21:
+    put32(p, adrp(get32(p), (v >> 12) - (int64_t)(P >> 12)));
+    return true;
+  case R_AARCH64_ADD_ABS_LO12_NC: case R_AARCH64_LDST8_ABS_LO12_NC:
+    put32(p, get32(p) | (uint32_t)low << 10);
+    return true;
+  case R_AARCH64_LDST16_ABS_LO12_NC: put32(p, get32(p) | (uint32_t)(low >> 1) << 10); return true;
+  case R_AARCH64_LDST32_ABS_LO12_NC: put32(p, get32(p) | (uint32_t)(low >> 2) << 10); return true;
+  case R_AARCH64_LDST64_ABS_LO12_NC: put32(p, get32(p) | (uint32_t)(low >> 3) << 10); return true;
+  case R_AARCH64_LDST128_ABS_LO12_NC: put32(p, get32(p) | (uint32_t)(low >> 4) << 10); return true;
+  case R_AARCH64_ADR_GOT_PAGE:
+    memcpy(got, &S, 8);
+    put32(p, adrp(get32(p), (int64_t)((uint64_t)(uintptr_t)got >> 12) - (int64_t)(P >> 12)));
+    return true;
+  case R_AARCH64_LD64_GOT_LO12_NC:
+    memcpy(got, &S, 8);
+    put32(p, get32(p) | (uint32_t)(got_low >> 3) << 10);
+    return true;
+  default:
+    diag_machine(d, "bad-object", "the compiled object has a relocation of unknown type %u", type);
+    return false;
+  }
+}
+#else
+static bool apply(Loader *l, unsigned char *p, size_t room, uint32_t type, size_t sym, int64_t addend, Diag *d) {
+  (void)l; (void)p; (void)room; (void)type; (void)sym; (void)addend;
+  return fail(d, "this processor has no loader");
+}
+#endif
+
+static bool relocate(Loader *l, Diag *d) {
+  for (int i = 0; i < l->eh->e_shnum; i++) {
+    const Elf64_Shdr *s = &l->sh[i];
+    if (s->sh_type != SHT_RELA) continue;
+    if (s->sh_info >= l->eh->e_shnum || s->sh_offset % 8) return fail(d, "a relocation table is broken");
+    if (l->at[s->sh_info] == SIZE_MAX) continue;                     // of a section that is not loaded
+    const Elf64_Rela *r = (const Elf64_Rela *)(l->file + s->sh_offset);
+    size_t size = l->sh[s->sh_info].sh_size;
+    for (size_t k = 0; k < s->sh_size / sizeof *r; k++) {
+      if (r[k].r_offset > size || ELF64_R_SYM(r[k].r_info) >= l->n_sym) return fail(d, "a relocation is out of bounds");
+      if (!apply(l, l->base + l->at[s->sh_info] + r[k].r_offset, size - r[k].r_offset, (uint32_t)ELF64_R_TYPE(r[k].r_info),
+                 ELF64_R_SYM(r[k].r_info), r[k].r_addend, d))
+        return false;
+    }
+  }
+  return true;
+}
+
+// The image begins with what image_symbol needs: the table of global functions, kept beside the mapping.
+typedef struct { const char *name; void *address; } Symbol;
+typedef struct { Arena *arena; Symbol *symbols; int n; unsigned char *code; size_t code_bytes; } Loaded;
+
+static void collect_symbols(const Loader *l, Loaded *out) {
+  out->symbols = NEW_ARRAY(out->arena, Symbol, l->n_sym);
+  for (size_t i = 0; i < l->n_sym; i++) {
+    const Elf64_Sym *s = &l->sym[i];
+    if (ELF64_ST_BIND(s->st_info) != STB_GLOBAL || s->st_shndx == SHN_UNDEF || s->st_shndx >= l->eh->e_shnum) continue;
+    if (l->at[s->st_shndx] == SIZE_MAX || s->st_value >= l->sh[s->st_shndx].sh_size) continue;
+    out->symbols[out->n++] = (Symbol){ arena_strdup(out->arena, l->str + s->st_name), l->base + l->at[s->st_shndx] + s->st_value };
+  }
+}
+
+bool image_load(const void *object, size_t n, Image *im, Diag *d) {
+  *im = (Image){0};
+  Loaded *out = xcalloc(1, sizeof *out);
+  out->arena = arena_new();
+  Loader l = { .file = object, .n = n };
+  bool ok = (uintptr_t)object % 8 == 0 || fail(d, "it is not aligned");
+  ok = ok && read_headers(&l, d) && read_symbols(&l, d) && lay_out(&l, out->arena, d) && relocate(&l, d);
+  if (ok) {
+    collect_symbols(&l, out);
+    ok = mprotect(l.base, l.bytes, PROT_READ | PROT_EXEC) == 0 || fail(d, "the system allows no executable memory");
+#if defined(__aarch64__)
+    __builtin___clear_cache((char *)l.base, (char *)l.base + l.bytes);
+#endif
+  }
+  out->code = l.base;
+  out->code_bytes = l.bytes;
+  im->base = out;
+  im->bytes = l.bytes;
+  if (!ok) image_free(im);
+  return ok;
+}
+
+void *image_symbol(const Image *im, const char *name) {
+  const Loaded *l = im->base;
+  for (int i = 0; i < l->n; i++)
+    if (!strcmp(l->symbols[i].name, name)) return l->symbols[i].address;
+  return NULL;
+}
+
+void image_free(Image *im) {
+  Loaded *l = im->base;
+  if (!l) return;
+  if (l->code) munmap(l->code, l->code_bytes);
+  arena_free(l->arena);
+  free(l);
+  *im = (Image){0};
+}

@@ -1,0 +1,7 @@
+// module.h: the emitter's entry, opened on first use.
+#ifndef MTLC_MODULE_H
+#define MTLC_MODULE_H
+#include "jit.h"
+EmitFn *module_emit(Diag *d);                      // NULL: error in d
+void schedule_key(const Schedule *s, Text *t);     // key.c: canonical text, decides the object's bytes
+#endif
