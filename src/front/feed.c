@@ -50,9 +50,11 @@ static void jump(Feed *f, int at, int to) {
   f->next = to;
 }
 
+// A key with its `=`. `lazy true = }` has none: what follows must be able to begin a value.
 static bool is_key(const Feed *f, int i, int block) {
   const Token *t = f->tokens.data;
-  return f->enclosing[i] == block && t[i].kind == TOK_NAME && t[i + 1].kind == '=';
+  if (f->enclosing[i] != block || t[i].kind != TOK_NAME || t[i + 1].kind != '=') return false;
+  return t[i + 2].kind != '}' && t[i + 2].kind != ',';
 }
 
 static int declaration_from(const Feed *f, int i) {
@@ -158,17 +160,36 @@ static void help_unexpected(Feed *f, const Token *t, const Wanted *w) {
   const char *word = t->at.len < 20 ? arena_strndup(f->arena, f->text + t->at.off, t->at.len) : "";
   if (w->name && is_reserved(word))
     diag_help(f->diag, "`%s` is a reserved word; as a name it stands in back quotes: `` `%s` ``", word, word);
-  if (w->declaration && t->kind == TOK_NAME && t->opens_line)
+  if (!w->declaration || t->kind != TOK_NAME || !t->opens_line) return;
+  if (t[1].kind == '=')
+    diag_help(f->diag, "a value is named with `let %s = …`", word);
+  else
     diag_help(f->diag, "a declaration begins with model, edition, import, source, from, input, label, let, shared, layer, "
                        "task, train, output, require or accept");
 }
 
+// Whether token i is near to what was reported already: one slip is one message.
+static bool is_aftermath(const Feed *f, int i) {
+  enum { BEFORE = 4, BEHIND = 3 };
+  const Token *t = f->tokens.data;
+  for (int k = i; k >= 0 && k >= i - BEFORE; k--) {
+    if (t[k].mended || (k < i && k == f->last_report && k >= i - BEHIND)) return true;
+    if (is_declaration(t[k].kind)) break;
+  }
+  for (int k = i + 1; k < f->tokens.n && k <= i + BEHIND && !is_declaration(t[k].kind); k++)
+    if (t[k].mended) return true;
+  return false;
+}
+
 void report_unexpected(Feed *f, const char *const *expected, int n) {
   int i = latest(f);
+  if (is_aftermath(f, i)) return;
+  f->last_report = i;
   const Token *t = &f->tokens.data[i], *before = i > 0 ? t - 1 : NULL;
   if (i >= 2 && t->kind == '=' && t[-1].kind == TOK_NAME && t[-2].kind == '=') t--, before--;    // `head = loss = …`
   Wanted w = sort_out(f, expected, n);
   if (t != &f->tokens.data[i]) w = (Wanted){.operand = true};
+  if (w.declaration && t->opens_line) w.n_signs = 0;
   const char *wanted = wanted_text(f, &w);
   if (before && (t->opens_line || t->kind == 0))       // what is missing is missing behind the token before
     diag_error(f->diag, "syntax", w.declaration && t->kind ? t->at : place_after(before->at),
@@ -211,9 +232,9 @@ static bool clean_text(Feed *f, const char *text, size_t n) {
 }
 
 static void read_file(Feed *f, const char *text, size_t n) {
-  enum { LARGEST = 16 << 20 };
+  enum { LARGEST = 4 << 20 };
   if (n > LARGEST) {
-    diag_error(f->diag, "too-large", (Place){f->file, 0, 0}, "a spec has at most 16 MiB; this one has %zu bytes", n);
+    diag_error(f->diag, "too-large", (Place){f->file, 0, 0}, "a spec has at most 4 MiB; this one has %zu bytes", n);
     return;
   }
   if (!clean_text(f, text, n)) return;
@@ -229,7 +250,7 @@ Ast *parse(Arena *a, Sources *s, uint32_t file, Diag *d) {
   Ast *tree = NEW(a, Ast);
   size_t n;
   const char *text = source_text(s, file, &n);
-  Feed f = {.arena = a, .sources = s, .diag = d, .file = file, .tree = tree, .last_sync = -1};
+  Feed f = {.arena = a, .sources = s, .diag = d, .file = file, .tree = tree, .last_report = -1, .last_high = -1, .last_sync = -1};
   locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0), before = plain ? uselocale(plain) : (locale_t)0;
   read_file(&f, text, n);
   if (plain) {                                         // numbers have a point, whatever the caller's locale

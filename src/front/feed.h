@@ -12,6 +12,7 @@ typedef struct {
   const char *text;                // NAME: interned, NFC; STRING: its text; SHA256: as written
   double number;
   bool is_int, quoted, opens_line;
+  bool mended;                     // put there by mend.c
 } Token;
 typedef VEC(Token) Tokens;
 
@@ -27,6 +28,8 @@ typedef struct {
   int *enclosing;                  // [tokens.n] index of the innermost bracket around a token, -1: none
   int *partner;                    // [tokens.n] opening bracket → closing one
   int next;                        // the token that the parser gets next
+  int last_report;                 // token of the latest report of the parser
+  int last_high;                   // declaration in which a tree was too high
   int last_sync;                   // token of the last jump: none may end where it began twice
   Ast *tree;
   VEC(Decl) decls;

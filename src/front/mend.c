@@ -122,13 +122,15 @@ typedef enum { INSERT, DROP, SWAP } EditKind;          // SWAP: a token and the 
 typedef struct { EditKind kind; int at, token; } Edit; // INSERT: token before place `at`
 typedef VEC(Edit) Edits;
 
+enum { MOST_EDITS = 60 };          // of one declaration
+
 // One declaration: tokens [from, to), and what was found in it.
 typedef struct {
   Feed *f;
   int from, to;
   VEC(int) open;                   // openers without a closer yet
-  Edits edits;
-  int last_insert;                 // closers are inserted inside out, so never before this
+  Edits edits;                     // few: behind MOST_EDITS only balance() goes on
+  int last_open, last_insert;      // the latest opener that was given a closer, and where: nothing may end in between
 } Segment;
 
 static void edit(Segment *s, EditKind kind, int at, int token) {
@@ -149,18 +151,18 @@ static bool opens_parameters(const Segment *s, int i) {
 static int place_of_closer(const Segment *s, int o, int limit) {
   int depth = 0, last_equals = -1;
   bool in_block = s->open.n > 1 && kind_at(s, s->open.data[0]) == '{';
-  int from = o + 1 > s->last_insert ? o + 1 : s->last_insert;
   if (kind_at(s, o) == '{') return limit;
   for (int i = o + 1; i < limit; i++) {
     int kind = kind_at(s, i);
-    if (is_opener(kind) && depth == 0 && kind == '{' && i >= from) return i;
+    bool allowed = i <= s->last_open || i >= s->last_insert;
+    if (depth == 0 && kind == '{' && allowed) return i;
     if (is_opener(kind)) depth++;
     if (is_closer(kind) && depth > 0) depth--;
-    if (depth > 0 || i < from) continue;
+    if (depth > 0 || !allowed) continue;
     if (kind == '=') last_equals = i;
     if (!in_block || i == o + 1 || !key_at(s, i)) continue;
     if (ends_operand(kind_at(s, i - 1))) return i;
-    if (token_at(s, i)->opens_line) return kind_at(s, i - 1) == ',' && i - 1 >= from ? i - 1 : i;
+    if (token_at(s, i)->opens_line) return kind_at(s, i - 1) == ',' ? i - 1 : i;
   }
   return opens_parameters(s, o) && last_equals >= 0 ? last_equals : limit;
 }
@@ -180,14 +182,15 @@ static void report_open(Segment *s, int o, int at) {
 // Opener o has no partner before `limit`.
 static void mend_opener(Segment *s, int o, int limit) {
   int kind = kind_at(s, o);
-  if (kind == '{' && (kind_at(s, o + 1) == '{' || kind_at(s, o - 1) == '{')) {
-    diag_error(s->f->diag, "extra-bracket", token_at(s, o)->at, "one `{` too many");
+  if (kind_at(s, o + 1) == kind || kind_at(s, o - 1) == kind) {
+    diag_error(s->f->diag, "missing-bracket", token_at(s, o)->at, "this `%c` is not closed, or is one too many", kind);
     edit(s, DROP, o, 0);
     return;
   }
   int at = place_of_closer(s, o, limit);
   report_open(s, o, at);
   edit(s, INSERT, at, closer_of(kind));
+  s->last_open = o;
   s->last_insert = at;
 }
 
@@ -286,9 +289,10 @@ static bool mend_swapped(Segment *s, int i) {
 }
 
 static void match_segment(Segment *s) {
-  for (int i = s->from; i < s->to; i++) {
+  for (int i = s->from; i < s->to && s->edits.n < MOST_EDITS; i++) {
     int kind = kind_at(s, i);
     if (is_opener(kind)) vec_push(s->f->arena, &s->open, i);
+    if (s->open.n > MAX_NESTING) return;                             // mend_depth reports that, and that is enough
     if (!is_closer(kind)) continue;
     int k = partner_of(s, kind);
     if (k >= 0 && k < s->open.n - 1 && mend_swapped(s, i)) {
@@ -299,12 +303,12 @@ static void match_segment(Segment *s) {
     for (; k >= 0 && s->open.n - 1 > k; s->open.n--) mend_opener(s, top(s), i);
     if (k >= 0) s->open.n--;
   }
-  for (; s->open.n > 0; s->open.n--) mend_opener(s, top(s), s->to);
+  for (; s->open.n > 0 && s->edits.n < MOST_EDITS; s->open.n--) mend_opener(s, top(s), s->to);
 }
 
 static Token inserted(const Feed *f, int at, int kind) {
   Place place = at > 0 ? place_after(f->tokens.data[at - 1].at) : (Place){f->file, 0, 0};
-  return (Token){.kind = kind, .at = place};
+  return (Token){.kind = kind, .at = place, .mended = true};
 }
 
 // Appends the tokens of a segment as edited.
@@ -418,7 +422,7 @@ static void push_bad(Depth *d, int from, int to) {
 static bool too_many_prefixes(Depth *d, const Token *t, int before) {
   int *count = &d->prefixes.data[d->prefixes.n - 1];
   bool prefix = t->kind == TOK_NOT || t->kind == '^' || (t->kind == '-' && !ends_operand(before));
-  if (prefix) return ++*count + d->open.n > MAX_NESTING;
+  if (prefix) return ++*count > MAX_NESTING;
   if (is_operator(t->kind) || t->kind == ',' || t->kind == '=' || t->kind == TOK_PIPE || is_declaration(t->kind)) *count = 0;
   return false;
 }

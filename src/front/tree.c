@@ -20,6 +20,8 @@ static Expr *done(Feed *f, Expr *e) {
   for (int i = 0; i < e->n_args; i++) rise(e, e->args[i].value);
   for (int i = 0; i < e->n_each; i++) rise(e, e->each[i].over);
   if (e->height <= MAX_HEIGHT) return e;
+  if (f->last_high == f->decls.n) return tree_bad(f, e->at);           // once a declaration
+  f->last_high = f->decls.n;
   diag_error(f->diag, "too-deep", e->op_at.file ? e->op_at : e->at, "this expression has more than %d steps", MAX_HEIGHT);
   diag_help(f->diag, "name parts of it with `let`");
   return tree_bad(f, e->at);
