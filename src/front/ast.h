@@ -24,8 +24,8 @@ typedef enum {
   EX_INSTANCE,  // instance a(args)
   EX_BAD        // what could not be parsed; silent everywhere
 } ExprKind;
-typedef enum { AST_NEG, AST_NOT, AST_ADD, AST_SUB, AST_MUL, AST_DIV, AST_MOD, AST_POW, AST_EQ, AST_NE, AST_LT, AST_LE, AST_GT, AST_GE,
-               AST_AND, AST_OR, AST_RANGE } AstOp;
+typedef enum { AST_NEG, AST_NOT, AST_ADD, AST_SUB, AST_MUL, AST_DIV, AST_MOD, AST_POW, AST_EQ, AST_NE, AST_LT, AST_LE,
+               AST_GT, AST_GE, AST_AND, AST_OR, AST_RANGE } AstOp;
 
 struct Expr {
   ExprKind kind; Place at;         // the whole expression

@@ -220,10 +220,12 @@ static const char *const kind_names[] = {
   [EX_RECORD] = "record", [EX_REPEAT] = "repeat", [EX_FOLD] = "fold", [EX_INSTANCE] = "instance", [EX_BAD] = "bad",
 };
 
-static const char *const decl_names_[] = {
-  [DECL_MODEL] = "model", [DECL_EDITION] = "edition", [DECL_IMPORT] = "import", [DECL_SOURCE] = "source", [DECL_FROM] = "from",
-  [DECL_INPUT] = "input", [DECL_LABEL] = "label", [DECL_LET] = "let", [DECL_SHARED] = "shared", [DECL_LAYER] = "layer",
-  [DECL_TASK] = "task", [DECL_TRAIN] = "train", [DECL_OUTPUT] = "output", [DECL_REQUIRE] = "require", [DECL_ACCEPT] = "accept",
+static const char *const decl_words[] = {
+  [DECL_MODEL] = "model", [DECL_EDITION] = "edition", [DECL_IMPORT] = "import", [DECL_SOURCE] = "source",
+  [DECL_FROM] = "from", [DECL_INPUT] = "input", [DECL_LABEL] = "label", [DECL_LET] = "let",
+  [DECL_SHARED] = "shared", [DECL_LAYER] = "layer",
+  [DECL_TASK] = "task", [DECL_TRAIN] = "train", [DECL_OUTPUT] = "output", [DECL_REQUIRE] = "require",
+  [DECL_ACCEPT] = "accept",
 };
 
 static void indent(Text *out, int depth) {
@@ -234,10 +236,12 @@ static void print_node(Text *out, const Expr *e, int depth, const char *role, co
 
 static void print_children(Text *out, const Expr *e, int depth) {
   if (e->kind == EX_FOLD) print_node(out, e->b, depth, "start", e->name);
-  for (int i = 0; i < e->n_each; i++) print_node(out, e->each[i].over, depth, e->each[i].name ? "each" : "times", e->each[i].name);
+  for (int i = 0; i < e->n_each; i++)
+    print_node(out, e->each[i].over, depth, e->each[i].name ? "each" : "times", e->each[i].name);
   if (e->a) print_node(out, e->a, depth, NULL, NULL);
   if (e->b && e->kind != EX_FOLD) print_node(out, e->b, depth, NULL, NULL);
-  for (int i = 0; i < e->n_args; i++) print_node(out, e->args[i].value, depth, e->args[i].name ? "arg" : NULL, e->args[i].name);
+  for (int i = 0; i < e->n_args; i++)
+    print_node(out, e->args[i].value, depth, e->args[i].name ? "arg" : NULL, e->args[i].name);
 }
 
 // role and name, where given, say what the node is to its parent: `arg axis:`.
@@ -265,7 +269,7 @@ static void print_node(Text *out, const Expr *e, int depth, const char *role, co
 }
 
 static void print_head(Text *out, const Decl *d) {
-  text_add(out, decl_names_[d->kind]);
+  text_add(out, decl_words[d->kind]);
   for (int i = 0; i < d->n_names; i++) {
     text_add(out, i ? ", " : d->kind == DECL_IMPORT ? " as " : " ");
     print_name(out, d->names[i].name, false);

@@ -120,8 +120,9 @@ static Wanted sort_out(const Feed *f, const char *const *expected, int n) {
                                           "'/'", "'%'", "'^'", "'.'", "as", "'('", "'['", "'-'"};
   static const char *const operands[] = {"a number", "a text", "'('", "'['", "'-'", "repeat", "fold", "instance", "not",
                                          "a name", "?"};
-  static const char *const declarations[] = {"model", "edition", "import", "source", "from", "input", "label", "let", "shared",
-                                             "layer", "task", "train", "output", "require", "accept", "end of file"};
+  static const char *const declarations[] = {"model", "edition", "import", "source", "from", "input", "label", "let",
+                                             "shared", "layer", "task", "train", "output", "require", "accept",
+                                             "end of file"};
   Wanted w = {0};
   w.operand = among("a number", expected, n) && among("fold", expected, n);
   w.operators = among("'*'", expected, n);
@@ -172,9 +173,11 @@ static void help_unexpected(Feed *f, const Token *t, const Wanted *w) {
 static bool is_aftermath(const Feed *f, int i) {
   enum { BEFORE = 4, BEHIND = 3 };
   const Token *t = f->tokens.data;
+  bool same_line = true;
   for (int k = i; k >= 0 && k >= i - BEFORE; k--) {
-    if (t[k].mended || (k < i && k == f->last_report && k >= i - BEHIND)) return true;
+    if (t[k].mended || (same_line && k < i && k == f->last_report && k >= i - BEHIND)) return true;
     if (is_declaration(t[k].kind)) break;
+    if (t[k].opens_line) same_line = false;
   }
   for (int k = i + 1; k < f->tokens.n && k <= i + BEHIND && !is_declaration(t[k].kind); k++)
     if (t[k].mended) return true;
@@ -250,7 +253,7 @@ Ast *parse(Arena *a, Sources *s, uint32_t file, Diag *d) {
   Ast *tree = NEW(a, Ast);
   size_t n;
   const char *text = source_text(s, file, &n);
-  Feed f = {.arena = a, .sources = s, .diag = d, .file = file, .tree = tree, .last_report = -1, .last_high = -1, .last_sync = -1};
+  Feed f = {.arena = a, .sources = s, .diag = d, .file = file, .last_report = -1, .last_high = -1, .last_sync = -1};
   locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0), before = plain ? uselocale(plain) : (locale_t)0;
   read_file(&f, text, n);
   if (plain) {                                         // numbers have a point, whatever the caller's locale

@@ -31,7 +31,6 @@ typedef struct {
   int last_report;                 // token of the latest report of the parser
   int last_high;                   // declaration in which a tree was too high
   int last_sync;                   // token of the last jump: none may end where it began twice
-  Ast *tree;
   VEC(Decl) decls;
 } Feed;
 

@@ -218,15 +218,18 @@ static int meeting_place(const Segment *s, int start, int i, int opener) {
 }
 
 static bool is_operator(int kind) {
-  return kind == '+' || kind == '-' || kind == '*' || kind == '/' || kind == '%' || kind == '^' || kind == '<' || kind == '>' ||
-         kind == TOK_LE || kind == TOK_GE || kind == TOK_EQ || kind == TOK_NE || kind == TOK_AND || kind == TOK_OR ||
-         kind == TOK_RANGE || kind == TOK_NOT;
+  static const int kinds[] = {'+', '-', '*', '/', '%', '^', '<', '>', TOK_LE, TOK_GE, TOK_EQ, TOK_NE, TOK_AND, TOK_OR,
+                              TOK_RANGE, TOK_NOT};
+  for (int i = 0; i < COUNT_OF(kinds); i++)
+    if (kinds[i] == kind) return true;
+  return false;
 }
 
 // Where the missing partner of closer i best stands, or -1: the closer is better dropped.
 static int place_of_opener(const Segment *s, int i) {
   int closer = kind_at(s, i), opener = closer == ')' ? '(' : '[', start = clause_start(s, i);
-  if (kind_at(s, s->from) == TOK_LAYER && s->open.n == 0 && kind_at(s, s->from + 2) != '(' && closer == ')') return s->from + 2;
+  bool no_parameters = kind_at(s, s->from) == TOK_LAYER && s->open.n == 0 && kind_at(s, s->from + 2) != '(';
+  if (no_parameters && closer == ')') return s->from + 2;
   int at = meeting_place(s, start, i, opener), depth = 0;
   if (at >= 0) return at;
   if (kind_at(s, i - 1) == closer && opener == '(') return -1;       // doubled
@@ -247,7 +250,8 @@ static int place_of_block(const Segment *s, int i) {
   bool named_value = word == TOK_LET || word == TOK_SHARED || word == TOK_OUTPUT;
   for (int k = s->from + 1; k < i; k++) {
     if (kind_at(s, k) == '{') return -1;
-    if (key_at(s, k) && (k > s->from + 1 || !named_value) && (word == TOK_TRAIN || ends_operand(kind_at(s, k - 1)))) return k;
+    if (!key_at(s, k) || (k == s->from + 1 && named_value)) continue;
+    if (word == TOK_TRAIN || ends_operand(kind_at(s, k - 1))) return k;
   }
   return -1;
 }
@@ -413,7 +417,7 @@ static int skip_bracket(const Feed *f, int i) {
 
 static void push_bad(Depth *d, int from, int to) {
   const Token *t = d->f->tokens.data;
-  Token bad = {.kind = TOK_BAD, .at = place_join(t[from].at, t[to > from ? to - 1 : from].at)};
+  Token bad = {.kind = TOK_BAD, .mended = true, .at = place_join(t[from].at, t[to > from ? to - 1 : from].at)};
   report_depth(d->f, t[from].at);
   vec_push(d->f->arena, &d->out, bad);
 }

@@ -149,7 +149,8 @@ static const char corpus[] =
   "}\n"
   "output cvr = x |> tower\n"
   "output plain\n"
-  "task ctr   { head = x |> tower, loss = bce(click) + 0.5 * bpr(click, group = events.session)  metric = [gauc(by = user)] }\n"
+  "task ctr   { head = x |> tower, loss = bce(click) + 0.5 * bpr(click, group = events.session)\n"
+  "  metric = [gauc(by = user)] }\n"
   "task back  { head = (stop_gradient(ctr) |> dense(1)).a[0]\n  loss = bce(buy) }\n"
   "train {\n  split = rule(train = row % 10 < 8, valid = row % 10 == 8, test = true)\n  stop = patience(10, loss)\n}\n"
   "require always(ctcvr <= ctr)\n"
@@ -308,17 +309,21 @@ static void broken_text(void **state) {
     CASE("\xFF\xFEl\0e\0t\0", "not-utf8"),   CASE("let x = \"abc", "unterminated-string"),
     CASE("let x = \"a\\", "unterminated-string"), CASE("let x = \"\\q\"", "bad-escape"),
     CASE("let x = \"\\u{0}\"", "bad-escape"), CASE("let x = \"\\u{D800}\"", "bad-escape"),
-    CASE("let x = \"\\u{1234567890}\"", "bad-escape"), CASE("let x = `a", "unterminated-name"), CASE("let `` = 3", "bad-name"),
+    CASE("let x = \"\\u{1234567890}\"", "bad-escape"), CASE("let x = `a", "unterminated-name"),
+    CASE("let `` = 3", "bad-name"),
     CASE("let x = .5", "bad-number"), CASE("let x = 1__0", "bad-number"), CASE("let x = 1_", "bad-number"),
     CASE("let x = 5ms", "bad-number"), CASE("let x = 0x1F", "bad-number"), CASE("let x = 1e-400", "number-too-small"),
     CASE("let x = 99999999999999999999", "number-too-large"), CASE("let x = 1e999999999999", "number-too-large"),
-    CASE("let x = “a”", "wrong-character"), CASE("let x = 'a'", "wrong-character"), CASE("let x = a && b", "wrong-character"),
+    CASE("let x = “a”", "wrong-character"), CASE("let x = 'a'", "wrong-character"),
+    CASE("let x = a && b", "wrong-character"),
     CASE("let x = a ** b", "wrong-character"), CASE("let x = a; let", "wrong-character"), CASE("// a", "wrong-character"),
-    CASE("let x = a\xC2\xA0+ b", "wrong-character"), CASE("let x = ？", "wrong-character"), CASE("let x = @", "wrong-character"),
+    CASE("let x = a\xC2\xA0+ b", "wrong-character"), CASE("let x = ？", "wrong-character"),
+    CASE("let x = @", "wrong-character"),
     CASE("let x = 0..1..2", "chain"), CASE("let x = y |> 3", "pipe-target"), CASE("let x = y |> f(3).a", "pipe-target"),
     CASE("model a edition 4", "declaration-line"), CASE("let x = f(a b)", "missing-comma"),
     CASE("let x = [(a])", "swapped-brackets"), CASE("let x = a }", "extra-bracket"), CASE("foo = 3", "syntax"),
-    CASE("let in = 3", "syntax"), CASE("task a { head = , loss = x }", "syntax"), CASE("{", "missing-bracket"), CASE(")", "extra-bracket"),
+    CASE("let in = 3", "syntax"), CASE("task a { head = , loss = x }", "syntax"), CASE("{", "missing-bracket"),
+    CASE(")", "extra-bracket"),
   };
   for (int i = 0; i < COUNT_OF(cases); i++) assert_error(cases[i].text, cases[i].n, cases[i].code);
 }
@@ -446,8 +451,8 @@ static void diagnostics_as_json(void **state) {
   Text t = {0};
   diag_json(d, &t);
   assert_string_equal(t.data,
-    "[{\"severity\": \"error\", \"code\": \"a\", \"message\": \"no \\\"y\\\"\", \"file\": \"a.mtl\", \"line\": 1, \"column\": 5, "
-    "\"end_column\": 8, \"row\": null, \"notes\": [], \"help\": [\"write\\u0009z\"]},\n"
+    "[{\"severity\": \"error\", \"code\": \"a\", \"message\": \"no \\\"y\\\"\", \"file\": \"a.mtl\", \"line\": 1, "
+    "\"column\": 5, \"end_column\": 8, \"row\": null, \"notes\": [], \"help\": [\"write\\u0009z\"]},\n"
     " {\"severity\": \"error\", \"code\": \"d\", \"message\": \"x\", \"file\": \"f.csv\", \"line\": null, \"column\": null, "
     "\"end_column\": null, \"data_column\": \"c\", \"row\": 3, \"notes\": [], \"help\": []}]");
   text_free(&t);
