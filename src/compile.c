@@ -1,0 +1,89 @@
+// compile.c: the list of passes. A model becomes a forward graph, gradients and updates join it, each program keeps what
+// its roots reach, and all programs are scheduled over one set of slots and buffers.
+#include "compile.h"
+
+static const char *const eval_roots[] = { "head:*", "output:*", "sum:*", "weight:*" };
+static const char *const predict_roots[] = { "head:*", "output:*" };
+static const char *const train_roots[] = { "sum:*", "weight:*", TIDY_ASSIGNS };
+static const char *const grads_roots[] = { "grad:*", "sum:*", "weight:*" };
+
+// The parameters that train: unfrozen PARAM slots.
+static int trainable(const Graph *g, Arena *a, int **slots) {
+  *slots = NEW_ARRAY(a, int, g->slots.n + 1);
+  int n = 0;
+  for (int i = 0; i < g->slots.n; i++)
+    if (g->slots.data[i].role == SLOT_PARAM && !g->slots.data[i].frozen) (*slots)[n++] = i;
+  return n;
+}
+
+// Needs: g->loss. Gives: adjoints of the trainable slots, as updates by optim_row or (−1) as roots "grad:PATH".
+static void differentiate(Graph *g, int optim_row, const double *optim_args, bool grads_out) {
+  int *slots, n = trainable(g, g->arena, &slots);
+  NodeId *reads = NEW_ARRAY(g->arena, NodeId, n + 1), *grads = NEW_ARRAY(g->arena, NodeId, n + 1);
+  for (int i = 0; i < n; i++) reads[i] = graph_read(g, slots[i], g->slots.data[slots[i]].at);
+  grad(g, g->loss, reads, n, grads);
+  graph_check(g);
+  for (int i = 0; grads_out && i < n; i++)
+    if (grads[i]) graph_out(g, arena_printf(g->arena, "grad:%s", g->slots.data[slots[i]].path), grads[i]);
+  if (optim_row >= 0) optim(g, optim_row, optim_args, slots, grads, n);
+  graph_check(g);
+}
+
+static void fill_programs(Graph *g, bool train, bool grads_out, Compiled *out) {
+  out->program[PROG_EVAL] = tidy(g, eval_roots, COUNT_OF(eval_roots));
+  out->program[PROG_PREDICT] = tidy(g, predict_roots, COUNT_OF(predict_roots));
+  if (train) out->program[PROG_TRAIN] = tidy(g, train_roots, COUNT_OF(train_roots));
+  if (grads_out) out->program[PROG_GRADS] = tidy(g, grads_roots, COUNT_OF(grads_roots));
+  for (int p = 0; p < N_PROGRAMS; p++)
+    if (out->program[p]) graph_check(out->program[p]);
+}
+
+static bool plan(Graph *g, int dense_width, int n_ids, int n_labels, Compiled *out, Diag *d) {
+  const Graph *programs[N_PROGRAMS];
+  for (int p = 0; p < N_PROGRAMS; p++) programs[p] = out->program[p];
+  out->schedule = schedule(g->arena, programs, dense_width, n_ids, n_labels);
+  if (!out->schedule || diag_errors(d)) return false;
+  schedule_check(out->schedule);
+  schedule_plan(out->schedule, &out->plan);
+  return true;
+}
+
+bool compile_graph(Graph *g, int optim_row, const double *optim_args, int dense_width, int n_ids, int n_labels, Compiled *out, Diag *d) {
+  *out = (Compiled){ .forward = g };
+  differentiate(g, optim_row, optim_args, optim_row < 0 || g->dtype == F64);
+  fill_programs(g, optim_row >= 0, optim_row < 0 || g->dtype == F64, out);
+  return plan(g, dense_width, n_ids, n_labels, out, d);
+}
+
+static int buffer_of(const Schedule *s, const char *kind, const char *name) {
+  char full[1024];
+  snprintf(full, sizeof full, "%s:%s", kind, name);
+  for (int i = 0; i < s->buffers.n; i++)
+    if (s->buffers.data[i].role == BUF_OUT && !strcmp(s->buffers.data[i].name, full)) return i;
+  return -1;
+}
+
+// The model's tasks and outputs learn where their results stand.
+static void name_buffers(Model *m, const Schedule *s) {
+  PlanTask *tasks = (PlanTask *)m->train.tasks;
+  PlanOutput *outputs = (PlanOutput *)m->train.outputs;
+  for (int i = 0; i < m->train.n_tasks; i++) {
+    tasks[i].head = buffer_of(s, "head", tasks[i].name);
+    tasks[i].sum = buffer_of(s, "sum", tasks[i].name);
+    tasks[i].weight_sum = buffer_of(s, "weight", tasks[i].name);
+    CHECK(tasks[i].head >= 0 && tasks[i].sum >= 0 && tasks[i].weight_sum >= 0);
+  }
+  for (int i = 0; i < m->train.n_outputs; i++) {
+    outputs[i].buffer = buffer_of(s, "output", outputs[i].name);
+    CHECK(outputs[i].buffer >= 0);
+  }
+}
+
+bool compile(Model *m, DType dtype, Compiled *out, Diag *d) {
+  Graph *g = build(m, dtype, d);
+  if (!g || diag_errors(d)) return false;
+  graph_check(g);
+  if (!compile_graph(g, m->optimizer.row, m->optimizer.args, m->data.dense_width, m->data.n_ids, m->data.n_labels, out, d)) return false;
+  name_buffers(m, out->schedule);
+  return true;
+}
