@@ -157,8 +157,12 @@ static const char *wanted_text(const Feed *f, const Wanted *w) {
   return *text ? text : "something else";
 }
 
+static const char *token_word(const Feed *f, const Token *t) {
+  return arena_strndup(f->arena, f->text + t->at.off, t->at.len);
+}
+
 static void help_unexpected(Feed *f, const Token *t, const Wanted *w) {
-  const char *word = t->at.len < 20 ? arena_strndup(f->arena, f->text + t->at.off, t->at.len) : "";
+  const char *word = token_word(f, t);
   if (w->name && is_reserved(word))
     diag_help(f->diag, "`%s` is a reserved word; as a name it stands in back quotes: `` `%s` ``", word, word);
   if (!w->declaration || t->kind != TOK_NAME || !t->opens_line) return;
@@ -194,10 +198,9 @@ void report_unexpected(Feed *f, const char *const *expected, int n) {
   if (t != &f->tokens.data[i]) w = (Wanted){.operand = true};
   if (w.declaration && t->opens_line) w.n_signs = 0;
   const char *wanted = wanted_text(f, &w);
-  if (before && (t->opens_line || t->kind == 0))       // what is missing is missing behind the token before
-    diag_error(f->diag, "syntax", w.declaration && t->kind ? t->at : place_after(before->at),
-               w.declaration && t->kind ? "expected %s, found %s" : "expected %s, found the end of the line",
-               wanted, token_text(f, t));
+  bool about_word = t->kind && (w.declaration || (w.name && is_reserved(token_word(f, t))));
+  if (before && (t->opens_line || t->kind == 0) && !about_word)      // what is missing is missing behind the token before
+    diag_error(f->diag, "syntax", place_after(before->at), "expected %s, found the end of the line", wanted);
   else
     diag_error(f->diag, "syntax", t->at, "expected %s, found %s", wanted, token_text(f, t));
   help_unexpected(f, t, &w);
