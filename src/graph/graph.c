@@ -1,4 +1,4 @@
-// graph.c: the array of nodes: adding with hash-consing, axes, slots, roots, shapes, and the shorthand that all builders use.
+// graph.c: the array of nodes: adding with hash-consing, axes, slots, roots, shapes, and the shorthand of all builders.
 #include "graph_int.h"
 
 // ---------------------------------------------------------------- graph, axes
@@ -8,6 +8,7 @@ Graph *graph_new(Arena *a, DType dtype, int64_t capacity, Diag *d) {
   g->dtype = dtype;
   g->diag = d;
   vec_push(a, &g->nodes, (Node){0});
+  vec_push(a, &g->ins, 0);   // unused: ins.data is never NULL
   vec_push(a, &g->axes, (Axis){0});
   vec_push(a, &g->axes, ((Axis){AXIS_ROWS, capacity, "rows"}));
   vec_push(a, &g->axes, ((Axis){AXIS_FIXED, 1, NULL}));
@@ -220,7 +221,9 @@ NodeId g_dot(Graph *g, NodeId a, NodeId b, const char *spec) {
   return graph_add(g, OP_DOT, (NodeId[]){a, b}, 2, attr, g->at);
 }
 
-NodeId g_gather(Graph *g, NodeId table, NodeId ids) { return graph_add(g, OP_GATHER, (NodeId[]){table, ids}, 2, (Attr){0}, g->at); }
+NodeId g_gather(Graph *g, NodeId table, NodeId ids) {
+  return graph_add(g, OP_GATHER, (NodeId[]){table, ids}, 2, (Attr){0}, g->at);
+}
 NodeId g_spread(Graph *g, NodeId a, NodeId ids, AxisId v) {
   return graph_add(g, OP_SPREAD, (NodeId[]){a, ids}, 2, (Attr){.i = {v}}, g->at);
 }
@@ -263,7 +266,8 @@ NodeId g_expand(Graph *g, NodeId a, int axis) {
   int n = item_axes(g, a, now), at = (axis < 0 ? axis + node(g, a)->rank + 1 : axis) - has_rows(g, a);
   CHECK(at >= 0 && at <= n);
   if (n + 1 + has_rows(g, a) > MAX_RANK) {
-    shape_error(g, &(Node){.op = OP_RESHAPE, .at = g->at}, "%s has too many axes to take one more", shape_text(g, a, g->arena));
+    const Node as = {.op = OP_RESHAPE, .at = g->at};
+    shape_error(g, &as, "%s has too many axes to take one more", shape_text(g, a, g->arena));
     return 0;
   }
   memcpy(item, now, sizeof *item * (size_t)at);

@@ -50,7 +50,7 @@ typedef struct {                          // all that survives a step
   NodeId read;                            // the LEAF that reads it
   Place at;
 } Slot;
-typedef struct { const char *name; NodeId value; int slot; } Root;   // out(name, v): slot −1; assign(slot, v): name = its path
+typedef struct { const char *name; NodeId value; int slot; } Root;   // out(name, v): slot −1; assign(slot, v): its path
 
 typedef struct {
   Arena *arena;
@@ -90,7 +90,9 @@ char  *shape_text(const Graph *g, NodeId n, Arena *a);    // "[rows, 64]", a sym
 void   graph_print(const Graph *g, Text *out);            // one node a line: %12 = relu %11 : [rows, 64]   # trunk.wide
 void   graph_check(const Graph *g);                       // BUG on a broken invariant; run between passes
 
-// ---- shorthand that builders, gradients, losses and optimizers use (place: g_at(g, place) sets it for all that follow)
+// ---- shorthand that builders, gradients, losses and optimizers use (place: g_at(g, place) sets it for all that follow).
+// Never two calls that add nodes as arguments of one call: C leaves their order open, so ids, and with them the order of
+// sums of adjoints, would depend on the compiler. Name the first.
 void   g_at(Graph *g, Place at);
 NodeId g_const(Graph *g, double v);                       // a scalar of the graph's dtype
 NodeId g_const_of(Graph *g, double v, DType t);
@@ -98,7 +100,7 @@ NodeId g_const_like(Graph *g, double v, NodeId like);     // of like's dtype
 NodeId g_map1(Graph *g, OpId op, NodeId a);
 NodeId g_map2(Graph *g, OpId op, NodeId a, NodeId b);
 NodeId g_select(Graph *g, NodeId cond, NodeId a, NodeId b);
-NodeId g_sum(Graph *g, NodeId a, int axis);               // axis counts the batch axis; negative from the last; axis is dropped
+NodeId g_sum(Graph *g, NodeId a, int axis);               // axis counts the batch axis; negative: from the last; dropped
 NodeId g_max(Graph *g, NodeId a, int axis);
 NodeId g_dot(Graph *g, NodeId a, NodeId b, const char *spec);   // "rk,kn>rn"
 NodeId g_slice(Graph *g, NodeId a, int axis, int64_t from, int64_t to);
@@ -130,8 +132,8 @@ NodeId loss_build(Graph *g, int loss, NodeId head, NodeId y, const double *args)
 void   grad(Graph *g, NodeId of, const NodeId *wrt, int n, NodeId *grad_of);
 // Updates: for each unfrozen PARAM slot that a gradient reaches, optimizer state slots and assigns. row: optim.def.
 void   optim(Graph *g, int row, const double *args, const int *slots, const NodeId *grads, int n);
-// A new graph: only what those roots (NULL: all, and the loss) reach, folded. TIDY_ASSIGNS names all assigns at once, "x*" all
-// roots whose name starts so. Slots and axes keep their indices. Takes stop_gradient away, so it comes after grad().
+// A new graph: only what those roots (NULL: all, and the loss) reach, folded. TIDY_ASSIGNS names all assigns, "x*" all roots
+// whose name starts so. Slots and axes keep their indices. Takes stop_gradient away, so it comes after grad().
 #define TIDY_ASSIGNS ":assigns"
 Graph *tidy(const Graph *g, const char *const *root_names, int n);
 typedef struct { const char *name; int min_args; const char *head; const char *label; } LossRow;   // for messages
@@ -145,7 +147,7 @@ typedef struct {
   bool (*shape)(Graph *g, Node *out, const NodeId *in, int n_in);       // false: message given
   // sets, for output adjoint dy, the adjoint of each input with want[i] in din[i] (0: none); shape and dtype are the input's
   void (*grad)(Graph *g, NodeId n, NodeId dy, const bool *want, NodeId *din);   // NULL: no gradient flows
-  double (*fold)(const double *x, const Attr *attr);                    // MAP: the scalar function, reference for all emitters
+  double (*fold)(const double *x, const Attr *attr);                    // MAP: the scalar function, for all emitters
 } OpRow;
 extern const OpRow op_rows[N_OPS];
 

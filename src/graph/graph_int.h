@@ -3,7 +3,8 @@
 #define MTLC_GRAPH_INT_H
 #include "graph.h"
 
-// shape_X, grad_X, fold_X for every X in ops.def. grad_none and fold_NULL are declared too, never defined: ops.c puts NULL there.
+// shape_X, grad_X, fold_X for every X in ops.def. grad_none and fold_NULL are declared too, never defined:
+// ops.c puts NULL there.
 #define OP(id, name, arity, kind, shape, grad, fold)                                          \
   bool shape_##shape(Graph *g, Node *out, const NodeId *in, int n_in);                        \
   void grad_##grad(Graph *g, NodeId n, NodeId dy, const bool *want, NodeId *din);             \

@@ -54,7 +54,7 @@ static void walk_axes(const Run *r, Walk *w, int rank, const AxisId *axis) {
   for (int i = 0; i < rank; i++) w->size[i] = extent(r, axis[i]);
 }
 
-// ---------------------------------------------------------------- one function per kind of op: x[i] are the operands' values
+// ---------------------------------------------------------- one function per kind of op: x[i] are the operands' values
 typedef void Eval(const Run *r, NodeId id, const double *const *x, double *y);
 
 static void eval_leaf(const Run *r, NodeId id, const double *const *x, double *y) {
@@ -231,6 +231,7 @@ void interp_roots(const Graph *g, InterpInput *in, double **outs, Arena *a) {
     const Root *root = &g->roots.data[i];
     const Node *v = node(g, root->value);
     if (outs) outs[i] = r.value[root->value];
-    if (root->slot >= 0) memcpy(in->slots[root->slot], r.value[root->value], sizeof(double) * (size_t)count(&r, v->rank, v->axis));
+    if (root->slot < 0) continue;
+    memcpy(in->slots[root->slot], r.value[root->value], sizeof(double) * (size_t)count(&r, v->rank, v->axis));
   }
 }

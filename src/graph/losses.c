@@ -18,11 +18,14 @@ static NodeId logit_of(Graph *g, NodeId p) {
 static NodeId loss_bce(Graph *g, NodeId p, NodeId y, const double *args) {
   (void)args;
   NodeId z = logit_of(g, p), one = g_const(g, 1), eps = g_const(g, PROBABILITY_EPS);
-  if (z) return g_map2(g, OP_SUB, g_map1(g, OP_SOFTPLUS, z), g_map2(g, OP_MUL, y, z));
+  if (z) {
+    NodeId plus = g_map1(g, OP_SOFTPLUS, z);
+    return g_map2(g, OP_SUB, plus, g_map2(g, OP_MUL, y, z));
+  }
   NodeId yes = g_map1(g, OP_LOG, g_map2(g, OP_MAX, p, eps));
   NodeId no = g_map1(g, OP_LOG, g_map2(g, OP_MAX, g_map2(g, OP_SUB, one, p), eps));
-  NodeId sum = g_map2(g, OP_ADD, g_map2(g, OP_MUL, y, yes), g_map2(g, OP_MUL, g_map2(g, OP_SUB, one, y), no));
-  return g_map1(g, OP_NEG, sum);
+  NodeId if_yes = g_map2(g, OP_MUL, y, yes), if_no = g_map2(g, OP_MUL, g_map2(g, OP_SUB, one, y), no);
+  return g_map1(g, OP_NEG, g_map2(g, OP_ADD, if_yes, if_no));
 }
 
 // The entry of v [rows, n] at class y: Σ_j (j == y ? v_j : 0) → [rows, 1]
@@ -36,11 +39,14 @@ static NodeId entry(Graph *g, NodeId v, NodeId y) {
 static NodeId loss_cross_entropy(Graph *g, NodeId p, NodeId y, const double *args) {
   (void)args;
   NodeId z;
-  if (!match_softmax(g, p, &z))
-    return g_map1(g, OP_NEG, g_map1(g, OP_LOG, g_map2(g, OP_MAX, entry(g, p, y), g_const(g, PROBABILITY_EPS))));
+  if (!match_softmax(g, p, &z)) {
+    NodeId py = entry(g, p, y);
+    return g_map1(g, OP_NEG, g_map1(g, OP_LOG, g_map2(g, OP_MAX, py, g_const(g, PROBABILITY_EPS))));
+  }
   NodeId shifted = node_in(g, node_in(g, p, 0), 0);   // z − max z: div(exp(shifted), Σ)
   NodeId sum = node_in(g, p, 1);                      // Σ exp(shifted), [rows, 1]
-  return g_map2(g, OP_SUB, g_map1(g, OP_LOG, sum), entry(g, shifted, y));
+  NodeId log_sum = g_map1(g, OP_LOG, sum);
+  return g_map2(g, OP_SUB, log_sum, entry(g, shifted, y));
 }
 
 static NodeId loss_mse(Graph *g, NodeId p, NodeId y, const double *args) {   // (p − y)²

@@ -46,7 +46,8 @@ bool shape_dot(Graph *g, Node *out, const NodeId *in, int n_in) {
     if ((l < 0 && r < 0) || find(result + i + 1, result[i]) >= 0)
       return shape_error(g, out, "`dot`: result axis %c is in no operand, or there twice", result[i]);
     out->axis[i] = l >= 0 ? a->axis[l] : b->axis[r];
-    if (out->axis[i] == AXIS_OF_ROWS && i > 0) return shape_error(g, out, "`dot`: the batch axis of the result must come first");
+    if (out->axis[i] == AXIS_OF_ROWS && i > 0)
+      return shape_error(g, out, "`dot`: the batch axis of the result must come first");
   }
   return true;
 }

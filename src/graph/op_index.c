@@ -31,7 +31,8 @@ bool shape_spread(Graph *g, Node *out, const NodeId *in, int n_in) {
   (void)n_in;
   const Node *a = node(g, in[0]);
   if (!ids_fit(g, out, in[1])) return false;
-  if (!has_rows(g, in[0])) return shape_error(g, out, "`spread` needs a value per row, not %s", shape_text(g, in[0], g->arena));
+  if (!has_rows(g, in[0]))
+    return shape_error(g, out, "`spread` needs a value per row, not %s", shape_text(g, in[0], g->arena));
   out->dtype = a->dtype;
   out->rank = a->rank;
   memcpy(out->axis, a->axis, sizeof out->axis);

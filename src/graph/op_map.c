@@ -1,5 +1,7 @@
 // op_map.c: elementwise ops: the one broadcasting rule, and for each op its scalar function and its gradient, side by side.
 // A gradient rule gives the adjoint in the output's shape; GIVE sums it over the axes along which the input was repeated.
+// C leaves the order of arguments open, and the order of nodes must not depend on the compiler: at most one argument of a
+// call adds nodes.
 #include "graph_int.h"
 #include <math.h>
 
@@ -112,8 +114,8 @@ RULE(neg) { GIVE(0, neg(g, dy)); }
 FOLD(abs) { (void)attr; return fabs(x[0]); }
 RULE(abs) {   // 0 at 0
   NodeId zero = num(g, 0, A);
-  NodeId above = g_select(g, g_map2(g, OP_LT, zero, A), dy, zero);
-  GIVE(0, g_select(g, g_map2(g, OP_LT, A, zero), neg(g, dy), above));
+  NodeId above = g_select(g, g_map2(g, OP_LT, zero, A), dy, zero), down = neg(g, dy);
+  GIVE(0, g_select(g, g_map2(g, OP_LT, A, zero), down, above));
 }
 
 // min and max: at a tie the gradient goes to A
@@ -126,7 +128,7 @@ RULE(minmax) {
   GIVE(1, g_select(g, takes_b, dy, zero));
 }
 
-// ---------------------------------------------------------------- functions of one variable, by their output where that is cheap
+// ---------------------------------------------------------- functions of one variable, by their output where that is cheap
 FOLD(exp) { (void)attr; return exp(x[0]); }
 RULE(exp) { GIVE(0, mul(g, dy, R)); }
 FOLD(log) { (void)attr; return log(x[0]); }
@@ -137,7 +139,10 @@ FOLD(recip) { (void)attr; return 1 / x[0]; }
 RULE(recip) { GIVE(0, neg(g, mul(g, dy, mul(g, R, R)))); }
 
 FOLD(relu) { (void)attr; return x[0] > 0 ? x[0] : 0; }
-RULE(relu) { GIVE(0, g_select(g, g_map2(g, OP_LT, num(g, 0, R), R), dy, num(g, 0, R))); }
+RULE(relu) {
+  NodeId zero = num(g, 0, R);
+  GIVE(0, g_select(g, g_map2(g, OP_LT, zero, R), dy, zero));
+}
 
 FOLD(sigmoid) {
   (void)attr;
@@ -147,7 +152,10 @@ FOLD(sigmoid) {
 RULE(sigmoid) { GIVE(0, mul(g, dy, mul(g, R, sub(g, num(g, 1, R), R)))); }   // dy·R·(1 − R)
 
 FOLD(tanh) { (void)attr; return tanh(x[0]); }
-RULE(tanh) { GIVE(0, mul(g, dy, sub(g, num(g, 1, R), mul(g, R, R)))); }      // dy·(1 − R²)
+RULE(tanh) {   // dy·(1 − R²)
+  NodeId one = num(g, 1, R);
+  GIVE(0, mul(g, dy, sub(g, one, mul(g, R, R))));
+}
 
 FOLD(softplus) { (void)attr; return (x[0] > 0 ? x[0] : 0) + log1p(exp(-fabs(x[0]))); }
 RULE(softplus) { GIVE(0, mul(g, dy, g_map1(g, OP_SIGMOID, A))); }

@@ -93,7 +93,8 @@ bool shape_transpose(Graph *g, Node *out, const NodeId *in, int n_in) {
     seen |= 1u << from;
     out->axis[k] = a->axis[from];
   }
-  if (has_rows(g, in[0]) && out->axis[0] != AXIS_OF_ROWS) return shape_error(g, out, "`transpose`: the batch axis must stay first");
+  if (has_rows(g, in[0]) && out->axis[0] != AXIS_OF_ROWS)
+    return shape_error(g, out, "`transpose`: the batch axis must stay first");
   return true;
 }
 
@@ -104,7 +105,7 @@ void grad_transpose(Graph *g, NodeId n, NodeId dy, const bool *want, NodeId *din
 }
 
 // ---------------------------------------------------------------- reshape: item elements stay in row-major order
-// A symbol cannot be split or merged: the symbols of both shapes are the same, in order, and so is the product of the others.
+// A symbol cannot be split or merged: the symbols of both shapes are the same, in order, and so is the product of the rest.
 static int64_t fixed_part(const Graph *g, int n, const AxisId *axis, AxisId *symbols, int *n_symbols) {
   int64_t product = 1;
   *n_symbols = 0;
@@ -141,7 +142,8 @@ bool shape_repeat(Graph *g, Node *out, const NodeId *in, int n_in) {
   (void)n_in;
   AxisId axis[MAX_RANK];
   int rank = unpack_axes(&out->attr, axis);
-  if (!axes_fit(g, in[0], rank, axis)) return shape_error(g, out, "%s cannot be repeated to this shape", shape_text(g, in[0], g->arena));
+  if (!axes_fit(g, in[0], rank, axis))
+    return shape_error(g, out, "%s cannot be repeated to this shape", shape_text(g, in[0], g->arena));
   out->dtype = node(g, in[0])->dtype;
   out->rank = (uint8_t)rank;
   memcpy(out->axis, axis, sizeof *axis * (size_t)rank);

@@ -35,7 +35,7 @@ static NodeId update_sgd(Step *s, int slot, NodeId p, NodeId dp) {
   return fma3(s, s->neg_lr, dp, p);
 }
 
-// ---------------------------------------------------------------- momentum: b' = μ·b + g; p' = p − lr·b' (nesterov: g + μ·b')
+// ----------------------------------------------------------- momentum: b' = μ·b + g; p' = p − lr·b' (nesterov: g + μ·b')
 static void begin_momentum(Step *s) { begin_sgd(s); }
 static NodeId update_momentum(Step *s, int slot, NodeId p, NodeId dp) {
   int state = state_of(s, slot, "momentum");
@@ -48,7 +48,7 @@ static NodeId update_momentum(Step *s, int slot, NodeId p, NodeId dp) {
 // 1 − β^t. The slot holds β^(t−1) before step t; it starts at 1.
 static NodeId one_minus_power(Step *s, const char *path, double beta) {
   int slot = graph_slot(s->g, path, SLOT_OPT, F64, 0, NULL, (Init){.kind = INIT_ONES}, s->g->at);
-  NodeId power = mul(s, g_read(s->g, slot), wide(s, beta));
+  NodeId before = g_read(s->g, slot), power = mul(s, before, wide(s, beta));
   graph_assign(s->g, slot, power);
   return sub(s, wide(s, 1), power);
 }
@@ -65,17 +65,18 @@ static NodeId update_adam(Step *s, int slot, NodeId p, NodeId dp) {
   double beta1 = s->args[1], beta2 = s->args[2], eps = s->args[3];
   int m_slot = state_of(s, slot, "adam.m"), v_slot = state_of(s, slot, "adam.v");
   NodeId m0 = g_read(s->g, m_slot), v0 = g_read(s->g, v_slot);
-  NodeId m = fma3(s, sub(s, dp, m0), num(s, 1 - beta1), m0);
-  NodeId v = fma3(s, mul(s, dp, num(s, 1 - beta2)), dp, mul(s, num(s, beta2), v0));
+  NodeId change = sub(s, dp, m0), m = fma3(s, change, num(s, 1 - beta1), m0);
+  NodeId kept = mul(s, num(s, beta2), v0), v = fma3(s, mul(s, dp, num(s, 1 - beta2)), dp, kept);
   graph_assign(s->g, m_slot, m);
   graph_assign(s->g, v_slot, v);
-  NodeId scale = fma3(s, g_map1(s->g, OP_SQRT, v), s->k, num(s, eps));
+  NodeId root = g_map1(s->g, OP_SQRT, v), scale = fma3(s, root, s->k, num(s, eps));
   return fma3(s, s->neg_c, quo(s, m, scale), p);
 }
 
 static void begin_adamw(Step *s) {
   begin_adam(s);
-  s->shrink = real(s, sub(s, wide(s, 1), mul(s, s->lr, wide(s, s->args[4]))));
+  NodeId one = wide(s, 1);
+  s->shrink = real(s, sub(s, one, mul(s, s->lr, wide(s, s->args[4]))));
 }
 static NodeId update_adamw(Step *s, int slot, NodeId p, NodeId dp) {   // p shrinks first: decay apart from the gradient
   return update_adam(s, slot, mul(s, p, s->shrink), dp);
