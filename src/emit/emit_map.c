@@ -64,10 +64,30 @@ static Value fma_f64_by_pairs(Emit *e, Value a, Value b, Value c) {
   return ll_fadd(l, vh, round_to_odd(e, zh, zl));
 }
 
+// The emulation is some 25 instructions: a function of its own, one for each type, keeps the kernels small.
+static Value fma_function(Emit *e, Type t, Type signature) {
+  LL *l = &e->l;
+  bool f32 = ll_elem(t) == l->f32;
+  const char *name = arena_printf(e->arena, "fma.%s.x%d", f32 ? "f32" : "f64", ll_width(t));
+  Value fn = LLVMGetNamedFunction(l->m, name), back_fn = l->fn;
+  if (fn) return fn;
+  Block back = ll_here(l);
+  l->fn = fn = LLVMAddFunction(l->m, name, signature);
+  LLVMSetLinkage(fn, LLVMInternalLinkage);
+  function_attributes(e, fn);
+  ll_go(l, ll_block(l, "entry"));
+  Value a = LLVMGetParam(fn, 0), b = LLVMGetParam(fn, 1), c = LLVMGetParam(fn, 2);
+  LLVMBuildRet(l->b, f32 ? fma_f32_by_f64(e, a, b, c) : fma_f64_by_pairs(e, a, b, c));
+  l->fn = back_fn;
+  ll_go(l, back);
+  return fn;
+}
+
 Value emit_fma(Emit *e, Value a, Value b, Value c) {
   Type t = LLVMTypeOf(a);
   if (e->has_fma) return ll_intrinsic(&e->l, "llvm.fma", &t, 1, (Value[]){a, b, c}, 3);
-  return ll_elem(t) == e->l.f32 ? fma_f32_by_f64(e, a, b, c) : fma_f64_by_pairs(e, a, b, c);
+  Type signature = LLVMFunctionType(t, (Type[]){t, t, t}, 3, 0);
+  return LLVMBuildCall2(e->l.b, signature, fma_function(e, t, signature), (Value[]){a, b, c}, 3, "");
 }
 
 // ---------------------------------------------------------------- one function per MAP op; x: operands in the result's dtype
