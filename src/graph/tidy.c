@@ -43,6 +43,8 @@ static NodeId simplify_mul(Graph *g, const NodeId *in, int n_in, const Attr *att
     NodeId other = in[1 - i];
     if (is_const(g, in[i], 1)) return if_shape_stays(g, other, in[i]);
     if (is_const(g, in[i], -1) && if_shape_stays(g, other, in[i])) return g_map1(g, OP_NEG, other);
+    if (made_by(g, in[i], OP_NEG))   // a sum further up takes the sign
+      return g_map1(g, OP_NEG, g_map2(g, OP_MUL, node_in(g, in[i], 0), other));
   }
   return 0;
 }
