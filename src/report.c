@@ -1,0 +1,148 @@
+// report.c: what a run says: one line an epoch, a table per task, one JSON document.
+#include <math.h>
+#include <sys/resource.h>
+#include "session.h"
+
+static json_t *number(double v) { return isfinite(v) ? json_real(v) : json_null(); }
+
+static double peak_rss_mb(void) {
+  struct rusage u;
+  getrusage(RUSAGE_SELF, &u);
+  return (double)u.ru_maxrss / 1024;
+}
+
+json_t *metrics_json(const Model *m, double **metric, const double *loss) {
+  json_t *tasks = json_object();
+  for (int i = 0; i < m->train.n_tasks; i++) {
+    const PlanTask *t = &m->train.tasks[i];
+    json_t *j = json_object();
+    if (loss) json_object_set_new(j, "loss", number(loss[i]));
+    for (int k = 0; metric && k < t->n_metrics; k++) json_object_set_new(j, t->metrics[k].name, number(metric[i][k]));
+    json_object_set_new(tasks, t->name, j);
+  }
+  return tasks;
+}
+
+static json_t *epoch_json(const Model *m, const EpochReport *e) {
+  json_t *j = json_pack("{s:I, s:o, s:o, s:o}", "epoch", (json_int_t)e->epoch, "seconds", number(e->seconds), "loss", number(e->loss), "tasks",
+                        metrics_json(m, NULL, e->task_loss));
+  if (e->valid_loss) json_object_set_new(j, "valid", metrics_json(m, e->valid_metric, e->valid_loss));
+  return j;
+}
+
+static json_t *requires_json(const Model *m, const TrainReport *t) {
+  json_t *all = json_array();
+  for (int i = 0; i < m->train.n_requires; i++)
+    json_array_append_new(all, json_pack("{s:s, s:o, s:b}", "require", m->train.requires[i].text, "value", number(t->require_value[i]), "met",
+                                         t->require_met[i]));
+  return all;
+}
+
+json_t *report_json(const Model *m, const Dataset *data, const Ready *r, const TrainReport *t, const char *run, double seconds) {
+  json_t *epochs = json_array(), *j = json_object();
+  for (int i = 0; i < t->n_epochs; i++) json_array_append_new(epochs, epoch_json(m, &t->epochs[i]));
+  json_object_set_new(j, "model", json_string(m->name));
+  json_object_set_new(j, "rows", json_pack("{s:I, s:I, s:I}", "train", (json_int_t)data->split[0].n, "valid", (json_int_t)data->split[1].n, "test",
+                                           (json_int_t)data->split[2].n));
+  json_object_set_new(j, "epochs", epochs);
+  json_object_set_new(j, "test", t->test_metric ? metrics_json(m, t->test_metric, t->test_loss) : json_null());
+  json_object_set_new(j, "held_out", json_string(t->held_out == 2 ? "test" : t->held_out == 1 ? "valid" : "none"));
+  json_object_set_new(j, "best_epoch", json_integer(t->best_epoch));
+  json_object_set_new(j, "interrupted", json_boolean(t->interrupted));
+  json_object_set_new(j, "require", t->interrupted ? json_array() : requires_json(m, t));
+  json_object_set_new(j, "step_us", number(t->step_us));
+  json_object_set_new(j, "rows_per_s", number(t->rows_per_s));
+  json_object_set_new(j, "seconds", number(seconds));
+  json_object_set_new(j, "compile_ms", number(r->jit.compile_ms));
+  json_object_set_new(j, "load_ms", number(r->jit.load_ms));
+  json_object_set_new(j, "cached", json_boolean(r->jit.cached));
+  json_object_set_new(j, "target", json_string(r->jit.target));
+  json_object_set_new(j, "peak_rss_mb", number(peak_rss_mb()));
+  json_object_set_new(j, "run", run ? json_string(run) : json_null());
+  return j;
+}
+
+void report_epoch(const Model *m, const EpochReport *e, int64_t epochs, Text *out) {
+  text_printf(out, "epoch %lld/%lld  loss %.5f", (long long)e->epoch, (long long)epochs, e->loss);
+  for (int i = 0; i < m->train.n_tasks; i++) {
+    text_printf(out, "  %s %.5f", m->train.tasks[i].name, e->task_loss[i]);
+    if (e->valid_loss) text_printf(out, " (valid %.5f)", e->valid_loss[i]);
+  }
+  text_printf(out, "  %.2f s", e->seconds);
+}
+
+static void pad(Text *out, const char *s, int width) {
+  text_add(out, s);
+  for (int n = display_width(s, strlen(s)); n < width; n++) text_char(out, ' ');
+}
+
+static void figure(Text *out, const char *format, double v) {
+  char cell[64];
+  if (isfinite(v)) snprintf(cell, sizeof cell, format, v);
+  else snprintf(cell, sizeof cell, "n/a");
+  text_printf(out, "  %12s", cell);
+}
+
+static int widest_task(const Model *m) {
+  int w = 4;
+  for (int i = 0; i < m->train.n_tasks; i++) {
+    int n = display_width(m->train.tasks[i].name, strlen(m->train.tasks[i].name));
+    if (n > w) w = n;
+  }
+  return w;
+}
+
+void report_metrics(const Model *m, const char *const *columns, double **const *values, const double *const *losses, int n, Text *out) {
+  int w = widest_task(m);
+  pad(out, "task", w + 2);
+  pad(out, "metric", 10);
+  for (int c = 0; c < n; c++) text_printf(out, "  %12s", columns[c]);
+  text_char(out, '\n');
+  for (int i = 0; i < m->train.n_tasks; i++) {
+    const PlanTask *t = &m->train.tasks[i];
+    pad(out, t->name, w + 2);
+    pad(out, "loss", 10);
+    for (int c = 0; c < n; c++) figure(out, "%.5f", losses[c] ? losses[c][i] : NAN);
+    text_char(out, '\n');
+    for (int k = 0; k < t->n_metrics; k++) {
+      pad(out, t->name, w + 2);
+      pad(out, t->metrics[k].name, 10);
+      for (int c = 0; c < n; c++) figure(out, metric_format(t->metrics[k].kind), values[c] ? values[c][i][k] : NAN);
+      text_char(out, '\n');
+    }
+  }
+}
+
+static void requires_text(const Model *m, const TrainReport *t, Text *out) {
+  for (int i = 0; i < m->train.n_requires; i++) {
+    const Require *q = &m->train.requires[i];
+    text_printf(out, "require %s: %s", q->text, t->require_met[i] ? "met" : "NOT MET");
+    if (q->metric >= 0) text_printf(out, " (%.5g)", t->require_value[i]);
+    else if (!t->require_met[i]) text_printf(out, " (in %.0f rows)", t->require_value[i]);
+    if (q->reason && !t->require_met[i]) text_printf(out, ": %s", q->reason);
+    text_char(out, '\n');
+  }
+}
+
+void report_text(const Model *m, const TrainReport *t, const char *run, double seconds, Text *out) {
+  const EpochReport *best = t->best_epoch >= 1 && t->best_epoch <= t->n_epochs ? &t->epochs[t->best_epoch - 1] : NULL;
+  const char *columns[2];
+  double **values[2];
+  const double *losses[2];
+  int n = 0;
+  if (best && best->valid_loss) {
+    columns[n] = "valid";
+    values[n] = best->valid_metric;
+    losses[n++] = best->valid_loss;
+  }
+  if (t->test_metric && t->held_out == 2) {
+    columns[n] = "test";
+    values[n] = t->test_metric;
+    losses[n++] = t->test_loss;
+  }
+  if (n && !t->interrupted) report_metrics(m, columns, values, losses, n, out);
+  if (!t->interrupted) requires_text(m, t, out);
+  text_printf(out, "%lld epochs, best %lld; %.1f us a step, %.0f rows/s, %.2f s in all\n", (long long)t->n_epochs, (long long)t->best_epoch,
+              t->step_us, t->rows_per_s, seconds);
+  if (run) text_printf(out, "run: %s\n", run);
+}

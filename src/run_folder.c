@@ -1,0 +1,148 @@
+// run_folder.c: a run on disk. It is written under a temporary name and renamed when it is whole.
+//   spec.mtl             the spec, imports inlined         prep.json      what was learned from the training rows
+//   weights.safetensors  the kept weights                  metrics.json   the report of the run
+//   run.json             data, seed, versions, status      checkpoint.safetensors, state.json: only when interrupted
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "session.h"
+
+static char *path_in(Arena *a, const char *dir, const char *name) { return arena_printf(a, "%s/%s", dir, name); }
+
+static bool machine(mtl_context *c, const char *what, const char *path) {
+  diag_machine(c->diag, "cannot-write", "%s `%s`: %s", what, path, strerror(errno));
+  return false;
+}
+
+static bool make_parents(Arena *a, const char *path) {
+  char *p = arena_strdup(a, path);
+  for (char *s = p + 1; *s; s++) {
+    if (*s != '/') continue;
+    *s = 0;
+    if (mkdir(p, 0777) && errno != EEXIST) return false;
+    *s = '/';
+  }
+  return true;
+}
+
+static char *next_free(Arena *a, const char *model) {              // runs/MODEL-N
+  for (int n = 1;; n++) {
+    char *name = arena_printf(a, "runs/%s-%d", model, n);
+    if (access(name, F_OK)) return name;
+  }
+}
+
+char *run_folder_create(mtl_context *c, const char *wanted, const char *model, char **final_name) {
+  *final_name = wanted ? arena_strdup(c->arena, wanted) : next_free(c->arena, model);
+  size_t n = strlen(*final_name);
+  while (n > 1 && (*final_name)[n - 1] == '/') (*final_name)[--n] = 0;
+  if (access(*final_name, F_OK) == 0) {
+    diag_error(c->diag, "run-exists", (Place){0}, "the run folder `%s` exists already", *final_name);
+    diag_help(c->diag, "name another with -o, or go on with it: mtlc run --resume %s", *final_name);
+    return NULL;
+  }
+  char *tmp = arena_printf(c->arena, "%s.part-%ld", *final_name, (long)getpid());
+  if (!make_parents(c->arena, tmp) || mkdir(tmp, 0777)) return machine(c, "cannot make the run folder", tmp), NULL;
+  return tmp;
+}
+
+void run_folder_remove(const char *dir) {
+  DIR *d = opendir(dir);
+  if (!d) return;
+  for (struct dirent *e; (e = readdir(d));) {
+    if (e->d_name[0] == '.') continue;
+    if (unlinkat(dirfd(d), e->d_name, 0)) continue;
+  }
+  closedir(d);
+  rmdir(dir);
+}
+
+bool run_folder_finish(mtl_context *c, const char *tmp, const char *final_name) {
+  if (rename(tmp, final_name)) return machine(c, "cannot name the run folder", final_name);
+  char *up = arena_strdup(c->arena, final_name), *slash = strrchr(up, '/');
+  if (slash) *slash = 0;
+  int fd = open(slash ? up : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd >= 0) {
+    fsync(fd);
+    close(fd);
+  }
+  return true;
+}
+
+static json_t *run_json(const Model *m, const Dataset *data, const Ready *r, const RunInfo *info) {
+  json_t *rows = json_pack("{s:I, s:I, s:I}", "train", (json_int_t)data->prep.rows[0], "valid", (json_int_t)data->prep.rows[1], "test",
+                           (json_int_t)data->prep.rows[2]);
+  json_t *j = json_pack("{s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:o}", "format", 1, "model", m->name, "status", info->status, "data", info->data,
+                        "seed", (json_int_t)info->seed, "epochs", (json_int_t)info->epochs, "best_epoch", (json_int_t)info->best_epoch, "rows",
+                        rows);
+  json_object_set_new(j, "test", info->test ? json_string(info->test) : json_null());
+  json_object_set_new(j, "mtlc", json_string(mtl_version()));
+  json_object_set_new(j, "build", json_string(mtl_build_info()));
+  json_object_set_new(j, "target", json_string(r->jit.target));
+  return j;
+}
+
+static bool write_json(mtl_context *c, const char *path, json_t *j) {
+  char *s = json_text(j);
+  Text t = {0};
+  text_printf(&t, "%s\n", s);
+  bool ok = file_write_whole(path, t.data, t.n, c->diag);
+  text_free(&t);
+  free(s);
+  return ok;
+}
+
+bool run_folder_write(mtl_context *c, const char *dir, const Model *m, const Dataset *data, const Ready *r, const RunInfo *info,
+                      json_t *metrics) {
+  Text prep = {0};
+  bool ok = prep_save(&m->data, &data->prep, &prep) && file_write_whole(path_in(c->arena, dir, "prep.json"), prep.data, prep.n, c->diag);
+  text_free(&prep);
+  ok = ok && file_write_whole(path_in(c->arena, dir, "spec.mtl"), m->resolved, strlen(m->resolved), c->diag);
+  ok = ok && weights_save(path_in(c->arena, dir, "weights.safetensors"), &r->compiled.plan, r->engine->slots, false, c->diag);
+  if (metrics && ok) ok = write_json(c, path_in(c->arena, dir, "metrics.json"), json_incref(metrics));
+  ok = ok && write_json(c, path_in(c->arena, dir, "run.json"), run_json(m, data, r, info));
+  return ok;
+}
+
+static bool bad_run(mtl_context *c, const char *dir, const char *why) {
+  diag_error(c->diag, "bad-run", (Place){0}, "`%s` is no run folder that can be used: %s", dir, why);
+  return false;
+}
+
+bool run_folder_read(mtl_context *c, const char *dir, RunInfo *info) {
+  size_t n;
+  char *text = read_whole(path_in(c->arena, dir, "run.json"), &n);
+  if (!text) return bad_run(c, dir, "its run.json cannot be read");
+  json_t *j = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
+  free(text);
+  const char *data = NULL, *status = NULL;
+  json_int_t seed = 0, epochs = 0, best = 0, format = 0;
+  bool ok = j && json_unpack(j, "{s:I, s:s, s:s, s:I, s:I, s:I}", "format", &format, "data", &data, "status", &status, "seed", &seed, "epochs",
+                             &epochs, "best_epoch", &best) == 0;
+  if (ok && format == 1) {
+    const char *test = json_string_value(json_object_get(j, "test"));
+    *info = (RunInfo){ .folder = arena_strdup(c->arena, dir), .data = arena_strdup(c->arena, data), .status = arena_strdup(c->arena, status),
+                       .test = test ? arena_strdup(c->arena, test) : NULL, .seed = (uint64_t)seed, .epochs = epochs, .best_epoch = best };
+  }
+  json_decref(j);
+  if (!ok) return bad_run(c, dir, "its run.json is broken");
+  return format == 1 || bad_run(c, dir, "its format is newer than this mtlc");
+}
+
+Model *run_folder_model(mtl_context *c, const char *dir, PrepState *prep) {
+  char *spec = path_in(c->arena, dir, "spec.mtl");
+  Model *m = open_spec(c, spec);
+  if (!m || diag_errors(c->diag)) return NULL;
+  size_t n;
+  char *text = read_whole(path_in(c->arena, dir, "prep.json"), &n);
+  if (!text) return bad_run(c, dir, "its prep.json cannot be read"), NULL;
+  bool ok = prep_load(&m->data, prep, text, n, c->arena, c->diag);
+  free(text);
+  return ok ? m : NULL;
+}
+
+bool run_folder_weights(mtl_context *c, const char *dir, const Ready *r) {
+  return weights_load(path_in(c->arena, dir, "weights.safetensors"), &r->compiled.plan, r->engine->slots, false, c->diag);
+}

@@ -1,0 +1,88 @@
+// session.c: a context, a spec opened in it, a model made ready to run.
+#include "session.h"
+#include <errno.h>
+
+mtl_context *mtl_new(void) {
+  mtl_context *c = xcalloc(1, sizeof *c);
+  c->arena = arena_new();
+  c->sources = sources_new(c->arena);
+  c->diag = diag_new(c->arena, c->sources);
+  return c;
+}
+
+void mtl_free(mtl_context *c) {
+  if (!c) return;
+  text_free(&c->errors);
+  arena_free(c->arena);
+  free(c);
+}
+
+const char *mtl_errors(mtl_context *c, bool colour) {
+  text_free(&c->errors);
+  diag_print(c->diag, &c->errors, colour);
+  return c->errors.data ? c->errors.data : "";
+}
+
+const char *mtl_errors_json(mtl_context *c) {
+  text_free(&c->errors);
+  diag_json(c->diag, &c->errors);
+  return c->errors.data ? c->errors.data : "[]";
+}
+
+void mtl_text_free(char *text) { free(text); }
+
+char *json_text(json_t *j) {
+  char *s = json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
+  json_decref(j);
+  return s ? s : strdup("null");
+}
+
+Model *open_spec_text(mtl_context *c, const char *name, const char *path, const char *text, size_t n) {
+  const char *std = std_folder(c->arena);
+  if (!std) {
+    diag_machine(c->diag, "no-std", "the shipped layers (std/base.mtl) are not found; set MTLC_STD to their folder");
+    return NULL;
+  }
+  uint32_t file = source_add(c->sources, name, text, n);
+  Ast *t = parse(c->arena, c->sources, file, c->diag);
+  return resolve(c->arena, c->sources, t, path, std, c->diag);
+}
+
+Model *open_spec(mtl_context *c, const char *path) {
+  size_t n;
+  char *text = read_whole(path, &n);
+  if (!text) {
+    diag_error(c->diag, "no-spec", (Place){0}, "cannot read the spec `%s`: %s", path, strerror(errno));
+    return NULL;
+  }
+  Model *m = open_spec_text(c, path, path, text, n);
+  free(text);
+  return m;
+}
+
+bool check_spec(mtl_context *c, Model *m) {
+  if (m) build(m, F32, c->diag);                   // errors of both halves in one run
+  return m && diag_errors(c->diag) == 0;
+}
+
+void assume_vocabularies(Model *m, int64_t cardinality) {
+  PrepState *p = NEW(m->arena, PrepState);
+  p->vocab = NEW_ARRAY(m->arena, Vocabulary, m->data.n_ids + 1);
+  for (int i = 0; i < m->data.n_ids; i++) p->vocab[i].n = cardinality - 1;
+  model_bind(m, p);
+}
+
+bool make_ready(mtl_context *c, Model *m, const PrepState *prep, Ready *r) {
+  *r = (Ready){0};
+  model_bind(m, prep);
+  if (!compile(m, F32, &r->compiled, c->diag)) return false;
+  if (!jit(r->compiled.schedule, target_detect(), c->arena, &r->code, &r->jit, c->diag)) return false;
+  r->engine = engine_new(&r->compiled.plan, &r->code);
+  return true;
+}
+
+void ready_free(Ready *r) {
+  engine_free(r->engine);
+  jit_free(&r->code);
+  *r = (Ready){0};
+}

@@ -1,0 +1,50 @@
+// session.h: what the public functions share: a context, a spec opened in it, a model made ready to run.
+#ifndef MTLC_SESSION_H
+#define MTLC_SESSION_H
+#include <jansson.h>
+#include "compile.h"
+#include "mtl.h"
+#include "../runtime/train.h"
+
+struct mtl_context { Arena *arena; Sources *sources; Diag *diag; Text errors; };
+
+// paths.c
+const char *std_folder(Arena *a);                                    // the shipped layers; NULL: not found
+char *beside(Arena *a, const char *file, const char *name);          // `name` relative to the folder of `file`
+char *read_whole(const char *path, size_t *n);                       // malloc'd; NULL: errno says why
+
+// session.c
+Model *open_spec(mtl_context *c, const char *path);                  // parsed and resolved; NULL: errors
+Model *open_spec_text(mtl_context *c, const char *name, const char *path, const char *text, size_t n);
+bool   check_spec(mtl_context *c, Model *m);                         // builds the graph; false: errors
+void   assume_vocabularies(Model *m, int64_t cardinality);           // for compiling without data
+char  *json_text(json_t *j);                                         // malloc'd, steals j
+
+// A model bound to a preparation, compiled, loaded, with memory.
+typedef struct { Compiled compiled; StepCode code; JitInfo jit; Engine *engine; } Ready;
+bool   make_ready(mtl_context *c, Model *m, const PrepState *prep, Ready *r);
+void   ready_free(Ready *r);
+
+// run_folder.c: spec.mtl prep.json weights.safetensors metrics.json run.json [checkpoint.safetensors state.json]
+typedef struct {
+  const char *folder, *data, *test;                                  // absolute paths of the data
+  uint64_t seed; int64_t epochs;
+  const char *status;                                                // "complete", "interrupted"
+  int64_t best_epoch;
+} RunInfo;
+char *run_folder_create(mtl_context *c, const char *wanted, const char *model, char **final_name);   // temporary folder
+bool  run_folder_write(mtl_context *c, const char *dir, const Model *m, const Dataset *data, const Ready *r, const RunInfo *info,
+                       json_t *metrics);
+bool  run_folder_finish(mtl_context *c, const char *tmp, const char *final_name);
+void  run_folder_remove(const char *dir);
+bool  run_folder_read(mtl_context *c, const char *dir, RunInfo *info);
+Model *run_folder_model(mtl_context *c, const char *dir, PrepState *prep);
+bool  run_folder_weights(mtl_context *c, const char *dir, const Ready *r);
+
+// report.c
+json_t *report_json(const Model *m, const Dataset *data, const Ready *r, const TrainReport *t, const char *run, double seconds);
+void report_text(const Model *m, const TrainReport *t, const char *run, double seconds, Text *out);
+void report_epoch(const Model *m, const EpochReport *e, int64_t epochs, Text *out);
+void report_metrics(const Model *m, const char *const *columns, double **const *values, const double *const *losses, int n, Text *out);
+json_t *metrics_json(const Model *m, double **metric, const double *loss);
+#endif
