@@ -1,0 +1,319 @@
+// call.c: a cluster → a Call: its dims, its little program of vals, operands with strides per dim, outputs.
+#include "plan_int.h"
+
+// A map says, for each dim of the domain at hand, which axis of a node runs along it; −1: none.
+typedef struct { int axis[MAX_DIMS + 1]; } Map;
+typedef struct { NodeId node; Map map; uint8_t prologue; int val; } Known;
+typedef struct {
+  Planner *p;
+  int cluster;
+  Call call;
+  VEC(Val) vals;
+  VEC(Input) inputs;
+  VEC(Output) outputs;
+  VEC(Known) known;
+  int rank[2];                                       // dims of the result's domain, of the prologue's
+} Maker;
+
+static Arena *arena_of(Maker *k) { return k->p->s->arena; }
+static Dim dim_of(const Graph *g, AxisId a) { return (Dim){ a == AXIS_OF_ROWS, axis_size(g, a) }; }
+
+// ---------------------------------------------------------------- maps
+static Map map_operand(const Graph *g, NodeId u, NodeId x, const Map *m, int rank) {
+  Map r;
+  for (int d = 0; d < rank; d++) r.axis[d] = m->axis[d] < 0 ? -1 : operand_axis(g, u, x, m->axis[d]);
+  return r;
+}
+
+static Map map_unit_move(const Graph *g, NodeId n, const Map *m, int rank) {      // n's axes → its operand's
+  const Node *a = node(g, n), *b = node(g, node_in(g, n, 0));
+  int to[MAX_RANK], j = 0;
+  for (int i = 0; i < a->rank; i++) {
+    to[i] = -1;
+    if (is_unit(g, a->axis[i])) continue;
+    while (is_unit(g, b->axis[j])) j++;
+    to[i] = j++;
+  }
+  Map r;
+  for (int d = 0; d < rank; d++) r.axis[d] = m->axis[d] < 0 ? -1 : to[m->axis[d]];
+  return r;
+}
+
+// ---------------------------------------------------------------- vals
+static int add_val(Maker *k, Val v, NodeId n, const Map *m) {
+  v.node = n;
+  vec_push(arena_of(k), &k->vals, v);
+  vec_push(arena_of(k), &k->known, ((Known){ n, *m, v.prologue, k->vals.n - 1 }));
+  return k->vals.n - 1;
+}
+
+static int known_val(const Maker *k, NodeId n, const Map *m, uint8_t prologue) {
+  int rank = k->rank[prologue];
+  for (int i = 0; i < k->known.n; i++) {
+    const Known *x = &k->known.data[i];
+    if (x->node == n && x->prologue == prologue && !memcmp(x->map.axis, m->axis, sizeof(int) * (size_t)rank)) return x->val;
+  }
+  return -1;
+}
+
+static int add_input(Maker *k, NodeId n, const Map *m, uint8_t prologue) {
+  Loc l = loc_of(k->p, n);
+  Input in = { .buffer = l.buffer, .offset = l.offset, .dtype = (DType)node(k->p->g, n)->dtype, .index = -1, .node = n };
+  for (int d = 0; d < k->rank[prologue]; d++) in.stride[d] = m->axis[d] < 0 ? 0 : l.stride[m->axis[d]];
+  vec_push(arena_of(k), &k->inputs, in);
+  return k->inputs.n - 1;
+}
+
+static int input_val(Maker *k, NodeId n, const Map *m, uint8_t prologue) {
+  int in = add_input(k, n, m, prologue);
+  return add_val(k, (Val){ .kind = VAL_INPUT, .dtype = (DType)node(k->p->g, n)->dtype, .prologue = prologue, .input = in }, n, m);
+}
+
+static int gather_val(Maker *k, NodeId n, const Map *m, uint8_t prologue) {       // table [V, d] by ids [rows]
+  const Graph *g = k->p->g;
+  NodeId table = node_in(g, n, 0), ids = node_in(g, n, 1);
+  Loc t = loc_of(k->p, table);
+  Map rows, cols;
+  for (int d = 0; d < k->rank[prologue]; d++) {
+    rows.axis[d] = m->axis[d] == 0 ? 0 : -1;
+    cols.axis[d] = m->axis[d] == 1 ? 1 : -1;
+  }
+  int index = add_input(k, ids, &rows, prologue);
+  int in = add_input(k, table, &cols, prologue);
+  k->inputs.data[in].index = index;
+  k->inputs.data[in].index_stride = t.stride[0];
+  return add_val(k, (Val){ .kind = VAL_INPUT, .dtype = (DType)node(g, n)->dtype, .prologue = prologue, .input = in }, n, m);
+}
+
+static int value(Maker *k, NodeId n, Map m, uint8_t prologue);
+
+static int op_val(Maker *k, NodeId n, const Map *m, uint8_t prologue) {
+  const Graph *g = k->p->g;
+  Val v = { .kind = VAL_OP, .op = (OpId)node(g, n)->op, .dtype = (DType)node(g, n)->dtype, .prologue = prologue, .n_in = node(g, n)->n_in };
+  for (int i = 0; i < v.n_in; i++) {
+    NodeId x = node_in(g, n, i);
+    v.in[i] = value(k, x, map_operand(g, n, x, m, k->rank[prologue]), prologue);
+  }
+  return add_val(k, v, n, m);
+}
+
+static bool evaluated_here(const Maker *k, NodeId n) {
+  const Info *x = &k->p->info[n];
+  if (!is_pointwise(k->p->g, n)) return false;
+  return x->cluster == k->cluster || (x->cluster < 0 && !x->stored);   // its own, a prologue's, or a free value
+}
+
+static int value(Maker *k, NodeId n, Map m, uint8_t prologue) {
+  const Graph *g = k->p->g;
+  while (is_unit_move(g, n)) {
+    m = map_unit_move(g, n, &m, k->rank[prologue]);
+    n = node_in(g, n, 0);
+  }
+  int v = known_val(k, n, &m, prologue);
+  if (v >= 0) return v;
+  const Node *x = node(g, n);
+  if (x->op == OP_CONST) return add_val(k, (Val){ .kind = VAL_CONST, .dtype = (DType)x->dtype, .prologue = prologue, .f = x->attr.f }, n, &m);
+  if (x->op == OP_IOTA) {
+    int dim = -1;
+    for (int d = 0; d < k->rank[prologue]; d++)
+      if (m.axis[d] == 0) dim = d;
+    return add_val(k, (Val){ .kind = VAL_IOTA, .dtype = (DType)x->dtype, .prologue = prologue, .dim = dim }, n, &m);
+  }
+  if (!evaluated_here(k, n)) return input_val(k, n, &m, prologue);
+  return x->op == OP_GATHER ? gather_val(k, n, &m, prologue) : op_val(k, n, &m, prologue);
+}
+
+// ---------------------------------------------------------------- domains
+// The node's own axes along the cluster's dims. A dot has dims [m, n] even where one is of size 1.
+static Map own_map(const Maker *k, NodeId n) {
+  const Graph *g = k->p->g;
+  Map m;
+  int d = 0;
+  for (int i = 0; i < MAX_DIMS + 1; i++) m.axis[i] = -1;
+  int axes[MAX_RANK], n_axes = 0;
+  for (int i = 0; i < node(g, n)->rank; i++)
+    if (!is_unit(g, node(g, n)->axis[i])) axes[n_axes++] = i;
+  if (k->call.kind == CALL_DOT && n_axes == 1) m.axis[k->call.dims[1].size == 1 && !k->call.dims[1].is_rows ? 0 : 1] = axes[0];
+  else
+    for (; d < n_axes; d++) m.axis[d] = axes[d];
+  return m;
+}
+
+static void set_dims(Maker *k) {
+  const Cluster *c = &k->p->clusters.data[k->cluster];
+  if (c->n_domain > MAX_DIMS) diag_error(k->p->g->diag, "unsupported", (Place){0}, "a value of more than %d axes is not supported", MAX_DIMS);
+  for (int i = 0; i < c->n_domain && i < MAX_DIMS; i++) k->call.dims[k->call.n_dims++] = dim_of(k->p->g, c->domain[i]);
+  k->rank[0] = k->call.n_dims;
+}
+
+// ---------------------------------------------------------------- anchors
+static int label_at(const char *labels, char c) {
+  const char *p = c ? strchr(labels, c) : NULL;
+  return p ? (int)(p - labels) : -1;
+}
+
+static int64_t stride_of(const Loc *l, const char *labels, char c) {
+  int at = label_at(labels, c);
+  return at < 0 ? 0 : l->stride[at];
+}
+
+static bool dot_labels(Maker *k, NodeId n, char *m, char *lane, char *kk) {   // labels of m, n, k; 0: of size 1
+  const Graph *g = k->p->g;
+  const Node *x = node(g, n);
+  const char *result = x->attr.label[2];
+  int n_result = 0, n_k = 0;
+  *m = *lane = *kk = 0;
+  for (int i = 0; i < x->rank; i++) {
+    if (is_unit(g, x->axis[i])) continue;
+    bool last = i == x->rank - 1 && x->axis[i] != AXIS_OF_ROWS;
+    *(last ? lane : m) = result[i];
+    n_result++;
+  }
+  const char *left = x->attr.label[0];
+  const Node *a = node(g, node_in(g, n, 0));
+  for (int i = 0; i < a->rank; i++)
+    if (!is_unit(g, a->axis[i]) && label_at(result, left[i]) < 0) *kk = left[i], n_k++;
+  int want = (*m != 0) + (*lane != 0);
+  bool ok = n_result == want && n_k <= 1 && (!*m || label_at(x->attr.label[1], *m) < 0) && (!*lane || label_at(left, *lane) < 0);
+  if (!ok)
+    diag_error(g->diag, "unsupported", x->at, "the contraction %s,%s>%s is not supported", left, x->attr.label[1], result);
+  return ok;
+}
+
+static Dim label_dim(const Graph *g, NodeId n, char c) {
+  const Node *x = node(g, n);
+  for (int side = 0; c && side < 2; side++) {
+    int at = label_at(x->attr.label[side], c);
+    if (at >= 0) return dim_of(g, node(g, node_in(g, n, side))->axis[at]);
+  }
+  return (Dim){ false, 1 };
+}
+
+static void dot_anchor(Maker *k, NodeId n) {
+  const Graph *g = k->p->g;
+  const Node *x = node(g, n);
+  char m, lane, kk;
+  if (!dot_labels(k, n, &m, &lane, &kk)) return;
+  Call *c = &k->call;
+  Loc l = loc_of(k->p, node_in(g, n, 0)), r = loc_of(k->p, node_in(g, n, 1));
+  c->n_dims = k->rank[0] = 2;
+  c->dims[0] = label_dim(g, n, m);
+  c->dims[1] = label_dim(g, n, lane);
+  c->reduced = label_dim(g, n, kk);
+  c->left.buffer = l.buffer, c->left.offset = l.offset, c->left.dtype = (DType)x->dtype;
+  c->left.stride_mn = stride_of(&l, x->attr.label[0], m);
+  c->left.stride_k = stride_of(&l, x->attr.label[0], kk);
+  c->right.buffer = r.buffer, c->right.offset = r.offset, c->right.dtype = (DType)x->dtype;
+  c->right.stride_mn = lane ? stride_of(&r, x->attr.label[1], lane) : 1;
+  c->right.stride_k = stride_of(&r, x->attr.label[1], kk);
+  if (c->right.stride_mn != 1) BUG("dot %%%u: the right operand does not run over lanes", n);
+}
+
+static void reduce_anchor(Maker *k, NodeId n) {
+  const Graph *g = k->p->g;
+  Call *c = &k->call;
+  NodeId x = node_in(g, n, 0);
+  int axis = (int)node(g, n)->attr.i[0], d = 0;
+  c->reduced = dim_of(g, node(g, x)->axis[axis]);
+  c->reduce_op = (OpId)node(g, n)->op;
+  k->rank[1] = k->rank[0] + 1;
+  Map m;
+  for (int i = 0; i < MAX_DIMS + 1; i++) m.axis[i] = -1;
+  if (c->kind == CALL_REDUCE_ROWS) m.axis[d++] = axis;
+  for (int i = 0; i < node(g, x)->rank; i++)
+    if (i != axis && !is_unit(g, node(g, x)->axis[i])) m.axis[d++] = i;
+  if (c->kind == CALL_REDUCE_LANES) m.axis[d] = axis;
+  value(k, x, m, 1);
+}
+
+static void spread_call(Maker *k, NodeId n) {                           // ids input 0, values input 1; dims [V, d]
+  const Graph *g = k->p->g;
+  Loc x = loc_of(k->p, node_in(g, n, 0)), ids = loc_of(k->p, node_in(g, n, 1)), out = loc_of(k->p, n);
+  Call *c = &k->call;
+  c->n_dims = 2;
+  c->dims[0] = dim_of(g, node(g, n)->axis[0]);
+  c->dims[1] = dim_of(g, node(g, n)->axis[1]);
+  c->reduced = dim_of(g, AXIS_OF_ROWS);
+  DType t = (DType)node(g, n)->dtype;
+  vec_push(arena_of(k), &k->inputs, ((Input){ ids.buffer, ids.offset, { ids.stride[0] }, U32, -1, 0, node_in(g, n, 1) }));
+  vec_push(arena_of(k), &k->inputs, ((Input){ x.buffer, x.offset, { x.stride[0], x.stride[1] }, t, -1, 0, node_in(g, n, 0) }));
+  vec_push(arena_of(k), &k->outputs, ((Output){ -1, out.buffer, out.offset, { out.stride[0], out.stride[1] }, t, n }));
+}
+
+// ---------------------------------------------------------------- outputs
+static void add_output(Maker *k, int val, NodeId n, Loc l) {
+  Map m = own_map(k, n);
+  Output o = { .val = val, .buffer = l.buffer, .offset = l.offset, .dtype = (DType)node(k->p->g, n)->dtype, .node = n };
+  for (int d = 0; d < k->call.n_dims; d++) o.stride[d] = m.axis[d] < 0 ? 0 : l.stride[m.axis[d]];
+  if (k->call.kind == CALL_DOT && m.axis[1] < 0) o.stride[1] = 1;       // one column: one lane
+  vec_push(arena_of(k), &k->outputs, o);
+}
+
+static Loc whole_buffer(const Planner *p, NodeId n, int buffer) {
+  const Graph *g = p->g;
+  const Node *x = node(g, n);
+  int64_t ld = p->s->buffers.data[buffer].ld, stride = 1;
+  Loc l = { .buffer = buffer };
+  for (int i = x->rank - 1; i >= 0; i--) {
+    l.stride[i] = i == 0 && has_rows(g, n) ? ld : stride;
+    stride = i == x->rank - 1 && !has_rows(g, n) ? ld : stride * axis_size(g, x->axis[i]);
+  }
+  return l;
+}
+
+static void outputs_of(Maker *k, NodeId n, int val) {
+  Planner *p = k->p;
+  if (p->info[n].stored) add_output(k, val, n, loc_of(p, n));
+  for (int i = 0; i < p->g->roots.n; i++) {
+    const Root *r = &p->g->roots.data[i];
+    if (see_through(p->g, r->value) == n)
+      add_output(k, val, n, whole_buffer(p, n, r->slot >= 0 ? p->slot_buffer[r->slot] : out_buffer(p, r)));
+  }
+}
+
+// ---------------------------------------------------------------- items
+static void set_items(Call *c) {
+  int64_t rows = c->n_dims ? c->dims[0].size : 1, row = 1;
+  for (int i = 1; i < c->n_dims; i++) row *= c->dims[i].size;
+  c->item_rows = c->kind == CALL_DOT ? 96 : c->kind == CALL_SPREAD ? rows : (4096 + row - 1) / row;
+  if (c->kind == CALL_MAP && c->n_dims <= 1 && c->item_rows < 4096) c->item_rows = 4096;
+  if (c->item_rows > rows) c->item_rows = rows > 0 ? rows : 1;
+  c->items = (rows + c->item_rows - 1) / c->item_rows;
+  if (c->items < 1) c->items = 1;
+}
+
+static const char *call_name(const Planner *p, const Call *c, NodeId anchor) {   // the slot it serves, else the op
+  for (int i = 0; i < p->g->slots.n; i++) {
+    int b = p->slot_buffer[i];
+    bool hit = c->kind == CALL_DOT && (c->left.buffer == b || c->right.buffer == b);
+    for (int o = 0; o < c->n_outputs; o++) hit |= c->outputs[o].buffer == b;
+    if (hit && p->g->slots.data[i].role == SLOT_PARAM) return p->g->slots.data[i].path;
+  }
+  if (anchor) return op_rows[node(p->g, anchor)->op].name;
+  return c->n_outputs ? op_rows[node(p->g, c->outputs[c->n_outputs - 1].node)->op].name : "map";
+}
+
+Call make_call(Planner *p, int cluster) {
+  const Cluster *c = &p->clusters.data[cluster];
+  Maker k = { .p = p, .cluster = cluster, .call = { .kind = c->kind, .anchor = -1, .reduce_op = OP_SUM } };
+  set_dims(&k);
+  if (c->kind == CALL_SPREAD) spread_call(&k, c->anchor);
+  else if (c->kind == CALL_DOT) dot_anchor(&k, c->anchor);
+  else if (c->anchor) reduce_anchor(&k, c->anchor);
+  if (c->anchor && c->kind != CALL_SPREAD) {
+    Map m = own_map(&k, c->anchor);
+    k.call.anchor = add_val(&k, (Val){ .kind = VAL_ANCHOR, .dtype = (DType)node(p->g, c->anchor)->dtype }, c->anchor, &m);
+    outputs_of(&k, c->anchor, k.call.anchor);
+  }
+  for (int i = 0; i < c->nodes.n; i++) {
+    int v = value(&k, c->nodes.data[i], own_map(&k, c->nodes.data[i]), 0);
+    outputs_of(&k, c->nodes.data[i], v);
+  }
+  Call out = k.call;
+  out.vals = k.vals.data, out.n_vals = k.vals.n;
+  out.inputs = k.inputs.data, out.n_inputs = k.inputs.n;
+  out.outputs = k.outputs.data, out.n_outputs = k.outputs.n;
+  out.name = call_name(p, &out, c->anchor);
+  set_items(&out);
+  return out;
+}

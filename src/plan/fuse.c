@@ -1,0 +1,253 @@
+// fuse.c: nodes → clusters. In ascending order a MAP node joins a cluster that makes one of its operands, when the
+// domain is the same and no operand made elsewhere waits for that cluster; otherwise it opens a cluster.
+// A MAP node that reads leaves alone is free: it is evaluated again in each cluster that wants it, unless it has to be
+// stored. MAP nodes whose only reader is a REDUCE become its prologue.
+#include "plan_int.h"
+
+enum { CHEAP = 2 };                       // a free value of at most so many ops is evaluated again on a larger domain
+
+// ---------------------------------------------------------------- who reads what
+static NodeId base_of(const Graph *g, NodeId n) {                 // underneath views
+  while (is_view(g, n)) n = node_in(g, n, 0);
+  return n;
+}
+
+static bool same_domain(const Graph *g, NodeId a, NodeId b) {
+  AxisId x[MAX_RANK], y[MAX_RANK];
+  int n = domain_of(g, a, x), m = domain_of(g, b, y);
+  return n == m && !memcmp(x, y, sizeof *x * (size_t)n);
+}
+
+static void count_users(Planner *p) {
+  const Graph *g = p->g;
+  for (int i = 0; i < g->roots.n; i++) {
+    p->info[g->roots.data[i].value].live = true;
+    p->info[g->roots.data[i].value].n_users += 2;                 // a root is read by somebody else
+    p->info[g->roots.data[i].value].root = true;
+  }
+  for (NodeId id = (NodeId)g->nodes.n - 1; id > 0; id--) {
+    if (!p->info[id].live) continue;
+    for (int i = 0; i < node(g, id)->n_in; i++) {
+      NodeId direct = node_in(g, id, i), x = see_through(g, direct);
+      p->info[direct].live = p->info[x].live = true;
+      if (is_unit_move(g, id)) continue;                          // its own readers count
+      p->info[x].n_users += p->info[x].only_user != id;
+      p->info[x].only_user = id;
+    }
+  }
+}
+
+static bool reduces(const Graph *g, NodeId n) { return op_rows[node(g, n)->op].kind == KIND_REDUCE && !is_unit_move(g, n); }
+
+static void mark_prologues(Planner *p) {
+  const Graph *g = p->g;
+  for (NodeId id = (NodeId)g->nodes.n - 1; id > 0; id--) {
+    Info *x = &p->info[id];
+    if (!x->live || !is_pointwise(g, id) || x->n_users != 1 || x->root) continue;
+    NodeId u = x->only_user;
+    NodeId operand = reduces(g, u) ? see_through(g, node_in(g, u, 0)) : 0;
+    x->prologue = operand == id || (p->info[u].prologue && is_pointwise(g, u) && same_domain(g, u, id));
+  }
+}
+
+static bool is_free(const Planner *p, NodeId n, int *cost) {      // cost: ops in it
+  n = see_through(p->g, n);
+  if (is_leaf(p->g, n)) return true;
+  if (is_view(p->g, n)) return is_leaf(p->g, base_of(p->g, n));
+  if (!is_pointwise(p->g, n)) return false;
+  *cost += 1;
+  for (int i = 0; i < node(p->g, n)->n_in; i++)
+    if (!is_free(p, node_in(p->g, n, i), cost) || *cost > 64) return false;
+  return true;
+}
+
+// A value that is read in one piece, not point by point.
+static bool wants_stored(const Graph *g, NodeId user) {
+  OpKind k = op_rows[node(g, user)->op].kind;
+  return k == KIND_DOT || node(g, user)->op == OP_SPREAD || node(g, user)->op == OP_CONCAT || (is_view(g, user) && !is_unit_move(g, user));
+}
+
+static void store_free(Planner *p, bool *free_node) {             // which free values get a cluster of their own
+  const Graph *g = p->g;
+  for (NodeId id = 1; id < (NodeId)g->nodes.n; id++) {
+    if (!p->info[id].live || is_unit_move(g, id)) continue;
+    for (int i = 0; i < node(g, id)->n_in; i++) {
+      NodeId x = see_through(g, node_in(g, id, i));
+      int cost = 0;
+      if (!free_node[x]) continue;
+      bool table = node(g, id)->op == OP_GATHER && i == 0;
+      is_free(p, x, &cost);
+      NodeId domain = reduces(g, id) ? see_through(g, node_in(g, id, 0)) : id;
+      if (wants_stored(g, id) || table || (!same_domain(g, x, domain) && cost > CHEAP)) p->info[x].stored = true;
+    }
+  }
+}
+
+// ---------------------------------------------------------------- order of clusters
+static bool after(const Planner *p, int a, int b) { return p->reach[a * p->reach_words + b / 64] >> (b % 64) & 1; }
+
+static void add_dep(Planner *p, int c, int d) {                   // c comes after d
+  if (c == d) return;
+  Cluster *x = &p->clusters.data[c];
+  for (int i = 0; i < x->deps.n; i++)
+    if (x->deps.data[i] == d) return;
+  vec_push(p->s->arena, &x->deps, d);
+  uint64_t *mine = p->reach + c * p->reach_words, *theirs = p->reach + d * p->reach_words;
+  for (int w = 0; w < p->reach_words; w++) mine[w] |= theirs[w];
+  mine[d / 64] |= (uint64_t)1 << (d % 64);
+  for (int e = 0; e < p->clusters.n; e++) {
+    if (e == c || !after(p, e, c)) continue;
+    for (int w = 0; w < p->reach_words; w++) p->reach[e * p->reach_words + w] |= mine[w];
+  }
+}
+
+typedef VEC(int) Ints;
+
+// Clusters that must have run before n's value can be read.
+static void providers(const Planner *p, NodeId n, Ints *out) {
+  const Graph *g = p->g;
+  n = see_through(g, n);
+  if (p->info[n].cluster >= 0) { vec_push(p->s->arena, out, p->info[n].cluster); return; }
+  if (is_leaf(g, n)) return;
+  if (node(g, n)->op == OP_READ) return;
+  for (int i = 0; i < node(g, n)->n_in; i++) providers(p, node_in(g, n, i), out);   // views, concats, inlined and prologue nodes
+}
+
+static void slots_read(const Planner *p, NodeId n, Cluster *c) {
+  const Graph *g = p->g;
+  if (node(g, n)->op == OP_READ) { vec_push(p->s->arena, &c->reads, (int)node(g, n)->attr.i[0]); return; }
+  if (p->info[see_through(g, n)].cluster >= 0) return;            // made elsewhere
+  for (int i = 0; i < node(g, n)->n_in; i++) slots_read(p, node_in(g, n, i), c);
+}
+
+static int new_cluster(Planner *p, CallKind kind, NodeId anchor, NodeId shape) {
+  Cluster c = { .kind = kind, .anchor = anchor };
+  c.n_domain = domain_of(p->g, shape, c.domain);
+  c.rows = c.n_domain > 0 && c.domain[0] == AXIS_OF_ROWS;
+  vec_push(p->s->arena, &p->clusters, c);
+  return p->clusters.n - 1;
+}
+
+static void join(Planner *p, int c, NodeId n) {
+  Ints from = {0};
+  for (int i = 0; i < node(p->g, n)->n_in; i++) {
+    providers(p, node_in(p->g, n, i), &from);
+    slots_read(p, node_in(p->g, n, i), &p->clusters.data[c]);
+  }
+  p->info[n].cluster = c;
+  if (p->clusters.data[c].anchor != n) vec_push(p->s->arena, &p->clusters.data[c].nodes, n);
+  for (int i = 0; i < from.n; i++) add_dep(p, c, from.data[i]);
+}
+
+// ---------------------------------------------------------------- the choice
+static bool can_join(Planner *p, int c, NodeId n, const Ints *from) {
+  const Cluster *x = &p->clusters.data[c];
+  AxisId d[MAX_RANK];
+  int k = domain_of(p->g, n, d);
+  if (x->kind == CALL_SPREAD || x->free || k != x->n_domain || memcmp(d, x->domain, sizeof *d * (size_t)k)) return false;
+  for (int i = 0; i < from->n; i++)
+    if (from->data[i] != c && after(p, from->data[i], c)) return false;
+  return true;
+}
+
+static void place_pointwise(Planner *p, NodeId n) {
+  Ints from = {0};
+  for (int i = 0; i < node(p->g, n)->n_in; i++) providers(p, node_in(p->g, n, i), &from);
+  int best = -1;
+  for (int i = 0; i < node(p->g, n)->n_in; i++) {
+    int c = p->info[see_through(p->g, node_in(p->g, n, i))].cluster;
+    if (c >= 0 && can_join(p, c, n, &from) && (best < 0 || c > best)) best = c;
+  }
+  join(p, best >= 0 ? best : new_cluster(p, CALL_MAP, 0, n), n);
+}
+
+static void place_free(Planner *p, NodeId n) {                    // scalars share one cluster
+  AxisId d[MAX_RANK];
+  int c = -1;
+  if (domain_of(p->g, n, d) == 0)
+    for (int i = 0; i < p->clusters.n && c < 0; i++)
+      if (p->clusters.data[i].free && p->clusters.data[i].n_domain == 0) c = i;
+  if (c < 0) {
+    c = new_cluster(p, CALL_MAP, 0, n);
+    p->clusters.data[c].free = true;
+  }
+  join(p, c, n);
+}
+
+static CallKind reduce_kind(Planner *p, NodeId n) {
+  const Graph *g = p->g;
+  const Node *x = node(g, node_in(g, n, 0));
+  AxisId d[MAX_RANK];
+  int rank = domain_of(g, node_in(g, n, 0), d), axis = (int)node(g, n)->attr.i[0], before = 0;
+  for (int i = 0; i < axis; i++) before += !is_unit(g, x->axis[i]);
+  if (before == 0) return CALL_REDUCE_ROWS;                       // the first axis, or the only one
+  if (before == rank - 1) return CALL_REDUCE_LANES;
+  diag_error(g->diag, "unsupported", node(g, n)->at, "a sum over an axis in the middle of %s is not supported",
+             shape_text(g, node_in(g, n, 0), g->arena));
+  return CALL_REDUCE_LANES;
+}
+
+static void place_anchor(Planner *p, NodeId n) {
+  OpId op = node(p->g, n)->op;
+  CallKind k = op == OP_DOT ? CALL_DOT : op == OP_SPREAD ? CALL_SPREAD : reduce_kind(p, n);
+  join(p, new_cluster(p, k, n, n), n);
+}
+
+static void order_assigns(Planner *p) {
+  const Graph *g = p->g;
+  for (int i = 0; i < g->roots.n; i++) {
+    const Root *r = &g->roots.data[i];
+    if (r->slot < 0) continue;
+    int a = p->info[see_through(g, r->value)].cluster;
+    for (int c = 0; c < p->clusters.n; c++)
+      for (int k = 0; c != a && k < p->clusters.data[c].reads.n; k++) {
+        if (p->clusters.data[c].reads.data[k] != r->slot) continue;
+        if (after(p, c, a)) {
+          diag_error(g->diag, "unsupported", node(g, r->value)->at, "`%s` is read after its update within one step", r->name);
+          continue;
+        }
+        add_dep(p, a, c);
+      }
+  }
+}
+
+// What other clusters, pieces or roots read is stored.
+static void mark_stored(Planner *p) {
+  const Graph *g = p->g;
+  for (NodeId id = 1; id < (NodeId)g->nodes.n; id++) {
+    if (!p->info[id].live || is_unit_move(g, id)) continue;
+    int mine = p->info[id].cluster;
+    for (int i = 0; i < node(g, id)->n_in; i++) {
+      NodeId x = see_through(g, node_in(g, id, i));
+      int c = p->info[x].cluster;
+      if (c < 0) continue;
+      bool here = c == mine || (p->info[id].prologue && c == p->info[id].cluster);
+      bool inlined = mine < 0 && is_pointwise(g, id) && !p->info[id].prologue;      // a free value: it reads leaves only
+      if ((!here && !inlined) || wants_stored(g, id)) p->info[x].stored = true;
+    }
+  }
+}
+
+void fuse(Planner *p) {
+  const Graph *g = p->g;
+  p->reach_words = g->nodes.n / 64 + 1;
+  p->reach = NEW_ARRAY(p->s->arena, uint64_t, (size_t)p->reach_words * (size_t)(g->nodes.n + 1));
+  for (int i = 0; i < g->nodes.n; i++) p->info[i].cluster = -1;
+  count_users(p);
+  mark_prologues(p);
+  bool *free_node = NEW_ARRAY(p->s->arena, bool, g->nodes.n);
+  for (NodeId id = 1; id < (NodeId)g->nodes.n; id++) {
+    int cost = 0;
+    free_node[id] = p->info[id].live && is_pointwise(g, id) && !p->info[id].prologue && is_free(p, id, &cost);
+  }
+  store_free(p, free_node);
+  for (NodeId id = 1; id < (NodeId)g->nodes.n; id++) {
+    if (!p->info[id].live || is_leaf(g, id) || is_view(g, id) || node(g, id)->op == OP_CONCAT || p->info[id].prologue) continue;
+    if (free_node[id]) {
+      if (p->info[id].stored || p->info[id].root) place_free(p, id);
+    } else if (is_pointwise(g, id)) place_pointwise(p, id);
+    else place_anchor(p, id);
+  }
+  order_assigns(p);
+  mark_stored(p);
+}

@@ -1,0 +1,211 @@
+// place.c: where values stand. Stored values get buffers (concat operands a piece of the concat's), views get Locs.
+// Buffers of one program share memory when the phases that touch them lie apart.
+#include "plan_int.h"
+
+// Odd multiples of 16 elements: powers of two make rows compete for the same cache sets. Up to 16 columns: dense.
+int64_t leading_dimension(int64_t cols) {
+  if (cols <= 16) return cols < 1 ? 1 : cols;
+  int64_t ld = (cols + 15) / 16 * 16;
+  return ld / 16 % 2 ? ld : ld + 16;
+}
+
+int add_buffer(Schedule *s, const char *name, BufferRole role, DType t, int64_t rows_a, int64_t rows_b, int64_t cols) {
+  Buffer b = { .name = name, .role = role, .dtype = t, .rows_a = rows_a, .rows_b = rows_b, .cols = cols, .ld = leading_dimension(cols) };
+  vec_push(s->arena, &s->buffers, b);
+  return s->buffers.n - 1;
+}
+
+// The matrix of a node: [rows, all the rest] or [all but the last axis, last].
+static void matrix_of(const Graph *g, NodeId n, int64_t *rows_a, int64_t *rows_b, int64_t *cols) {
+  const Node *x = node(g, n);
+  *rows_a = 1, *rows_b = 0, *cols = 1;
+  if (has_rows(g, n)) {
+    *rows_a = 0, *rows_b = 1;
+    for (int i = 1; i < x->rank; i++) *cols *= axis_size(g, x->axis[i]);
+    return;
+  }
+  for (int i = 0; i < x->rank; i++) *(i == x->rank - 1 ? cols : rows_a) *= axis_size(g, x->axis[i]);
+}
+
+static Loc matrix_loc(const Graph *g, NodeId n, int buffer, int64_t ld) {
+  Loc l = { .buffer = buffer };
+  const Node *x = node(g, n);
+  bool rows = has_rows(g, n);
+  int64_t stride = 1;
+  for (int i = x->rank - 1; i >= 0; i--) {
+    l.stride[i] = stride;
+    if (i == 0 && rows) l.stride[i] = ld;
+    else if (i == x->rank - 1 && !rows) stride = ld;
+    else stride *= axis_size(g, x->axis[i]);
+  }
+  return l;
+}
+
+// ---------------------------------------------------------------- leaves and views
+static Loc leaf_loc(Planner *p, NodeId n) {
+  const Node *x = node(p->g, n);
+  const Buffer *b = p->s->buffers.data;
+  int64_t i0 = x->attr.i[0];
+  switch (x->op) {
+  case OP_DENSE: return (Loc){ p->dense, i0, { b[p->dense].ld, 1 } };
+  case OP_IDS: return (Loc){ p->ids, i0, { b[p->ids].ld } };
+  case OP_LABEL: return (Loc){ p->y, i0 * b[p->y].ld, { 1 } };
+  case OP_KNOWN: return (Loc){ p->w, i0 * b[p->w].ld, { 1 } };
+  case OP_RT_REAL: return (Loc){ p->rt_real, i0, { 0 } };
+  case OP_READ: return matrix_loc(p->g, n, p->slot_buffer[i0], b[p->slot_buffer[i0]].ld);
+  default: BUG("`%s` has no place", op_rows[x->op].name);
+  }
+}
+
+static Loc unit_move_loc(Planner *p, NodeId n, Loc from) {
+  const Graph *g = p->g;
+  const Node *a = node(g, n), *b = node(g, node_in(g, n, 0));
+  Loc l = { .buffer = from.buffer, .offset = from.offset };
+  int j = 0;
+  for (int i = 0; i < a->rank; i++) {
+    if (is_unit(g, a->axis[i])) continue;
+    while (is_unit(g, b->axis[j])) j++;
+    l.stride[i] = from.stride[j++];
+  }
+  return l;
+}
+
+static Loc reshape_loc(Planner *p, NodeId n, Loc from) {
+  const Graph *g = p->g;
+  const Node *a = node(g, n), *b = node(g, node_in(g, n, 0));
+  bool rows = has_rows(g, n);
+  int64_t stride = 1;
+  for (int i = b->rank - 1; i >= (rows ? 1 : 0); i--) {            // the item must be contiguous
+    if (!is_unit(g, b->axis[i]) && from.stride[i] != stride)
+      diag_error(g->diag, "unsupported", a->at, "this reshape of %s needs a copy, which is not supported", shape_text(g, node_in(g, n, 0), g->arena));
+    stride *= axis_size(g, b->axis[i]);
+  }
+  Loc l = { .buffer = from.buffer, .offset = from.offset };
+  stride = 1;
+  for (int i = a->rank - 1; i >= (rows ? 1 : 0); i--) {
+    l.stride[i] = stride;
+    stride *= axis_size(g, a->axis[i]);
+  }
+  if (rows) l.stride[0] = from.stride[0];
+  return l;
+}
+
+static Loc view_loc(Planner *p, NodeId n) {
+  const Graph *g = p->g;
+  const Node *x = node(g, n);
+  NodeId from = node_in(g, n, 0);
+  Loc l = loc_of(p, from);
+  if (is_unit_move(g, n)) return unit_move_loc(p, n, l);
+  switch (x->op) {
+  case OP_SLICE: l.offset += x->attr.i[1] * l.stride[x->attr.i[0]]; return l;
+  case OP_RESHAPE: return reshape_loc(p, n, l);
+  case OP_TRANSPOSE: {
+    Loc t = { .buffer = l.buffer, .offset = l.offset };
+    for (int i = 0; i < x->rank; i++) t.stride[i] = l.stride[x->attr.i[0] >> (3 * i) & 7];
+    return t;
+  }
+  case OP_BROADCAST: {
+    Loc b = { .buffer = l.buffer, .offset = l.offset };
+    for (int i = 0; i < x->rank; i++) {
+      int at = operand_axis(g, n, from, i);
+      b.stride[i] = at < 0 ? 0 : l.stride[at];
+    }
+    return b;
+  }
+  default: BUG("`%s` is no view", op_rows[x->op].name);
+  }
+}
+
+Loc loc_of(Planner *p, NodeId n) {
+  Info *x = &p->info[n];
+  if (x->placed) return x->loc;
+  if (!is_leaf(p->g, n) && !is_view(p->g, n)) BUG("%%%u (%s) is read but not stored", n, op_rows[node(p->g, n)->op].name);
+  x->loc = is_leaf(p->g, n) ? leaf_loc(p, n) : view_loc(p, n);
+  x->placed = true;
+  return x->loc;
+}
+
+// ---------------------------------------------------------------- stored values
+static void place_operands(Planner *p, NodeId concat) {             // the concat's Loc is known
+  const Graph *g = p->g;
+  int axis = (int)node(g, concat)->attr.i[0];
+  Loc l = p->info[concat].loc;
+  for (int i = 0; i < node(g, concat)->n_in; i++) {
+    NodeId x = node_in(g, concat, i);
+    Info *o = &p->info[x];
+    CHECK(!o->placed);
+    o->placed = true;
+    o->loc = l;
+    l.offset += axis_size(g, node(g, x)->axis[axis]) * l.stride[axis];
+  }
+}
+
+static void place_node(Planner *p, NodeId n) {
+  Info *x = &p->info[n];
+  if (!x->placed) {
+    int64_t a, b, cols;
+    matrix_of(p->g, n, &a, &b, &cols);
+    int buffer = add_buffer(p->s, arena_printf(p->s->arena, "%s.%u", op_rows[node(p->g, n)->op].name, n), BUF_ROWS, (DType)node(p->g, n)->dtype, a, b, cols);
+    x->loc = matrix_loc(p->g, n, buffer, p->s->buffers.data[buffer].ld);
+    x->placed = true;
+  }
+  if (node(p->g, n)->op == OP_CONCAT) place_operands(p, n);
+}
+
+// ---------------------------------------------------------------- memory shared by liveness
+typedef struct { int buffer, from, to; int64_t bytes; } Life;
+
+static void touch(Life *l, int first, int n, int buffer, int phase) {
+  if (buffer < first || buffer >= first + n) return;
+  Life *x = &l[buffer - first];
+  if (phase < x->from) x->from = phase;
+  if (phase > x->to) x->to = phase;
+}
+
+static int64_t bytes_of(const Schedule *s, const Buffer *b) {
+  int64_t width = b->dtype == F64 || b->dtype == I64 ? 8 : 4;
+  return ((b->rows_a + b->rows_b * s->capacity) * b->ld * width + 63) / 64 * 64;
+}
+
+static void life_of(Planner *p, const Phase *ph, int n_ph, int first, int n, Life *l) {
+  for (int i = 0; i < n; i++) l[i] = (Life){ first + i, INT32_MAX, -1, bytes_of(p->s, &p->s->buffers.data[first + i]) };
+  for (int t = 0; t < n_ph; t++)
+    for (int c = 0; c < ph[t].n_calls; c++) {
+      const Call *x = &ph[t].calls[c];
+      for (int i = 0; i < x->n_inputs; i++) touch(l, first, n, x->inputs[i].buffer, t);
+      for (int i = 0; i < x->n_outputs; i++) touch(l, first, n, x->outputs[i].buffer, t);
+      if (x->kind == CALL_DOT) touch(l, first, n, x->left.buffer, t), touch(l, first, n, x->right.buffer, t);
+    }
+}
+
+void share_memory(Planner *p, const Phase *ph, int n_ph, int first) {
+  int n = p->s->buffers.n - first;
+  Life *l = NEW_ARRAY(p->s->arena, Life, n + 1);
+  life_of(p, ph, n_ph, first, n, l);
+  for (int i = 0; i < n; i++) {                                     // first fit, in order of making
+    Buffer *b = &p->s->buffers.data[first + i];
+    if (b->role != BUF_ROWS) continue;
+    int64_t at = 0;
+    for (bool moved = true; moved;) {
+      moved = false;
+      for (int j = 0; j < i; j++) {
+        const Buffer *o = &p->s->buffers.data[first + j];
+        bool apart = o->role != BUF_ROWS || l[j].to < l[i].from || l[i].to < l[j].from;
+        if (apart || at + l[i].bytes <= o->offset || o->offset + l[j].bytes <= at) continue;
+        at = o->offset + l[j].bytes;
+        moved = true;
+      }
+    }
+    b->offset = at;
+    if (at + l[i].bytes > p->s->rows_bytes) p->s->rows_bytes = at + l[i].bytes;
+  }
+}
+
+void place(Planner *p) {
+  const Graph *g = p->g;
+  for (NodeId id = (NodeId)g->nodes.n - 1; id > 0; id--) {          // a concat before its operands
+    if (!p->info[id].live || is_leaf(g, id) || is_view(g, id)) continue;
+    if (node(g, id)->op == OP_CONCAT) place_node(p, id);
+    else if (p->info[id].stored) place_node(p, id);
+  }
+}

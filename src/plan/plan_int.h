@@ -1,0 +1,66 @@
+// plan_int.h: what the files of the scheduler share.
+#ifndef MTLC_PLAN_INT_H
+#define MTLC_PLAN_INT_H
+#include "sched.h"
+
+// A cluster: one call in the making. At most one anchor (DOT, REDUCE, SPREAD) and MAP nodes on its result's domain.
+typedef struct {
+  CallKind kind;
+  NodeId anchor;                          // 0: MAP
+  int n_domain; AxisId domain[MAX_RANK];  // axes of the result that are not of size 1
+  bool rows;                              // domain[0] is the batch axis
+  bool free;                              // reads leaves alone
+  VEC(NodeId) nodes;                      // MAP and GATHER nodes evaluated here, ascending; the anchor is not among them
+  VEC(int) deps;                          // clusters whose values it reads, and (order only) whose reads of a slot it must follow
+  VEC(int) reads;                         // slots it reads
+  int phase;                              // T
+} Cluster;
+
+typedef struct {                          // what the scheduler knows of a node
+  int cluster;                            // that makes it, or −1: leaf, view, concat
+  bool live, prologue;
+  bool stored;                            // read outside of its cluster
+  bool root;
+  int n_users;                            // distinct readers; a root counts as two
+  NodeId only_user;
+  bool placed; Loc loc;
+} Info;
+
+typedef struct {
+  Schedule *s;
+  Graph *g;                               // lowered: see lower.c
+  ProgramId program;
+  Info *info;
+  VEC(Cluster) clusters;
+  uint64_t *reach; int reach_words;       // bit j of row i: cluster i comes after cluster j
+  int *slot_buffer;                       // by slot
+  int dense, ids, y, w, rt_int, rt_real;  // buffers
+} Planner;
+
+// lower.c: a copy of the graph in which every concat operand is a value of its own, pads are concats, roots are computed
+// values, right operands of dots run over lanes, and copies are explicit (STOP).
+Graph *lower(const Graph *g);
+// Same value, other unit axes: RESHAPE that only adds or drops axes of size 1, sums over one. Gives the value underneath.
+NodeId see_through(const Graph *g, NodeId n);
+bool   is_unit_move(const Graph *g, NodeId n);
+bool   is_unit(const Graph *g, AxisId a);
+int    domain_of(const Graph *g, NodeId n, AxisId *out);              // axes that are not of size 1
+static inline bool is_view(const Graph *g, NodeId n) {
+  OpId op = node(g, n)->op;
+  return op == OP_SLICE || op == OP_RESHAPE || op == OP_BROADCAST || op == OP_TRANSPOSE || is_unit_move(g, n);
+}
+static inline bool is_leaf(const Graph *g, NodeId n) { return op_rows[node(g, n)->op].kind == KIND_LEAF; }
+static inline bool is_pointwise(const Graph *g, NodeId n) { return op_rows[node(g, n)->op].kind == KIND_MAP || node(g, n)->op == OP_GATHER; }
+// Position in operand x's axes of axis i of its MAP user u, by the rule of broadcasting; −1: it repeats along it.
+int    operand_axis(const Graph *g, NodeId u, NodeId x, int i);
+
+void fuse(Planner *p);                                                // clusters
+void phases(Planner *p);                                              // T of every cluster
+void place(Planner *p);                                               // buffers and Locs of stored values
+void share_memory(Planner *p, const Phase *ph, int n_ph, int first);  // offsets of ROWS buffers from index first on
+Loc  loc_of(Planner *p, NodeId n);                                    // of a leaf, view or stored value
+int  add_buffer(Schedule *s, const char *name, BufferRole role, DType t, int64_t rows_a, int64_t rows_b, int64_t cols);
+int  out_buffer(Planner *p, const Root *r);
+Call make_call(Planner *p, int cluster);
+int64_t leading_dimension(int64_t cols);
+#endif

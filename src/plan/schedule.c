@@ -1,0 +1,181 @@
+// schedule.c: graphs of all programs → one schedule over shared slots and batch buffers.
+#include "plan_int.h"
+
+static const char *const program_names[N_PROGRAMS] = { "train", "eval", "predict", "grads" };
+
+// ---------------------------------------------------------------- what all programs share
+static int64_t fixed_size(const Graph *g, AxisId a) {
+  int64_t n = axis_size(g, a);
+  CHECK(n >= 0);                                                    // symbols are bound before scheduling
+  return n;
+}
+
+static void add_slots(Planner *p, const Graph *g) {
+  Schedule *s = p->s;
+  p->slot_buffer = NEW_ARRAY(s->arena, int, g->slots.n + 1);
+  for (int i = 0; i < g->slots.n; i++) {
+    const Slot *x = &g->slots.data[i];
+    PlanSlot out = { .path = x->path, .role = x->role, .dtype = x->dtype, .rank = x->rank, .init = x->init, .frozen = x->frozen };
+    int64_t rows = 1, cols = 1;
+    for (int k = 0; k < x->rank; k++) {
+      out.shape[k] = fixed_size(g, x->axis[k]);
+      *(k == x->rank - 1 ? &cols : &rows) *= out.shape[k];
+    }
+    out.buffer = p->slot_buffer[i] = add_buffer(s, x->path, BUF_SLOT, x->dtype, rows, 0, cols);
+    Buffer *b = &s->buffers.data[out.buffer];
+    b->offset = s->slot_bytes;
+    s->slot_bytes += (rows * b->ld * (x->dtype == F64 ? 8 : 4) + 63) / 64 * 64;
+    vec_push(s->arena, &s->slots, out);
+  }
+}
+
+static void add_inputs(Planner *p, int dense_width, int n_ids, int n_labels) {
+  Schedule *s = p->s;
+  DType t = s->dtype;
+  p->rt_int = add_buffer(s, "rt.int", BUF_RT_INT, I64, 1, 0, RT_INTS);
+  p->rt_real = add_buffer(s, "rt.real", BUF_RT_REAL, F64, 1, 0, RT_REALS);
+  p->dense = add_buffer(s, "batch.dense", BUF_DENSE, t, 0, 1, dense_width);
+  p->ids = add_buffer(s, "batch.ids", BUF_IDS, U32, 0, 1, n_ids);
+  p->y = add_buffer(s, "batch.y", BUF_Y, t, n_labels, 0, s->capacity);
+  p->w = add_buffer(s, "batch.w", BUF_W, t, n_labels, 0, s->capacity);
+  s->buffers.data[p->ids].ld = n_ids > 0 ? n_ids : 1;
+  s->buffers.data[p->y].ld = s->buffers.data[p->w].ld = (s->capacity + 15) / 16 * 16;
+}
+
+int out_buffer(Planner *p, const Root *r) {                         // by name, shared between programs
+  Schedule *s = p->s;
+  for (int i = 0; i < s->buffers.n; i++)
+    if (s->buffers.data[i].role == BUF_OUT && !strcmp(s->buffers.data[i].name, r->name)) return i;
+  const Graph *g = p->g;
+  const Node *x = node(g, r->value);
+  bool rows = has_rows(g, r->value);
+  int64_t a = rows ? 0 : 1, cols = 1;
+  for (int i = rows ? 1 : 0; i < x->rank; i++) *(rows || i == x->rank - 1 ? &cols : &a) *= axis_size(g, x->axis[i]);
+  return add_buffer(s, r->name, BUF_OUT, (DType)x->dtype, a, rows ? 1 : 0, cols);
+}
+
+// ---------------------------------------------------------------- phases of one program
+static int64_t bytes_per_row(const Schedule *s, const Call *calls, int n) {
+  bool *seen = NEW_ARRAY(s->arena, bool, s->buffers.n + 1);
+  int64_t sum = 0;
+  for (int c = 0; c < n; c++) {
+    for (int i = 0; i < calls[c].n_inputs; i++) seen[calls[c].inputs[i].buffer] = true;
+    for (int i = 0; i < calls[c].n_outputs; i++) seen[calls[c].outputs[i].buffer] = true;
+    if (calls[c].kind == CALL_DOT) seen[calls[c].left.buffer] = true;
+  }
+  for (int i = 0; i < s->buffers.n; i++)
+    if (seen[i] && s->buffers.data[i].rows_b) sum += s->buffers.data[i].ld * (s->dtype == F64 ? 8 : 4);
+  return sum;
+}
+
+static int64_t group_of(const Schedule *s, const Call *calls, int n) {   // what a group touches fits half of a 1 MiB L2
+  int64_t row = bytes_per_row(s, calls, n), group = row ? (512 << 10) / row : s->capacity;
+  group = group / 16 * 16;
+  if (group < 32) group = 32;
+  return group > s->capacity ? (s->capacity + 15) / 16 * 16 : group;
+}
+
+static void topological(const Planner *p, int t, bool rows, int *out, int *n) {
+  int count = p->clusters.n;
+  bool *done = NEW_ARRAY(p->s->arena, bool, count + 1);
+  *n = 0;
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (int c = 0; c < count; c++) {
+      const Cluster *x = &p->clusters.data[c];
+      if (done[c] || x->phase != t || x->rows != rows) continue;
+      bool ready = true;
+      for (int i = 0; i < x->deps.n && ready; i++) {
+        const Cluster *d = &p->clusters.data[x->deps.data[i]];
+        ready = done[x->deps.data[i]] || d->phase != t || d->rows != rows;
+      }
+      if (!ready) continue;
+      done[c] = moved = true;
+      out[(*n)++] = c;
+    }
+  }
+}
+
+static void add_phase(Planner *p, int t, bool rows, Phase *out, int *n_out) {
+  Schedule *s = p->s;
+  int *order = NEW_ARRAY(s->arena, int, p->clusters.n + 1), n;
+  topological(p, t, rows, order, &n);
+  if (!n) return;
+  Phase ph = { .over_rows = rows, .calls = NEW_ARRAY(s->arena, Call, n) };
+  for (int i = 0; i < n; i++) ph.calls[ph.n_calls++] = make_call(p, order[i]);
+  ph.symbol = arena_printf(s->arena, "%s_%d", program_names[p->program], *n_out);
+  if (rows) ph.group = group_of(s, ph.calls, n);
+  out[(*n_out)++] = ph;
+}
+
+static void plan_program(Planner *p, const Graph *graph, ProgramId id) {
+  Schedule *s = p->s;
+  p->program = id;
+  p->g = lower(graph);
+  s->graph[id] = p->g;
+  p->info = NEW_ARRAY(s->arena, Info, p->g->nodes.n);
+  p->clusters.data = NULL, p->clusters.n = p->clusters.cap = 0;
+  fuse(p);
+  if (p->g->diag && diag_errors(p->g->diag)) return;
+  phases(p);
+  int first = s->buffers.n, last = 0;
+  place(p);
+  for (int c = 0; c < p->clusters.n; c++)
+    if (p->clusters.data[c].phase > last) last = p->clusters.data[c].phase;
+  Phase *ph = NEW_ARRAY(s->arena, Phase, 2 * (last + 1));
+  int n = 0;
+  for (int t = 0; t <= last; t++) add_phase(p, t, false, ph, &n), add_phase(p, t, true, ph, &n);
+  share_memory(p, ph, n, first);
+  SchedProgram *out = &s->programs[id];
+  out->phases = ph, out->n_phases = n;
+  out->outs = NEW_ARRAY(s->arena, int, p->g->roots.n + 1);
+  for (int i = 0; i < p->g->roots.n; i++)
+    if (p->g->roots.data[i].slot < 0) out->outs[out->n_outs++] = out_buffer(p, &p->g->roots.data[i]);
+}
+
+Schedule *schedule(Arena *a, const Graph *const graphs[N_PROGRAMS], int dense_width, int n_ids, int n_labels) {
+  Schedule *s = NEW(a, Schedule);
+  s->arena = a;
+  const Graph *any = NULL;
+  for (int i = 0; i < N_PROGRAMS; i++)
+    if (graphs[i]) any = graphs[i];
+  CHECK(any);
+  s->dtype = any->dtype;
+  s->capacity = axis_size(any, AXIS_OF_ROWS);
+  s->block = s->capacity < 1024 ? 64 : 128;
+  Planner p = { .s = s };
+  add_inputs(&p, dense_width, n_ids, n_labels);
+  add_slots(&p, any);
+  for (int i = 0; i < N_PROGRAMS; i++)
+    if (graphs[i]) plan_program(&p, graphs[i], (ProgramId)i);
+  return any->diag && diag_errors(any->diag) ? NULL : s;
+}
+
+// ---------------------------------------------------------------- the runtime's view
+static void phase_cost(const Phase *ph, PlanPhase *out) {
+  for (int i = 0; i < ph->n_calls; i++) {
+    const Call *c = &ph->calls[i];
+    double points = 1, ops = 0;
+    for (int d = 0; d < c->n_dims; d++) points *= (double)c->dims[d].size;
+    for (int v = 0; v < c->n_vals; v++) ops += c->vals[v].kind == VAL_OP;
+    double reduced = c->kind == CALL_MAP ? 0 : (double)c->reduced.size;
+    out->flops += points * (ops + (c->kind == CALL_DOT ? 2 : 1) * reduced);
+    out->bytes += 4 * points * (c->n_inputs + c->n_outputs);
+  }
+}
+
+void schedule_plan(const Schedule *s, StepPlan *out) {
+  *out = (StepPlan){ .dtype = s->dtype, .capacity = s->capacity, .buffers = s->buffers.data, .n_buffers = s->buffers.n,
+                     .slots = s->slots.data, .n_slots = s->slots.n, .slot_bytes = s->slot_bytes, .rows_bytes = s->rows_bytes };
+  for (int p = 0; p < N_PROGRAMS; p++) {
+    const SchedProgram *from = &s->programs[p];
+    PlanPhase *ph = NEW_ARRAY(s->arena, PlanPhase, from->n_phases + 1);
+    for (int i = 0; i < from->n_phases; i++) {
+      const Phase *x = &from->phases[i];
+      ph[i] = (PlanPhase){ .symbol = x->symbol, .over_rows = x->over_rows, .items_g = x->over_rows ? x->group : 0 };
+      for (int c = 0; !x->over_rows && c < x->n_calls; c++) ph[i].items_a += x->calls[c].items;
+      phase_cost(x, &ph[i]);
+    }
+    out->programs[p] = (Program){ .phases = ph, .n_phases = from->n_phases, .outs = from->outs, .n_outs = from->n_outs };
+  }
+}
