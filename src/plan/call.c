@@ -209,7 +209,7 @@ static void dot_anchor(Maker *k, NodeId n) {
   if (c->right.stride_mn != 1) BUG("dot %%%u: the right operand does not run over lanes", n);
 }
 
-static void reduce_anchor(Maker *k, NodeId n) {
+static int reduce_anchor(Maker *k, NodeId n) {                          // gives the prologue's last val
   const Graph *g = k->p->g;
   Call *c = &k->call;
   NodeId x = node_in(g, n, 0);
@@ -223,10 +223,10 @@ static void reduce_anchor(Maker *k, NodeId n) {
   for (int i = 0; i < node(g, x)->rank; i++)
     if (i != axis && !is_unit(g, node(g, x)->axis[i])) m.axis[d++] = i;
   if (c->kind == CALL_REDUCE_LANES) m.axis[d] = axis;
-  value(k, x, m, 1);
+  return value(k, x, m, 1);
 }
 
-static void spread_call(Maker *k, NodeId n) {                           // ids input 0, values input 1; dims [V, d]
+static void spread_call(Maker *k, NodeId n) {                           // ids input 0, values input 1, domain [rows, V, d]
   const Graph *g = k->p->g;
   Loc x = loc_of(k->p, node_in(g, n, 0)), ids = loc_of(k->p, node_in(g, n, 1)), out = loc_of(k->p, n);
   Call *c = &k->call;
@@ -236,7 +236,7 @@ static void spread_call(Maker *k, NodeId n) {                           // ids i
   c->reduced = dim_of(g, AXIS_OF_ROWS);
   DType t = (DType)node(g, n)->dtype;
   vec_push(arena_of(k), &k->inputs, ((Input){ ids.buffer, ids.offset, { ids.stride[0] }, U32, -1, 0, node_in(g, n, 1) }));
-  vec_push(arena_of(k), &k->inputs, ((Input){ x.buffer, x.offset, { x.stride[0], x.stride[1] }, t, -1, 0, node_in(g, n, 0) }));
+  vec_push(arena_of(k), &k->inputs, ((Input){ x.buffer, x.offset, { x.stride[0], 0, x.stride[1] }, t, -1, 0, node_in(g, n, 0) }));
   vec_push(arena_of(k), &k->outputs, ((Output){ -1, out.buffer, out.offset, { out.stride[0], out.stride[1] }, t, n }));
 }
 
@@ -297,12 +297,14 @@ Call make_call(Planner *p, int cluster) {
   const Cluster *c = &p->clusters.data[cluster];
   Maker k = { .p = p, .cluster = cluster, .call = { .kind = c->kind, .anchor = -1, .reduce_op = OP_SUM } };
   set_dims(&k);
+  Val anchor = { .kind = VAL_ANCHOR };
   if (c->kind == CALL_SPREAD) spread_call(&k, c->anchor);
   else if (c->kind == CALL_DOT) dot_anchor(&k, c->anchor);
-  else if (c->anchor) reduce_anchor(&k, c->anchor);
+  else if (c->anchor) anchor.in[anchor.n_in++] = reduce_anchor(&k, c->anchor);
   if (c->anchor && c->kind != CALL_SPREAD) {
     Map m = own_map(&k, c->anchor);
-    k.call.anchor = add_val(&k, (Val){ .kind = VAL_ANCHOR, .dtype = (DType)node(p->g, c->anchor)->dtype }, c->anchor, &m);
+    anchor.dtype = (DType)node(p->g, c->anchor)->dtype;
+    k.call.anchor = add_val(&k, anchor, c->anchor, &m);
     outputs_of(&k, c->anchor, k.call.anchor);
   }
   for (int i = 0; i < c->nodes.n; i++) {

@@ -20,7 +20,7 @@ typedef struct {
   ValKind kind;
   OpId op; DType dtype;      // OP: MAP op
   uint8_t prologue;          // 1: evaluated on the anchor's operand domain (REDUCE only), 0: on the result's
-  int in[3]; int n_in;       // earlier values
+  int in[3]; int n_in;       // earlier values; the ANCHOR of a REDUCE has one: the prologue's value that is reduced
   int input;                 // INPUT: Call.inputs
   int dim;                   // IOTA: which of the domain's dims counts (in its domain), −1: constant 0
   double f;                  // CONST
