@@ -1,5 +1,5 @@
-// compile.c: the list of passes. A model becomes a forward graph, gradients and updates join it, each program keeps what
-// its roots reach, and all programs are scheduled over one set of slots and buffers.
+// compile.c: the list of passes on a forward graph: gradients and updates join it, each program keeps what its roots reach,
+// and all programs are scheduled over one set of slots and buffers.
 #include "compile.h"
 
 static const char *const eval_roots[] = { "head:*", "output:*", "sum:*", "weight:*" };
@@ -53,37 +53,4 @@ bool compile_graph(Graph *g, int optim_row, const double *optim_args, int dense_
   differentiate(g, optim_row, optim_args, optim_row < 0 || g->dtype == F64);
   fill_programs(g, optim_row >= 0, optim_row < 0 || g->dtype == F64, out);
   return plan(g, dense_width, n_ids, n_labels, out, d);
-}
-
-static int buffer_of(const Schedule *s, const char *kind, const char *name) {
-  char full[1024];
-  snprintf(full, sizeof full, "%s:%s", kind, name);
-  for (int i = 0; i < s->buffers.n; i++)
-    if (s->buffers.data[i].role == BUF_OUT && !strcmp(s->buffers.data[i].name, full)) return i;
-  return -1;
-}
-
-// The model's tasks and outputs learn where their results stand.
-static void name_buffers(Model *m, const Schedule *s) {
-  PlanTask *tasks = (PlanTask *)m->train.tasks;
-  PlanOutput *outputs = (PlanOutput *)m->train.outputs;
-  for (int i = 0; i < m->train.n_tasks; i++) {
-    tasks[i].head = buffer_of(s, "head", tasks[i].name);
-    tasks[i].sum = buffer_of(s, "sum", tasks[i].name);
-    tasks[i].weight_sum = buffer_of(s, "weight", tasks[i].name);
-    CHECK(tasks[i].head >= 0 && tasks[i].sum >= 0 && tasks[i].weight_sum >= 0);
-  }
-  for (int i = 0; i < m->train.n_outputs; i++) {
-    outputs[i].buffer = buffer_of(s, "output", outputs[i].name);
-    CHECK(outputs[i].buffer >= 0);
-  }
-}
-
-bool compile(Model *m, DType dtype, Compiled *out, Diag *d) {
-  Graph *g = build(m, dtype, d);
-  if (!g || diag_errors(d)) return false;
-  graph_check(g);
-  if (!compile_graph(g, m->optimizer.row, m->optimizer.args, m->data.dense_width, m->data.n_ids, m->data.n_labels, out, d)) return false;
-  name_buffers(m, out->schedule);
-  return true;
 }

@@ -4,11 +4,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
-#include <llvm-c/Core.h>
-#include <llvm-c/LLJIT.h>
-#include <llvm-c/Target.h>
 #include <math.h>
-#include "../../src/emit/emit.h"
+#include "../../src/jit/jit.h"
 
 // ---------------------------------------------------------------- a schedule under construction, with its memory
 enum { MAX_BUFFERS = 16, CAPACITY = 300 };
@@ -241,37 +238,20 @@ static void ref_call(Bench *b, const Call *c) {
 }
 
 // ---------------------------------------------------------------- compiled
-static LLVMOrcLLJITRef load(const Schedule *s, TargetId t, PhaseFn **fn) {
+static Image load(const Schedule *s, TargetId t, PhaseFn **fn) {
   char *error = NULL;
   size_t size;
+  Image im;
+  Diag *d = diag_new(s->arena, NULL);
   char *object = mtlc_emit(s, t, EMIT_OBJECT, &size, &error);
   if (error) print_message("%s\n", error);
   assert_non_null(object);
   assert_null(error);
-  LLVMOrcLLJITRef jit;
-  LLVMInitializeNativeTarget();
-  LLVMInitializeNativeAsmPrinter();
-  assert_null(LLVMOrcCreateLLJIT(&jit, NULL));
-  LLVMOrcDefinitionGeneratorRef libm;
-  assert_null(LLVMOrcCreateDynamicLibrarySearchGeneratorForProcess(&libm, LLVMOrcLLJITGetGlobalPrefix(jit), NULL, NULL));
-  LLVMOrcJITDylibAddGenerator(LLVMOrcLLJITGetMainJITDylib(jit), libm);
-  LLVMMemoryBufferRef mem = LLVMCreateMemoryBufferWithMemoryRangeCopy(object, size, "object");
-  assert_null(LLVMOrcLLJITAddObjectFile(jit, LLVMOrcLLJITGetMainJITDylib(jit), mem));
-  LLVMOrcExecutorAddress at;
-  assert_null(LLVMOrcLLJITLookup(jit, &at, "train_0"));
-  *fn = (PhaseFn *)at;
+  assert_true(image_load(object, size, &im, d));
+  *(void **)fn = image_symbol(&im, "train_0");
+  assert_non_null(*(void **)fn);
   free(object);
-  return jit;
-}
-
-static bool usable(TargetId t) {
-#if defined(__x86_64__)
-  if (t == TARGET_AVX2) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  if (t == TARGET_AVX512) return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl");
-  return t == TARGET_PORTABLE;
-#else
-  return t == TARGET_NEON;
-#endif
+  return im;
 }
 
 static int64_t item_count(const Bench *b) {
@@ -319,15 +299,15 @@ static void check(Bench *b, double ulps) {
   for (int i = 0; i < b->phase.n_calls; i++) ref_call(b, &b->calls[i]);
   void **want = snapshot(b);
   for (int t = 0; t < N_TARGETS; t++) {
-    if (!usable((TargetId)t)) continue;
+    if (!target_usable((TargetId)t)) continue;
     PhaseFn *fn;
     for (int i = 0; i < b->s.buffers.n; i++) memcpy(b->mem[i], start[i], b->bytes[i]);
-    LLVMOrcLLJITRef jit = load(&b->s, (TargetId)t, &fn);
+    Image im = load(&b->s, (TargetId)t, &fn);
     int64_t items = item_count(b), mid = items / 2;
     fn(b->mem, mid, items, 0);
     fn(b->mem, 0, mid, 0);
     compare(b, want, ulps, (TargetId)t);
-    LLVMOrcDisposeLLJIT(jit);
+    image_free(&im);
   }
   bench_free(b);
 }
@@ -433,7 +413,7 @@ static void accuracy(const Range *r, TargetId t, uint32_t *bits) {
   fill_range(b->mem[x], N, r);
   output(c, F32, op(c, r->op, F32, 0, input(c, F32, 0, x, 0, 1, 0, 0), -1, -1), o, 0, 1, 0, 0);
   PhaseFn *fn;
-  LLVMOrcLLJITRef jit = load(&b->s, t, &fn);
+  Image im = load(&b->s, t, &fn);
   fn(b->mem, 0, 1, 0);
   double worst = worst_of(b, x, o, N, r);
   print_message("%-8s op %2d on [%g, %g]: %.2f ulp\n", targets[t].name, (int)r->op, r->from, r->to, worst);
@@ -444,7 +424,7 @@ static void accuracy(const Range *r, TargetId t, uint32_t *bits) {
   }
   if (*bits) assert_int_equal(sum, *bits);
   *bits = sum;
-  LLVMOrcDisposeLLJIT(jit);
+  image_free(&im);
   bench_free(b);
 }
 
@@ -457,7 +437,7 @@ static void test_functions_f32(void **state) {
   for (int i = 0; i < COUNT_OF(ranges); i++) {
     uint32_t bits = 0;
     for (int t = 0; t < N_TARGETS; t++)
-      if (usable((TargetId)t)) accuracy(&ranges[i], (TargetId)t, &bits);
+      if (target_usable((TargetId)t)) accuracy(&ranges[i], (TargetId)t, &bits);
   }
 }
 

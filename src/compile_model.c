@@ -1,0 +1,35 @@
+// compile_model.c: a model → its forward graph → a plan; its tasks and outputs learn where their results stand.
+#include "compile.h"
+
+static int buffer_of(const Schedule *s, const char *kind, const char *name) {
+  char full[1024];
+  snprintf(full, sizeof full, "%s:%s", kind, name);
+  for (int i = 0; i < s->buffers.n; i++)
+    if (s->buffers.data[i].role == BUF_OUT && !strcmp(s->buffers.data[i].name, full)) return i;
+  return -1;
+}
+
+// The model's tasks and outputs learn where their results stand.
+static void name_buffers(Model *m, const Schedule *s) {
+  PlanTask *tasks = (PlanTask *)m->train.tasks;
+  PlanOutput *outputs = (PlanOutput *)m->train.outputs;
+  for (int i = 0; i < m->train.n_tasks; i++) {
+    tasks[i].head = buffer_of(s, "head", tasks[i].name);
+    tasks[i].sum = buffer_of(s, "sum", tasks[i].name);
+    tasks[i].weight_sum = buffer_of(s, "weight", tasks[i].name);
+    CHECK(tasks[i].head >= 0 && tasks[i].sum >= 0 && tasks[i].weight_sum >= 0);
+  }
+  for (int i = 0; i < m->train.n_outputs; i++) {
+    outputs[i].buffer = buffer_of(s, "output", outputs[i].name);
+    CHECK(outputs[i].buffer >= 0);
+  }
+}
+
+bool compile(Model *m, DType dtype, Compiled *out, Diag *d) {
+  Graph *g = build(m, dtype, d);
+  if (!g || diag_errors(d)) return false;
+  graph_check(g);
+  if (!compile_graph(g, m->optimizer.row, m->optimizer.args, m->data.dense_width, m->data.n_ids, m->data.n_labels, out, d)) return false;
+  name_buffers(m, out->schedule);
+  return true;
+}
