@@ -12,6 +12,7 @@ typedef struct {
   int64_t n_rows;
   char **cell;                              // [n_rows × n_columns], NUL-terminated, trimmed if asked; quoted empty = empty
   int64_t *line;                            // line of the file on which a row starts
+  char *text;                               // what the cells point into
   Arena *arena;
 } Table;
 Table *csv_read(const char *path, const DataSource *format, Diag *d);     // NULL: errors in d

@@ -1,18 +1,21 @@
-// engine.c: memory of a plan and the running of its programs; one worker. Denormals are flushed while generated code runs:
-// an Adam state that fades away must not slow the step.
+// engine.c: memory of a plan and the running of its programs; one worker. All that a run needs is looked up once, in engine_new:
+// a call costs a few ns a phase. Denormals are flushed while generated code runs: an Adam state that fades away must not slow
+// the step.
 #include <sys/mman.h>
 #include "train.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
 
-enum { HUGE_FROM = 4 << 20 };
+// ---------------------------------------------------------------- memory
+enum { HUGE_FROM = 4 << 20, HUGE_PAGE = 2 << 20, LINE = 64 };
 
 static void *aligned(size_t bytes) {                         // zeroed, 64-byte aligned; never NULL
   void *p = NULL;
-  bytes = (bytes + 63) / 64 * 64 + 64;
-  if (posix_memalign(&p, bytes >= HUGE_FROM ? 2 << 20 : 64, bytes)) base_oom(bytes);
-  if (!p) base_oom(bytes);
+  if (bytes > SIZE_MAX / 2) base_oom(bytes);
+  bytes = (bytes + LINE - 1) / LINE * LINE + LINE;           // one line more: a full vector may be read at the end
+  if (posix_memalign(&p, bytes >= HUGE_FROM ? HUGE_PAGE : LINE, bytes)) base_oom(bytes);
+  if (!p) abort();                                           // base_oom came back
 #ifdef MADV_HUGEPAGE
   if (bytes >= HUGE_FROM) madvise(p, bytes, MADV_HUGEPAGE);
 #endif
@@ -23,7 +26,26 @@ static void *aligned(size_t bytes) {                         // zeroed, 64-byte 
 static size_t dtype_bytes(DType t) { return t == F64 || t == I64 ? 8 : 4; }
 
 static size_t buffer_bytes(const StepPlan *p, const Buffer *b) {
-  return (size_t)(b->rows_a + b->rows_b * p->capacity) * (size_t)b->ld * dtype_bytes(b->dtype);
+  int64_t rows, elements;
+  size_t bytes;
+  bool over = __builtin_mul_overflow(b->rows_b, p->capacity, &rows) || __builtin_add_overflow(rows, b->rows_a, &rows) ||
+              __builtin_mul_overflow(rows, b->ld, &elements) || elements < 0 ||
+              __builtin_mul_overflow((size_t)elements, dtype_bytes(b->dtype), &bytes);
+  if (over) base_oom(SIZE_MAX);
+  return bytes;
+}
+
+static bool in_arena(const Buffer *b) { return b->role == BUF_SLOT || b->role == BUF_ROWS || b->role == BUF_LOCAL; }
+
+static int buffer_with(const StepPlan *p, BufferRole role) {
+  for (int i = 0; i < p->n_buffers; i++)
+    if (p->buffers[i].role == role) return i;
+  return -1;
+}
+
+static void *memory_with(const Engine *e, BufferRole role) {
+  int i = buffer_with(e->plan, role);
+  return i < 0 ? NULL : e->buf[i];
 }
 
 Engine *engine_new(const StepPlan *p, const StepCode *c) {
@@ -35,86 +57,82 @@ Engine *engine_new(const StepPlan *p, const StepCode *c) {
   e->buf = xcalloc((size_t)p->n_buffers, sizeof *e->buf);
   for (int i = 0; i < p->n_buffers; i++) {
     const Buffer *b = &p->buffers[i];
-    if (b->role == BUF_SLOT) e->buf[i] = (char *)e->slots + b->offset;
-    else if (b->role == BUF_ROWS || b->role == BUF_LOCAL) e->buf[i] = (char *)e->rows + b->offset;
+    if (in_arena(b)) e->buf[i] = (char *)(b->role == BUF_SLOT ? e->slots : e->rows) + b->offset;
     else e->buf[i] = aligned(buffer_bytes(p, b));
   }
+  e->rt_int = memory_with(e, BUF_RT_INT);
+  e->rt_real = memory_with(e, BUF_RT_REAL);
+  e->dense = buffer_with(p, BUF_DENSE);
+  e->ids = buffer_with(p, BUF_IDS);
+  e->y = buffer_with(p, BUF_Y);
+  e->w = buffer_with(p, BUF_W);
   return e;
 }
 
 void engine_free(Engine *e) {
   if (!e) return;
-  for (int i = 0; i < e->plan->n_buffers; i++) {
-    BufferRole r = e->plan->buffers[i].role;
-    if (r != BUF_SLOT && r != BUF_ROWS && r != BUF_LOCAL) free(e->buf[i]);
-  }
+  for (int i = 0; i < e->plan->n_buffers; i++)
+    if (!in_arena(&e->plan->buffers[i])) free(e->buf[i]);
   free(e->slots);
   free(e->rows);
   free(e->buf);
   free(e);
 }
 
-static int buffer_with(const StepPlan *p, BufferRole role) {
-  for (int i = 0; i < p->n_buffers; i++)
-    if (p->buffers[i].role == role) return i;
-  return -1;
-}
-
-// ---- denormals
+// ---------------------------------------------------------------- denormals
 #if defined(__x86_64__)
 typedef unsigned FloatMode;
+enum { FTZ_DAZ = 0x8040 };
 static FloatMode flush_denormals(void) {
   FloatMode old = _mm_getcsr();
-  _mm_setcsr(old | 0x8040);                                  // FTZ, DAZ
+  if ((old & FTZ_DAZ) != FTZ_DAZ) _mm_setcsr(old | FTZ_DAZ);
   return old;
 }
-static void restore_mode(FloatMode m) { _mm_setcsr(m); }
+static void restore_mode(FloatMode old) {                    // the sticky flags of exceptions go too
+  if (_mm_getcsr() != old) _mm_setcsr(old);
+}
 #elif defined(__aarch64__)
 typedef uint64_t FloatMode;
 static FloatMode flush_denormals(void) {
-  FloatMode old, on;
+  FloatMode old;
   __asm__ volatile("mrs %0, fpcr" : "=r"(old));
-  on = old | (UINT64_C(1) << 24);
-  __asm__ volatile("msr fpcr, %0" : : "r"(on));
+  __asm__ volatile("msr fpcr, %0" : : "r"(old | UINT64_C(1) << 24));   // FZ
   return old;
 }
-static void restore_mode(FloatMode m) { __asm__ volatile("msr fpcr, %0" : : "r"(m)); }
+static void restore_mode(FloatMode old) { __asm__ volatile("msr fpcr, %0" : : "r"(old)); }
 #else
 typedef int FloatMode;
 static FloatMode flush_denormals(void) { return 0; }
-static void restore_mode(FloatMode m) { (void)m; }
+static void restore_mode(FloatMode old) { (void)old; }
 #endif
 
+// ---------------------------------------------------------------- running
 void engine_run(Engine *e, ProgramId prog, int64_t n, double lr) {
-  const StepPlan *p = e->plan;
-  const Program *g = &p->programs[prog];
-  CHECK(n >= 0 && n <= p->capacity);
-  int rt_int = buffer_with(p, BUF_RT_INT), rt_real = buffer_with(p, BUF_RT_REAL);
+  const Program *g = &e->plan->programs[prog];
+  PhaseFn *const *fn = e->code->phase[prog];
+  CHECK(n >= 0 && n <= e->plan->capacity);
   if (prog == PROG_TRAIN) e->step++;
-  if (rt_int >= 0) {
-    ((int64_t *)e->buf[rt_int])[RT_N] = n;
-    ((int64_t *)e->buf[rt_int])[RT_STEP] = e->step;
-  }
-  if (rt_real >= 0) ((double *)e->buf[rt_real])[RT_LR] = lr;
-  FloatMode mode = flush_denormals();
+  if (e->rt_int) e->rt_int[RT_N] = n, e->rt_int[RT_STEP] = e->step;
+  if (e->rt_real) e->rt_real[RT_LR] = lr;
+  FloatMode old = flush_denormals();
   for (int i = 0; i < g->n_phases; i++) {
     const PlanPhase *ph = &g->phases[i];
     int64_t items = ph->items_a + (ph->items_g ? (n + ph->items_g - 1) / ph->items_g : 0);
-    e->code->phase[prog][i](e->buf, 0, items, 0);
+    fn[i](e->buf, 0, items, 0);
   }
-  restore_mode(mode);
+  restore_mode(old);
 }
 
 void engine_batch(Engine *e, const DataPlan *d, const Rows *r, const int64_t *order, int64_t first, int64_t n) {
   const StepPlan *p = e->plan;
-  int dense = buffer_with(p, BUF_DENSE), ids = buffer_with(p, BUF_IDS), y = buffer_with(p, BUF_Y), w = buffer_with(p, BUF_W);
-  CHECK(dense >= 0 && ids >= 0 && y >= 0 && w >= 0);
-  batch_fill(r, order, first, n, d->dense_width, d->n_ids, d->n_labels, p->dtype, e->buf[dense], p->buffers[dense].ld, e->buf[ids],
-             p->buffers[ids].ld, e->buf[y], e->buf[w], p->buffers[y].ld);
+  CHECK(e->dense >= 0 && e->ids >= 0 && e->y >= 0 && e->w >= 0 && n <= p->capacity);
+  CHECK(p->buffers[e->y].ld == p->buffers[e->w].ld);
+  batch_fill(r, order, first, n, d->dense_width, d->n_ids, d->n_labels, p->buffers[e->dense].dtype, e->buf[e->dense],
+             p->buffers[e->dense].ld, e->buf[e->ids], p->buffers[e->ids].ld, e->buf[e->y], e->buf[e->w], p->buffers[e->y].ld);
 }
 
 double engine_out(const Engine *e, int buffer, int64_t i, int64_t j) {
   const Buffer *b = &e->plan->buffers[buffer];
   int64_t at = i * b->ld + j;
-  return b->dtype == F64 ? ((double *)e->buf[buffer])[at] : ((float *)e->buf[buffer])[at];
+  return b->dtype == F64 ? ((const double *)e->buf[buffer])[at] : (double)((const float *)e->buf[buffer])[at];
 }

@@ -1,5 +1,5 @@
-// init.c: initial values of slots. Each element is a function of hash(path), seed and its index alone, so that a layer added
-// to a spec changes no other layer's start.
+// init.c: initial values of slots. An element is a function of hash(path), seed and its own index alone (a counter-based
+// generator), so that a layer added to a spec changes no other layer's start.
 #include <math.h>
 #include "train.h"
 
@@ -13,35 +13,60 @@ static double uniform01(uint64_t key, uint64_t i) {          // (0, 1), 53 bits
   return ((double)(mix(key + (i + 1) * 0x9e3779b97f4a7c15u) >> 11) + 0.5) * 0x1p-53;
 }
 
-static double normal01(uint64_t key, uint64_t i) {           // Box–Muller
-  return sqrt(-2 * log(uniform01(key, 2 * i))) * cos(2 * M_PI * uniform01(key, 2 * i + 1));
+// A pair of independent N(0, 1) (Box, Muller 1958) of two uniforms: elements 2k and 2k + 1.
+static void normal_pair(uint64_t key, uint64_t k, double out[2]) {
+  double radius = sqrt(-2 * log(uniform01(key, 2 * k))), angle = 2 * M_PI * uniform01(key, 2 * k + 1);
+  out[0] = radius * cos(angle);
+  out[1] = radius * sin(angle);
 }
 
-static double element(const Init *f, double fan_in, double fan_out, uint64_t key, uint64_t i) {
+// What an initialiser is on given fans: shift + scale · (nothing, a uniform on (0, 1), a normal).
+typedef enum { DRAW_NONE, DRAW_UNIFORM, DRAW_NORMAL } Draw;
+typedef struct { Draw draw; double shift, scale; } Recipe;
+
+static Recipe symmetric(double half_width) { return (Recipe){ DRAW_UNIFORM, -half_width, 2 * half_width }; }
+
+static Recipe recipe(const Init *f, double fan_in, double fan_out) {
   double glorot = 2 / (fan_in + fan_out), he = 2 / fan_in;   // variances (Glorot, Bengio 2010; He et al. 2015)
   switch (f->kind) {
-  case INIT_ZEROS: return 0;
-  case INIT_ONES: return 1;
-  case INIT_CONSTANT: return f->a;
-  case INIT_GLOROT_UNIFORM: return (2 * uniform01(key, i) - 1) * sqrt(3 * glorot);
-  case INIT_GLOROT_NORMAL: return normal01(key, i) * sqrt(glorot);
-  case INIT_HE_UNIFORM: return (2 * uniform01(key, i) - 1) * sqrt(3 * he);
-  case INIT_HE_NORMAL: return normal01(key, i) * sqrt(he);
-  case INIT_UNIFORM: return f->a + (f->b - f->a) * uniform01(key, i);
-  case INIT_NORMAL: return f->a + f->b * normal01(key, i);
+  case INIT_ZEROS:          return (Recipe){ DRAW_NONE, 0, 0 };
+  case INIT_ONES:           return (Recipe){ DRAW_NONE, 1, 0 };
+  case INIT_CONSTANT:       return (Recipe){ DRAW_NONE, f->a, 0 };
+  case INIT_GLOROT_UNIFORM: return symmetric(sqrt(3 * glorot));
+  case INIT_GLOROT_NORMAL:  return (Recipe){ DRAW_NORMAL, 0, sqrt(glorot) };
+  case INIT_HE_UNIFORM:     return symmetric(sqrt(3 * he));
+  case INIT_HE_NORMAL:      return (Recipe){ DRAW_NORMAL, 0, sqrt(he) };
+  case INIT_UNIFORM:        return (Recipe){ DRAW_UNIFORM, f->a, f->b - f->a };
+  case INIT_NORMAL:         return (Recipe){ DRAW_NORMAL, f->a, f->b };
   }
   BUG("initialiser %d", f->kind);
 }
 
+typedef struct { Recipe recipe; uint64_t key, pair; double normal[2]; } Stream;   // pair: of `normal`, plus 1; 0: none yet
+
+static double element(Stream *s, uint64_t i) {               // i ascending: each normal pair is computed once
+  const Recipe *r = &s->recipe;
+  if (r->draw == DRAW_NONE) return r->shift;
+  if (r->draw == DRAW_UNIFORM) return r->shift + r->scale * uniform01(s->key, i);
+  if (s->pair != i / 2 + 1) {
+    s->pair = i / 2 + 1;
+    normal_pair(s->key, i / 2, s->normal);
+  }
+  return r->shift + r->scale * s->normal[i & 1];
+}
+
+// Fans are the last two axes' sizes; of a vector both are its size, of a scalar 1.
 static void init_slot(Engine *e, const PlanSlot *s, uint64_t seed) {
   const Buffer *b = &e->plan->buffers[s->buffer];
-  uint64_t key = hash_bytes(s->path, strlen(s->path), seed);
+  void *to = e->buf[s->buffer];
   double fan_out = s->rank ? (double)s->shape[s->rank - 1] : 1, fan_in = s->rank >= 2 ? (double)s->shape[s->rank - 2] : fan_out;
+  Stream stream = { .recipe = recipe(&s->init, fan_in, fan_out), .key = hash_bytes(s->path, strlen(s->path), seed) };
+  CHECK(b->dtype == F32 || b->dtype == F64);
   for (int64_t r = 0; r < b->rows_a; r++)
     for (int64_t c = 0; c < b->cols; c++) {
-      double v = element(&s->init, fan_in, fan_out, key, (uint64_t)(r * b->cols + c));
-      if (b->dtype == F64) ((double *)e->buf[s->buffer])[r * b->ld + c] = v;
-      else ((float *)e->buf[s->buffer])[r * b->ld + c] = (float)v;
+      double v = element(&stream, (uint64_t)(r * b->cols + c));
+      if (b->dtype == F64) ((double *)to)[r * b->ld + c] = v;
+      else ((float *)to)[r * b->ld + c] = (float)v;
     }
 }
 

@@ -9,30 +9,39 @@ typedef struct {
   void **buf;                               // one pointer per buffer
   void *slots, *rows;                       // the two arenas (64-byte aligned, huge pages advised)
   int64_t step;
+  int64_t *rt_int; double *rt_real;         // the BUF_RT_… buffers, NULL where the plan has none
+  int dense, ids, y, w;                     // the IN buffers, −1 where the plan has none
 } Engine;
 Engine *engine_new(const StepPlan *p, const StepCode *c);          // code is borrowed
 void    engine_free(Engine *e);
 void    engine_init(Engine *e, uint64_t seed);                     // all slots by their initialisers, keyed by path and seed
-void    engine_run(Engine *e, ProgramId prog, int64_t n, double lr);   // IN buffers filled; n ≤ capacity
+void    engine_run(Engine *e, ProgramId prog, int64_t n, double lr);   // IN buffers filled; n ≤ capacity; TRAIN counts step up
 void    engine_batch(Engine *e, const DataPlan *d, const Rows *r, const int64_t *order, int64_t first, int64_t n);
 double  engine_out(const Engine *e, int buffer, int64_t i, int64_t j);
 
-// ---- metric.c: over all rows of a split. y, p in the original unit; w 0: row does not count. width > 1: class scores [n × width]
-double metric_value(MetricKind k, double at, const float *y, const float *w, const float *p, int64_t n, int width);  // NAN if undefined
+// ---- metric.c: over all rows of a split. y, p in the original unit; w 0: row does not count. width > 1: class scores [n × width].
+// The formulas, ties and clamps stand beside each. NAN where it is undefined (auc: one class only; no row that counts) or a score
+// is not a number.
+double metric_value(MetricKind k, double at, const float *y, const float *w, const float *p, int64_t n, int width);
 const char *metric_name(MetricKind k);
 bool   metric_minimise(MetricKind k);
 bool   metric_fits(MetricKind k, LabelKind label, bool probability);
 const char *metric_format(MetricKind k);                            // printf format for tables
 
-// ---- weights.c: safetensors, exactly to its format; sorted names; metadata sorted. Written to path.tmp, fsync, rename, fsync of folder.
+// ---- weights.c: safetensors, exactly to its format; names and metadata sorted; true extents, no padding; a digest per tensor.
+// with_state: OPT and BALANCE slots too, not PARAM and STATE alone.
 bool weights_save(const char *path, const StepPlan *p, const void *slots, bool with_state, Diag *d);
-bool weights_load(const char *path, const StepPlan *p, void *slots, bool with_state, Diag *d);  // names, shapes, dtypes must match
+// Names, shapes, dtypes and digests must match, all of them; else `bad-weights` and the slots as they were.
+bool weights_load(const char *path, const StepPlan *p, void *slots, bool with_state, Diag *d);
+// ---- file.c: the whole file or, with `disk-full` or `cannot-write`, the old one as it was. Written to path.tmp, fsync, rename,
+// fsync of the folder. (A caller that limits file sizes ignores SIGXFSZ.)
 bool file_write_whole(const char *path, const void *data, size_t n, Diag *d);
 
-// ---- train.c
+// ---- train.c. A task's loss is Σ w·ℓ / Σ w; NAN where Σ w = 0 (it then adds nothing to a total).
 typedef struct {
   int64_t epoch, epochs, step, steps;       // steps of this epoch
-  double seconds, rows_per_s, step_us;
+  double seconds;                           // since the training began, the part before a resume included
+  double rows_per_s, step_us;               // of this epoch
   double loss; const double *task_loss;     // running means of this epoch, per task
   const char *const *task; int n_tasks;
 } Progress;
@@ -48,9 +57,10 @@ typedef struct {
   double **test_metric;                     // [n_tasks][n_metrics], on the held-out split (test, else valid), NULL: none
   double *test_loss;
   int held_out;                             // 1 valid, 2 test, −1 none
-  double step_us, rows_per_s;               // median of steps; rows over the whole loop
-  bool interrupted;
-  double *require_value; bool *require_met;
+  double step_us, rows_per_s;               // median of steps; rows trained on over the seconds of the loop, validation included
+  bool interrupted;                         // then nothing is tested, and no require judged
+  double *require_value;                    // the metric; always(): how many held-out rows break it
+  bool *require_met;
 } TrainReport;
 typedef struct {
   void (*progress)(void *ctx, const Progress *p);          // at most 20 times a second; may be NULL
@@ -60,10 +70,17 @@ typedef struct {
   const char *run_dir;                      // where checkpoints go (exists, a temporary name until the end)
   bool resume;                              // state.json and checkpoint in run_dir
 } TrainHooks;
-// NULL when d has errors (a NaN or Inf: task, layer, step, rows; a disk that is full: what was kept).
+// Trains the engine's slots, initialised or loaded by the caller (with resume: from the checkpoint). h may be NULL.
+// NULL when d has errors: `not-finite` (a NaN or Inf: task or layer, step, rows; exit 3), `no-rows`, `bad-checkpoint`,
+// `disk-full`. After the end the checkpoint of an earlier interruption still stands: checkpoint_remove, once the weights are saved.
 TrainReport *train(Engine *e, const DataPlan *dp, const TrainPlan *tp, Dataset *data, const TrainHooks *h, Arena *a, Diag *d);
-// Forward over rows; heads and outputs in the original unit: values[i] is [n × width] of task i, then of output i.
+// ---- checkpoint.c: takes checkpoint.safetensors and state.json out of a run folder; fine where there are none.
+void checkpoint_remove(const char *run_dir);
+
+// ---- evaluate.c: forward over rows. values[i] is [n × width] of task i, then of output i. Heads of real labels are in the
+// label's original unit; outputs as computed. sum, weight (EVAL alone, else NULL): Σ w·ℓ, Σ w per task, ℓ on the scaled label.
 typedef struct { int64_t n; float **values; double *sum, *weight; } Predictions;
 Predictions *predict_rows(Engine *e, ProgramId prog, const DataPlan *dp, const TrainPlan *tp, const PrepState *prep, const Rows *r, Arena *a);
+// metric [n_tasks][n_metrics] and loss [n_tasks] (each may be NULL) of predictions of the same rows.
 void task_metrics(const DataPlan *dp, const TrainPlan *tp, const PrepState *prep, const Rows *r, const Predictions *p, double **metric, double *loss);
 #endif
