@@ -1,0 +1,28 @@
+// command.h: one row a command. A command is given its words, already read, and returns the exit code.
+#ifndef MTLC_COMMAND_H
+#define MTLC_COMMAND_H
+#include "../mtl.h"
+#include "options.h"
+
+typedef struct {
+  const char *name, *args, *summary;
+  int (*run)(const Args *a);
+  int least, most;                                 // operands
+  unsigned takes;                                  // TAKES(…) bits
+  const char *examples;                            // lines, each beginning with two blanks
+} Command;
+extern const Command command_table[];              // ends with name NULL
+
+int cmd_check(const Args *a);
+int cmd_explain(const Args *a);
+int cmd_run(const Args *a);
+int cmd_eval(const Args *a);
+int cmd_predict(const Args *a);
+int cmd_compile(const Args *a);
+int cmd_synth(const Args *a);
+
+// How every command ends: errors and warnings to standard error; the report (freed here; may be NULL) to standard output. With --json and no
+// report, what is there instead is {"exit": code, "errors": […]}. Returns `code`, or 4 where standard output cannot be written.
+int finish(mtl_context *c, const Args *a, int code, char *report);
+int wrong_usage(const char *command, const char *fmt, ...) PRINTF_LIKE(2, 3);   // prints; returns 2
+#endif

@@ -1,0 +1,120 @@
+// main.c: mtlc COMMAND …: finds the command in the table, reads its options, runs it.
+#include "command.h"
+#include "term.h"
+
+const Command command_table[] = {
+  { "check", "SPEC…", "read and type-check specs; needs no data", cmd_check, 1, MAX_OPERANDS, TAKES_ALWAYS,
+    "  mtlc check shop.mtl\n"
+    "  mtlc check specs/*.mtl -q && echo fine\n"
+    "  mtlc check shop.mtl --json            errors with file, line and column\n" },
+  { "explain", "SPEC", "shapes, parameters, costs, and every default that the spec left out", cmd_explain, 1, 1, TAKES_ALWAYS,
+    "  mtlc explain shop.mtl\n"
+    "  mtlc explain shop.mtl --json\n" },
+  { "run", "SPEC", "prepare the data, compile, train, judge on held-out rows, keep a run folder", cmd_run, 0, 1,
+    TAKES_ALWAYS | TAKES(DATA) | TAKES(TEST) | TAKES(OUT) | TAKES(SEED) | TAKES(EPOCHS) | TAKES(RESUME),
+    "  mtlc run shop.mtl --data rows.csv                the run is kept in runs/MODEL-N\n"
+    "  mtlc run shop.mtl --data train.csv --test test.csv -o runs/first --seed 7\n"
+    "  mtlc run shop.mtl --data rows.csv.gz --epochs 3 --json > report.json\n"
+    "  mtlc run --resume runs/first                     goes on after Ctrl-C\n" },
+  { "eval", "RUN", "metrics of a trained run; without --data on its own held-out rows", cmd_eval, 1, 1, TAKES_ALWAYS | TAKES(DATA),
+    "  mtlc eval runs/first\n"
+    "  mtlc eval runs/first --data new.csv --json\n" },
+  { "predict", "RUN", "predictions of a trained run as CSV", cmd_predict, 1, 1, TAKES_ALWAYS | TAKES(DATA) | TAKES(OUT),
+    "  mtlc predict runs/first --data new.csv -o predictions.csv\n"
+    "  mtlc predict runs/first --data new.csv | head\n" },
+  { "compile", "SPEC", "the compiler alone: any stage as text, assembly or object", cmd_compile, 1, 1,
+    TAKES_ALWAYS | TAKES(EMIT) | TAKES(DATA) | TAKES(OUT),
+    "  mtlc compile shop.mtl --emit grad                the graph with gradients and updates\n"
+    "  mtlc compile shop.mtl --emit asm | less\n"
+    "  mtlc compile shop.mtl --emit obj -o shop.o\n" },
+  { "synth", "SPEC", "rows that fit the spec, with a signal that its tasks share", cmd_synth, 1, 1,
+    TAKES_ALWAYS | TAKES(ROWS) | TAKES(SEED) | TAKES(OUT),
+    "  mtlc synth shop.mtl --rows 10_000 --seed 1 -o rows.csv\n"
+    "  mtlc synth shop.mtl --rows 5\n" },
+  { 0 },
+};
+
+static const char exit_codes[] = "exit codes: 0 fine, 1 the answer is no, 2 wrong usage or spec, 3 wrong data, 4 the machine failed, 130 interrupted\n";
+
+static void usage(Text *t) {
+  text_add(t, "mtlc: compiles multi-task models to fused native code, trains and runs them\n\nusage: mtlc COMMAND …\n\n");
+  for (const Command *c = command_table; c->name; c++) text_printf(t, "  %-8s %-6s  %s\n", c->name, strcmp(c->args, "SPEC…") ? c->args : "SPEC", c->summary);
+  text_add(t, "\n  mtlc COMMAND --help   options and examples of a command\n  mtlc --version        versions of mtlc, LLVM and BLAS\n\n"
+              "  mtlc synth specs/article_shared.mtl --rows 2000 -o rows.csv\n"
+              "  mtlc run specs/article_shared.mtl --data rows.csv\n\n");
+  text_add(t, exit_codes);
+}
+
+static void command_help(const Command *c, Text *t) {
+  text_printf(t, "mtlc %s: %s\n\nusage: mtlc %s %s [OPTIONS]\n\n", c->name, c->summary, c->name, c->args);
+  options_help(c->takes, t);
+  text_printf(t, "\nexamples:\n%s\n%s", c->examples, exit_codes);
+}
+
+static int print_text(Text *t) {
+  bool ok = out_text(t->data);
+  text_free(t);
+  return ok ? 0 : 4;
+}
+
+static const Command *find_command(const char *name) {
+  const Command *c = command_table;
+  while (c->name && strcmp(c->name, name)) c++;
+  return c->name ? c : NULL;
+}
+
+static int unknown_command(const char *word) {
+  const char *names[64] = { "help" };
+  int n = 1;
+  for (const Command *c = command_table; c->name; c++) names[n++] = c->name;
+  const char *meant = nearest(word, names, n);
+  fprintf(stderr, "mtlc: unknown %s `%s`", word[0] == '-' ? "option" : "command", word);
+  if (meant) fprintf(stderr, "; did you mean `%s`?", meant);
+  fprintf(stderr, "\nmtlc --help lists the commands\n");
+  return 2;
+}
+
+static int version(void) {
+  Text t = {0};
+  text_printf(&t, "mtlc %s\n%s", mtl_version(), mtl_build_info());
+  if (t.data[t.n - 1] != '\n') text_char(&t, '\n');
+  return print_text(&t);
+}
+
+static int help(const char *name) {
+  Text t = {0};
+  const Command *c = name ? find_command(name) : NULL;
+  if (name && !c) return unknown_command(name);
+  if (c) command_help(c, &t);
+  else usage(&t);
+  return print_text(&t);
+}
+
+static int run_command(const Command *c, int argc, char **argv) {
+  static Args args;
+  Text error = {0};
+  if (!options_read(argc, argv, c->takes, &args, &error)) {
+    int code = wrong_usage(c->name, "%s", error.data);
+    text_free(&error);
+    return code;
+  }
+  if (args.help) return help(c->name);
+  if (args.n_operands < c->least) return wrong_usage(c->name, "what it works on is missing: %s", c->args);
+  if (args.n_operands > c->most) return wrong_usage(c->name, "one %s is enough; what is `%s`?", c->args, args.operand[c->most]);
+  return c->run(&args);
+}
+
+int main(int argc, char **argv) {
+  if (argc < 2) {
+    Text t = {0};
+    usage(&t);
+    fputs(t.data, stderr);
+    text_free(&t);
+    return 2;
+  }
+  const char *word = argv[1];
+  if (!strcmp(word, "--version")) return version();
+  if (!strcmp(word, "--help") || !strcmp(word, "-h") || !strcmp(word, "help")) return help(argc > 2 ? argv[2] : NULL);
+  const Command *c = find_command(word);
+  return c ? run_command(c, argc - 2, argv + 2) : unknown_command(word);
+}

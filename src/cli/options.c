@@ -1,0 +1,151 @@
+// options.c: options by a table. `--name VALUE`, `--name=VALUE`, `-o VALUE`, `-oVALUE`; `--` ends them; no abbreviations.
+// What is unknown, lacks its value, has one too many or comes twice is told with what was probably meant.
+#include "options.h"
+#include <errno.h>
+
+#define AT(field) offsetof(Args, field)
+const Option option_table[] = {
+  // letter name      value    help                                                        kind           at
+  { 0,   "data",   "FILE",  "rows as CSV (gzip too); default: the file that the spec names", OPTION_TEXT,  AT(data) },
+  { 0,   "test",   "FILE",  "held-out rows in a file of their own",                        OPTION_TEXT,  AT(test) },
+  { 'o', "out",    "PATH",  "where the result goes; `-`: standard output",                 OPTION_TEXT,  AT(out) },
+  { 0,   "seed",   "N",     "seed of all that is random",                                  OPTION_SEED,  AT(seed) },
+  { 0,   "epochs", "N",     "epochs, in place of the spec's",                              OPTION_COUNT, AT(epochs) },
+  { 0,   "rows",   "N",     "number of rows to make; default 1000",                        OPTION_COUNT, AT(rows) },
+  { 0,   "resume", "RUN",   "go on with an interrupted run",                               OPTION_TEXT,  AT(resume) },
+  { 0,   "emit",   "STAGE", "ast, model, graph, grad, sched, llvm, asm or obj",            OPTION_STAGE, AT(emit) },
+  { 0,   "json",   NULL,    "one JSON document on standard output",                        OPTION_FLAG,  AT(json) },
+  { 'q', "quiet",  NULL,    "no progress, no messages: the answer and errors alone",       OPTION_FLAG,  AT(quiet) },
+  { 'h', "help",   NULL,    "this text",                                                   OPTION_FLAG,  AT(help) },
+  { 0,   NULL,     NULL,    NULL,                                                          OPTION_FLAG,  0 },
+};
+const char *const stage_names[] = { "ast", "model", "graph", "grad", "sched", "llvm", "asm", "obj", NULL };
+
+static bool taken(unsigned takes, int i) { return takes >> i & 1; }
+
+static bool unknown(const char *word, size_t n, unsigned takes, Text *error) {
+  const char *known[N_OPTIONS];
+  char bare[64];
+  int count = 0;
+  for (int i = 0; option_table[i].name; i++)
+    if (taken(takes, i)) known[count++] = option_table[i].name;
+  text_printf(error, "unknown option `%.*s`", (int)n, word);
+  const char *start = word + strspn(word, "-");
+  snprintf(bare, sizeof bare, "%.*s", (int)(n - (size_t)(start - word)), start);
+  const char *meant = nearest(bare, known, count);
+  if (meant) text_printf(error, "; did you mean `--%s`?", meant);
+  return false;
+}
+
+// Decimal digits, `_` between them.
+static bool read_number(const char *s, int64_t *value) {
+  char digits[32];
+  size_t n = 0;
+  for (const char *p = s; *p; p++) {
+    if (*p == '_' && p != s && p[1] && p[1] != '_') continue;
+    if (*p < '0' || *p > '9' || n + 1 == sizeof digits) return false;
+    digits[n++] = *p;
+  }
+  digits[n] = 0;
+  errno = 0;
+  *value = strtoll(digits, NULL, 10);
+  return n && !errno;
+}
+
+static bool is_stage(const char *value, Text *error) {
+  int n = 0;
+  while (stage_names[n] && strcmp(stage_names[n], value)) n++;
+  if (stage_names[n]) return true;
+  const char *meant = nearest(value, stage_names, n);
+  text_printf(error, "`--emit` knows no stage `%s`", value);
+  if (meant) text_printf(error, "; did you mean `%s`?", meant);
+  text_add(error, "\nstages:");
+  for (int i = 0; i < n; i++) text_printf(error, " %s", stage_names[i]);
+  return false;
+}
+
+static bool store(const Option *o, const char *value, Args *args, Text *error) {
+  char *field = (char *)args + o->at;
+  int64_t number = 0;
+  switch (o->kind) {
+  case OPTION_FLAG:
+    *(bool *)field = true;
+    return true;
+  case OPTION_STAGE:
+    if (!is_stage(value, error)) return false;
+    *(const char **)field = value;
+    return true;
+  case OPTION_TEXT:
+    if (!*value) return text_printf(error, "`--%s` has an empty value", o->name), false;
+    *(const char **)field = value;
+    return true;
+  case OPTION_COUNT:
+  case OPTION_SEED:
+    if (!read_number(value, &number) || (o->kind == OPTION_COUNT && number < 1))
+      return text_printf(error, "`--%s` takes a whole number%s, not `%s`", o->name, o->kind == OPTION_COUNT ? " from 1" : "", value), false;
+    if (o->kind == OPTION_SEED) args->has_seed = true;
+    *(int64_t *)field = number;
+    return true;
+  }
+  return false;
+}
+
+// The option that a word names, or −1; *value is what stands in the same word.
+static int find_option(const char *word, unsigned takes, const char **value, size_t *n) {
+  bool is_long = word[1] == '-';
+  const char *equals = is_long ? strchr(word, '=') : NULL;
+  *n = is_long ? (equals ? (size_t)(equals - word) : strlen(word)) : strlen(word);
+  for (int i = 0; option_table[i].name; i++) {
+    const Option *o = &option_table[i];
+    if (!taken(takes, i)) continue;
+    if (is_long ? *n != strlen(o->name) + 2 || strncmp(word + 2, o->name, *n - 2) : o->letter != word[1]) continue;
+    *value = is_long ? (equals ? equals + 1 : NULL) : (word[2] ? word + 2 : NULL);
+    return i;
+  }
+  return -1;
+}
+
+// Reads the option at argv[*i] and moves *i past its value.
+static bool read_option(int argc, char **argv, int *i, unsigned takes, unsigned *seen, Args *args, Text *error) {
+  const char *value = NULL;
+  size_t n;
+  int k = find_option(argv[*i], takes, &value, &n);
+  if (k < 0) return unknown(argv[*i], n, takes, error);
+  const Option *o = &option_table[k];
+  if (o->kind == OPTION_FLAG && value)
+    return o->letter == argv[*i][1] ? unknown(argv[*i], n, takes, error) : (text_printf(error, "`--%s` takes no value", o->name), false);
+  if (o->kind == OPTION_FLAG) return store(o, NULL, args, error);
+  if (*seen & 1u << k) return text_printf(error, "`--%s` is given twice", o->name), false;
+  *seen |= 1u << k;
+  if (!value && *i + 1 >= argc) return text_printf(error, "`%s` needs a value: %s", argv[*i], o->value), false;
+  return store(o, value ? value : argv[++*i], args, error);
+}
+
+bool options_read(int argc, char **argv, unsigned takes, Args *args, Text *error) {
+  unsigned seen = 0;
+  bool ended = false;
+  *args = (Args){0};
+  for (int i = 0; i < argc; i++) {
+    const char *word = argv[i];
+    if (!ended && !strcmp(word, "--")) {
+      ended = true;
+    } else if (!ended && word[0] == '-' && word[1]) {
+      if (!read_option(argc, argv, &i, takes, &seen, args, error)) return false;
+    } else {
+      if (args->n_operands == MAX_OPERANDS) return text_printf(error, "more than %d names", MAX_OPERANDS), false;
+      args->operand[args->n_operands++] = word;
+    }
+  }
+  return true;
+}
+
+void options_help(unsigned takes, Text *out) {
+  for (int i = 0; option_table[i].name; i++) {
+    const Option *o = &option_table[i];
+    if (!taken(takes, i)) continue;
+    char left[64];
+    snprintf(left, sizeof left, "%c%c%s--%s%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ', o->letter ? ", " : "  ", o->name,
+             o->value ? " " : "", o->value ? o->value : "");
+    text_printf(out, "  %-20s  %s\n", left, o->help);
+  }
+}

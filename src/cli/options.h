@@ -1,0 +1,36 @@
+// options.h: the words behind `mtlc COMMAND`, read by a table of options.
+#ifndef MTLC_OPTIONS_H
+#define MTLC_OPTIONS_H
+#include "../base/base.h"
+
+enum { MAX_OPERANDS = 1024 };
+typedef struct {
+  const char *operand[MAX_OPERANDS]; int n_operands;   // SPEC or RUN
+  const char *data, *test, *out, *resume, *emit;       // NULL: not given
+  int64_t epochs, rows, seed;                          // 0: not given; seed: see has_seed
+  bool has_seed, json, quiet, help;
+} Args;
+
+typedef enum { OPTION_FLAG, OPTION_TEXT, OPTION_COUNT, OPTION_SEED, OPTION_STAGE } OptionKind;   // COUNT: ≥ 1
+typedef struct {
+  char letter;                                         // 0: none
+  const char *name, *value, *help;                     // value: what the help calls it, NULL for a flag
+  OptionKind kind;
+  size_t at;                                           // offset in Args
+} Option;
+
+extern const Option option_table[];                    // ends with name NULL
+extern const char *const stage_names[];                // of --emit; ends with NULL
+
+// Which options a command takes: bits in the order of option_table.
+typedef enum {
+  TAKES_DATA, TAKES_TEST, TAKES_OUT, TAKES_SEED, TAKES_EPOCHS, TAKES_ROWS, TAKES_RESUME, TAKES_EMIT, TAKES_JSON, TAKES_QUIET, TAKES_HELP,
+  N_OPTIONS
+} OptionId;
+#define TAKES(id) (1u << TAKES_##id)
+#define TAKES_ALWAYS (TAKES(JSON) | TAKES(QUIET) | TAKES(HELP))
+
+// Fills `args`; false: a message is in `error`, one or more lines.
+bool options_read(int argc, char **argv, unsigned takes, Args *args, Text *error);
+void options_help(unsigned takes, Text *out);
+#endif
