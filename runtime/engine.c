@@ -10,12 +10,16 @@
 // ---------------------------------------------------------------- memory
 enum { HUGE_FROM = 4 << 20, HUGE_PAGE = 2 << 20, LINE = 64 };
 
+static NORETURN void no_memory(size_t bytes) {
+  base_oom(bytes);
+  abort();                                                   // a hook that returns is no way on
+}
+
 static void *aligned(size_t bytes) {                         // zeroed, 64-byte aligned; never NULL
   void *p = NULL;
-  if (bytes > SIZE_MAX / 2) base_oom(bytes);
+  if (bytes > SIZE_MAX / 2) no_memory(bytes);
   bytes = (bytes + LINE - 1) / LINE * LINE + LINE;           // one line more: a full vector may be read at the end
-  if (posix_memalign(&p, bytes >= HUGE_FROM ? HUGE_PAGE : LINE, bytes)) base_oom(bytes);
-  if (!p) abort();                                           // base_oom came back
+  if (posix_memalign(&p, bytes >= HUGE_FROM ? HUGE_PAGE : LINE, bytes)) no_memory(bytes);
 #ifdef MADV_HUGEPAGE
   if (bytes >= HUGE_FROM) madvise(p, bytes, MADV_HUGEPAGE);
 #endif
@@ -27,12 +31,11 @@ static size_t dtype_bytes(DType t) { return t == F64 || t == I64 ? 8 : 4; }
 
 static size_t buffer_bytes(const StepPlan *p, const Buffer *b) {
   int64_t rows, elements;
-  size_t bytes;
+  size_t bytes = 0;
   bool over = __builtin_mul_overflow(b->rows_b, p->capacity, &rows) || __builtin_add_overflow(rows, b->rows_a, &rows) ||
               __builtin_mul_overflow(rows, b->ld, &elements) || elements < 0 ||
               __builtin_mul_overflow((size_t)elements, dtype_bytes(b->dtype), &bytes);
-  if (over) base_oom(SIZE_MAX);
-  return bytes;
+  return over ? SIZE_MAX : bytes;
 }
 
 static bool in_arena(const Buffer *b) { return b->role == BUF_SLOT || b->role == BUF_ROWS || b->role == BUF_LOCAL; }
