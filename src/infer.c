@@ -1,0 +1,108 @@
+// infer.c: a trained run on rows: mtl_eval and mtl_predict.
+#include <math.h>
+#include "session.h"
+
+typedef struct { RunInfo info; Model *m; PrepState prep; Dataset *data; int split; Ready ready; } Trained;
+
+// Rows: the file's, or the run's own held-out ones.
+static bool open_run(mtl_context *c, const char *run, const char *data, bool need_labels, Trained *t) {
+  if (!run_folder_read(c, run, &t->info)) return false;
+  t->m = run_folder_model(c, run, &t->prep);
+  if (!t->m) return false;
+  t->m->train.seed = t->m->data.seed = t->info.seed;
+  t->split = 2;
+  if (data) t->data = data_apply(&t->m->data, &t->prep, data, need_labels, c->diag);
+  else t->data = data_split_again(&t->m->data, &t->prep, t->info.data, t->info.test, c->diag);
+  if (!t->data) return false;
+  if (!t->data->split[2].n) t->split = 1;
+  return make_ready(c, t->m, &t->prep, &t->ready) && run_folder_weights(c, run, &t->ready);
+}
+
+static void close_run(Trained *t) {
+  ready_free(&t->ready);
+  data_free(t->data);
+}
+
+int mtl_eval(mtl_context *c, const char *run, const char *data, bool json, char **report) {
+  Trained t = {0};
+  *report = NULL;
+  if (open_run(c, run, data, true, &t)) {
+    const TrainPlan *tp = &t.m->train;
+    const Rows *r = &t.data->split[t.split];
+    double **metric = NEW_ARRAY(c->arena, double *, tp->n_tasks + 1), *loss = NEW_ARRAY(c->arena, double, tp->n_tasks + 1);
+    for (int i = 0; i < tp->n_tasks; i++) metric[i] = NEW_ARRAY(c->arena, double, tp->tasks[i].n_metrics + 1);
+    Predictions *p = predict_rows(t.ready.engine, PROG_EVAL, &t.m->data, tp, &t.prep, r, c->arena);
+    task_metrics(&t.m->data, tp, &t.prep, r, p, metric, loss);
+    if (json)
+      *report = json_text(json_pack("{s:s, s:s, s:I, s:o}", "run", run, "model", t.m->name, "rows", (json_int_t)r->n, "tasks", metrics_json(t.m, metric, loss)));
+    else {
+      Text text = {0};
+      text_printf(&text, "%lld rows\n", (long long)r->n);
+      report_metrics(t.m, (const char *[]){ data ? "given rows" : "held out" }, (double **[]){ metric }, (const double *[]){ loss }, 1, &text);
+      *report = text.data;
+    }
+  }
+  close_run(&t);
+  return diag_exit_code(c->diag);
+}
+
+// ---------------------------------------------------------------- predictions as CSV
+static void csv_name(Text *out, const char *name) {
+  bool quote = strpbrk(name, ",\"\n") != NULL;
+  text_char(out, ',');
+  if (quote) text_char(out, '"');
+  for (; *name; name++) {
+    if (*name == '"') text_char(out, '"');
+    text_char(out, *name);
+  }
+  if (quote) text_char(out, '"');
+}
+
+static void csv_columns(Text *out, const char *name, int width) {
+  char full[1024];
+  if (width == 1) csv_name(out, name);
+  for (int j = 0; width > 1 && j < width; j++) {
+    snprintf(full, sizeof full, "%s_%d", name, j);
+    csv_name(out, full);
+  }
+}
+
+static void predictions_csv(const TrainPlan *tp, const Rows *r, const Predictions *p, Text *out) {
+  text_add(out, "row");
+  for (int i = 0; i < tp->n_tasks; i++) csv_columns(out, tp->tasks[i].name, tp->tasks[i].width);
+  for (int i = 0; i < tp->n_outputs; i++) csv_columns(out, tp->outputs[i].name, tp->outputs[i].width);
+  text_char(out, '\n');
+  for (int64_t k = 0; k < r->n; k++) {
+    text_printf(out, "%lld", (long long)r->row[k]);
+    for (int i = 0; i < tp->n_tasks + tp->n_outputs; i++) {
+      int width = i < tp->n_tasks ? tp->tasks[i].width : tp->outputs[i - tp->n_tasks].width;
+      for (int j = 0; j < width; j++) text_printf(out, ",%.9g", p->values[i][k * width + j]);
+    }
+    text_char(out, '\n');
+  }
+}
+
+int mtl_predict(mtl_context *c, const char *run, const char *data, const char *out, bool json, char **report) {
+  Trained t = {0};
+  *report = NULL;
+  if (open_run(c, run, data, false, &t)) {
+    const Rows *r = &t.data->split[t.split];
+    Predictions *p = predict_rows(t.ready.engine, PROG_PREDICT, &t.m->data, &t.m->train, &t.prep, r, c->arena);
+    Text csv = {0};
+    predictions_csv(&t.m->train, r, p, &csv);
+    if (!out || !strcmp(out, "-")) *report = csv.data;
+    else {
+      if (file_write_whole(out, csv.data, csv.n, c->diag)) {
+        Text text = {0};
+        if (json) *report = json_text(json_pack("{s:s, s:s, s:I}", "run", run, "out", out, "rows", (json_int_t)r->n));
+        else {
+          text_printf(&text, "%lld rows: %s\n", (long long)r->n, out);
+          *report = text.data;
+        }
+      }
+      text_free(&csv);
+    }
+  }
+  close_run(&t);
+  return diag_exit_code(c->diag);
+}

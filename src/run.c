@@ -1,0 +1,155 @@
+// run.c: mtl_run: data → compiled step → training → a run folder, or nothing.
+#include <limits.h>
+#include "session.h"
+
+typedef struct { const mtl_run_options *o; const Model *m; } Hooks;
+
+static void say(const mtl_run_options *o, const char *text) {
+  if (o->message) o->message(o->ctx, text);
+}
+
+static void on_progress(void *ctx, const Progress *p) {
+  const Hooks *k = ctx;
+  if (!k->o->progress) return;
+  Text t = {0};
+  text_printf(&t, "epoch %lld/%lld  loss %.4f", (long long)p->epoch, (long long)p->epochs, p->loss);
+  for (int i = 0; i < p->n_tasks; i++) text_printf(&t, "  %s %.4f", p->task[i], p->task_loss[i]);
+  double done = p->steps ? (double)p->step / (double)p->steps : 0, whole = ((double)p->epoch - 1 + done) / (double)p->epochs;
+  text_printf(&t, "  %.0f rows/s", p->rows_per_s);
+  if (done > 0) text_printf(&t, "  %.0f s left", p->seconds / done * ((double)(p->epochs - p->epoch) + 1 - done));
+  k->o->progress(k->o->ctx, t.data, whole);
+  text_free(&t);
+}
+
+static void on_epoch(void *ctx, const EpochReport *e) {
+  const Hooks *k = ctx;
+  Text t = {0};
+  report_epoch(k->m, e, k->m->train.epochs, &t);
+  say(k->o, t.data);
+  text_free(&t);
+}
+
+static const char *absolute(Arena *a, const char *path) {
+  char full[PATH_MAX];
+  return path && realpath(path, full) ? arena_strdup(a, full) : path;
+}
+
+static void take_options(Model *m, const mtl_run_options *o) {
+  if (o->epochs > 0) m->train.epochs = o->epochs;
+  if (o->has_seed) m->train.seed = m->data.seed = (uint64_t)o->seed;
+}
+
+// Paths of the data: the command line's, else the spec's own beside the spec.
+static bool find_data(mtl_context *c, const Model *m, const mtl_run_options *o, RunInfo *info) {
+  const DataSource *s = m->data.n_sources ? &m->data.sources[0] : NULL;
+  const char *data = o->data ? o->data : s && s->file ? beside(c->arena, o->spec, s->file) : NULL;
+  const char *test = o->test ? o->test : s && s->test_file && !o->data ? beside(c->arena, o->spec, s->test_file) : NULL;
+  if (!data) {
+    diag_error(c->diag, "no-data", (Place){0}, "neither the command line nor the spec names a data file");
+    diag_help(c->diag, "mtlc run %s --data FILE; rows to try with: mtlc synth %s --rows 2000 -o rows.csv", o->spec, o->spec);
+    return false;
+  }
+  info->data = absolute(c->arena, data);
+  info->test = absolute(c->arena, test);
+  return true;
+}
+
+typedef struct { Model *m; Dataset *data; Ready ready; RunInfo info; char *tmp, *final_name; PrepState prep; double start; } Run;
+
+static bool open_new(mtl_context *c, const mtl_run_options *o, Run *r) {
+  r->m = open_spec(c, o->spec);
+  if (!check_spec(c, r->m)) return false;
+  take_options(r->m, o);
+  if (!find_data(c, r->m, o, &r->info)) return false;
+  r->data = data_prepare(&r->m->data, r->info.data, r->info.test, c->diag);
+  if (!r->data || !make_ready(c, r->m, &r->data->prep, &r->ready)) return false;
+  engine_init(r->ready.engine, r->m->train.seed);
+  r->tmp = run_folder_create(c, o->out, r->m->name, &r->final_name);
+  return r->tmp != NULL;
+}
+
+static bool open_interrupted(mtl_context *c, const mtl_run_options *o, Run *r) {
+  if (!run_folder_read(c, o->resume, &r->info)) return false;
+  if (strcmp(r->info.status, "interrupted")) {
+    diag_error(c->diag, "nothing-to-resume", (Place){0}, "the run `%s` is %s: there is nothing to go on with", o->resume, r->info.status);
+    return false;
+  }
+  r->m = run_folder_model(c, o->resume, &r->prep);
+  if (!r->m) return false;
+  r->m->train.epochs = o->epochs > 0 ? o->epochs : r->info.epochs;
+  r->m->train.seed = r->m->data.seed = r->info.seed;
+  r->data = data_split_again(&r->m->data, &r->prep, r->info.data, r->info.test, c->diag);
+  if (!r->data || !make_ready(c, r->m, &r->data->prep, &r->ready)) return false;
+  engine_init(r->ready.engine, r->info.seed);
+  r->tmp = r->final_name = arena_strdup(c->arena, o->resume);
+  return true;
+}
+
+static void say_start(mtl_context *c, const mtl_run_options *o, const Run *r) {
+  Text t = {0};
+  (void)c;
+  summary_print(&r->m->data, &r->data->summary, &t);
+  if (t.n && t.data[t.n - 1] == '\n') t.data[--t.n] = 0;
+  say(o, t.data);
+  text_free(&t);
+  if (r->ready.jit.cached) text_printf(&t, "compiled step for %s from the cache in %.1f ms", r->ready.jit.target, r->ready.jit.load_ms);
+  else text_printf(&t, "compiled for %s in %.0f ms", r->ready.jit.target, r->ready.jit.compile_ms);
+  say(o, t.data);
+  text_free(&t);
+}
+
+static int unmet(const Run *r, const TrainReport *t) {
+  for (int i = 0; i < r->m->train.n_requires; i++)
+    if (!t->require_met[i]) return 1;
+  return 0;
+}
+
+static bool keep(mtl_context *c, Run *r, const TrainReport *t, double seconds) {
+  r->info.seed = r->m->train.seed;
+  r->info.epochs = r->m->train.epochs;
+  r->info.best_epoch = t->best_epoch;
+  r->info.status = t->interrupted ? "interrupted" : "complete";
+  json_t *metrics = report_json(r->m, r->data, &r->ready, t, r->final_name, seconds);
+  bool ok = run_folder_write(c, r->tmp, r->m, r->data, &r->ready, &r->info, metrics);
+  json_decref(metrics);
+  return ok && (r->tmp == r->final_name || run_folder_finish(c, r->tmp, r->final_name));
+}
+
+static void forget_checkpoint(const char *dir) {
+  static const char *const names[] = { "state.json", "checkpoint.safetensors", "checkpoint-best.safetensors" };
+  char path[PATH_MAX];
+  for (int i = 0; i < COUNT_OF(names); i++) {
+    snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+    remove(path);
+  }
+}
+
+static int run_to_end(mtl_context *c, const mtl_run_options *o, Run *r, char **report) {
+  Hooks k = { o, r->m };
+  TrainHooks h = { on_progress, on_epoch, &k, o->stop, r->tmp, o->resume != NULL };
+  say_start(c, o, r);
+  TrainReport *t = train(r->ready.engine, &r->m->data, &r->m->train, r->data, &h, c->arena, c->diag);
+  double seconds = monotonic_seconds() - r->start;
+  if (!t || !keep(c, r, t, seconds)) return diag_exit_code(c->diag);
+  Text text = {0};
+  if (o->json) *report = json_text(report_json(r->m, r->data, &r->ready, t, r->final_name, seconds));
+  else {
+    if (t->interrupted) text_printf(&text, "interrupted; to go on: mtlc run --resume %s\n", r->final_name);
+    report_text(r->m, t, r->final_name, seconds, &text);
+    *report = text.data;
+  }
+  if (t->interrupted) return 130;
+  forget_checkpoint(r->final_name);
+  return unmet(r, t);
+}
+
+int mtl_run(mtl_context *c, const mtl_run_options *o, char **report) {
+  Run r = { .start = monotonic_seconds() };
+  *report = NULL;
+  bool ok = o->resume ? open_interrupted(c, o, &r) : open_new(c, o, &r);
+  int code = ok ? run_to_end(c, o, &r, report) : diag_exit_code(c->diag);
+  if (r.tmp && r.tmp != r.final_name && code != 0 && code != 1 && code != 130) run_folder_remove(r.tmp);
+  ready_free(&r.ready);
+  data_free(r.data);
+  return code;
+}
