@@ -26,16 +26,8 @@ static Map map_operand(const Graph *g, NodeId u, NodeId x, const Map *m, int ran
 }
 
 static Map map_unit_move(const Graph *g, NodeId n, const Map *m, int rank) {      // n's axes → its operand's
-  const Node *a = node(g, n), *b = node(g, node_in(g, n, 0));
-  int to[MAX_RANK], j = 0;
-  for (int i = 0; i < a->rank; i++) {
-    to[i] = -1;
-    if (is_unit(g, a->axis[i])) continue;
-    while (is_unit(g, b->axis[j])) j++;
-    to[i] = j++;
-  }
   Map r;
-  for (int d = 0; d < rank; d++) r.axis[d] = m->axis[d] < 0 ? -1 : to[m->axis[d]];
+  for (int d = 0; d < rank; d++) r.axis[d] = axis_under_unit_move(g, n, m->axis[d]);
   return r;
 }
 
@@ -76,7 +68,7 @@ static int gather_val(Maker *k, NodeId n, const Map *m, uint8_t prologue) {     
   Map rows, cols;
   for (int d = 0; d < k->rank[prologue]; d++) {
     rows.axis[d] = m->axis[d] == 0 ? 0 : -1;
-    cols.axis[d] = m->axis[d] == 1 ? 1 : -1;
+    cols.axis[d] = m->axis[d] > 0 ? m->axis[d] : -1;
   }
   int index = add_input(k, ids, &rows, prologue);
   int in = add_input(k, table, &cols, prologue);
@@ -105,9 +97,10 @@ static bool evaluated_here(const Maker *k, NodeId n) {
 
 static int value(Maker *k, NodeId n, Map m, uint8_t prologue) {
   const Graph *g = k->p->g;
-  while (is_unit_move(g, n)) {
-    m = map_unit_move(g, n, &m, k->rank[prologue]);
-    n = node_in(g, n, 0);
+  while (is_unit_move(g, n) || node(g, n)->op == OP_BROADCAST) {
+    NodeId x = node_in(g, n, 0);
+    m = is_unit_move(g, n) ? map_unit_move(g, n, &m, k->rank[prologue]) : map_operand(g, n, x, &m, k->rank[prologue]);
+    n = x;
   }
   int v = known_val(k, n, &m, prologue);
   if (v >= 0) return v;
@@ -157,27 +150,17 @@ static int64_t stride_of(const Loc *l, const char *labels, char c) {
   return at < 0 ? 0 : l->stride[at];
 }
 
-static bool dot_labels(Maker *k, NodeId n, char *m, char *lane, char *kk) {   // labels of m, n, k; 0: of size 1
-  const Graph *g = k->p->g;
-  const Node *x = node(g, n);
-  const char *result = x->attr.label[2];
-  int n_result = 0, n_k = 0;
+static void dot_labels(const Graph *g, NodeId n, char *m, char *lane, char *kk) {   // 0: of size 1
+  const Attr *at = &node(g, n)->attr;
   *m = *lane = *kk = 0;
-  for (int i = 0; i < x->rank; i++) {
-    if (is_unit(g, x->axis[i])) continue;
-    bool last = i == x->rank - 1 && x->axis[i] != AXIS_OF_ROWS;
-    *(last ? lane : m) = result[i];
-    n_result++;
-  }
-  const char *left = x->attr.label[0];
-  const Node *a = node(g, node_in(g, n, 0));
-  for (int i = 0; i < a->rank; i++)
-    if (!is_unit(g, a->axis[i]) && label_at(result, left[i]) < 0) *kk = left[i], n_k++;
-  int want = (*m != 0) + (*lane != 0);
-  bool ok = n_result == want && n_k <= 1 && (!*m || label_at(x->attr.label[1], *m) < 0) && (!*lane || label_at(left, *lane) < 0);
-  if (!ok)
-    diag_error(g->diag, "unsupported", x->at, "the contraction %s,%s>%s is not supported", left, x->attr.label[1], result);
-  return ok;
+  for (int side = 0; side < 2; side++)
+    for (int i = 0; at->label[side][i]; i++) {
+      char c = at->label[side][i];
+      if (is_unit(g, node(g, node_in(g, n, side))->axis[i])) continue;
+      char *kind = label_at(at->label[2], c) < 0 ? kk : side == 0 ? m : lane;
+      CHECK(!*kind || *kind == c);                                       // lower.c leaves products of matrices alone
+      *kind = c;
+    }
 }
 
 static Dim label_dim(const Graph *g, NodeId n, char c) {
@@ -193,7 +176,7 @@ static void dot_anchor(Maker *k, NodeId n) {
   const Graph *g = k->p->g;
   const Node *x = node(g, n);
   char m, lane, kk;
-  if (!dot_labels(k, n, &m, &lane, &kk)) return;
+  dot_labels(g, n, &m, &lane, &kk);
   Call *c = &k->call;
   Loc l = loc_of(k->p, node_in(g, n, 0)), r = loc_of(k->p, node_in(g, n, 1));
   c->n_dims = k->rank[0] = 2;
@@ -230,9 +213,8 @@ static void spread_call(Maker *k, NodeId n) {                           // ids i
   const Graph *g = k->p->g;
   Loc x = loc_of(k->p, node_in(g, n, 0)), ids = loc_of(k->p, node_in(g, n, 1)), out = loc_of(k->p, n);
   Call *c = &k->call;
-  c->n_dims = 2;
-  c->dims[0] = dim_of(g, node(g, n)->axis[0]);
-  c->dims[1] = dim_of(g, node(g, n)->axis[1]);
+  c->n_dims = node(g, n)->rank;
+  for (int i = 0; i < c->n_dims; i++) c->dims[i] = dim_of(g, node(g, n)->axis[i]);
   c->reduced = dim_of(g, AXIS_OF_ROWS);
   DType t = (DType)node(g, n)->dtype;
   vec_push(arena_of(k), &k->inputs, ((Input){ ids.buffer, ids.offset, { ids.stride[0] }, U32, -1, 0, node_in(g, n, 1) }));

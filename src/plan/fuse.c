@@ -18,6 +18,13 @@ static bool same_domain(const Graph *g, NodeId a, NodeId b) {
   return n == m && !memcmp(x, y, sizeof *x * (size_t)n);
 }
 
+// A value that is read in one piece, not point by point.
+static bool wants_stored(const Graph *g, NodeId user) {
+  OpKind k = op_rows[node(g, user)->op].kind;
+  return k == KIND_DOT || node(g, user)->op == OP_SPREAD || node(g, user)->op == OP_CONCAT || is_apart(g, user) ||
+         (is_view(g, user) && !is_unit_move(g, user));
+}
+
 static void count_users(Planner *p) {
   const Graph *g = p->g;
   for (int i = 0; i < g->roots.n; i++) {
@@ -59,12 +66,6 @@ static bool is_free(const Planner *p, NodeId n, int *cost) {      // cost: ops i
   for (int i = 0; i < node(p->g, n)->n_in; i++)
     if (!is_free(p, node_in(p->g, n, i), cost) || *cost > 64) return false;
   return true;
-}
-
-// A value that is read in one piece, not point by point.
-static bool wants_stored(const Graph *g, NodeId user) {
-  OpKind k = op_rows[node(g, user)->op].kind;
-  return k == KIND_DOT || node(g, user)->op == OP_SPREAD || node(g, user)->op == OP_CONCAT || (is_view(g, user) && !is_unit_move(g, user));
 }
 
 static void store_free(Planner *p, bool *free_node) {             // which free values get a cluster of their own
@@ -113,6 +114,14 @@ static void providers(const Planner *p, NodeId n, Ints *out) {
   for (int i = 0; i < node(g, n)->n_in; i++) providers(p, node_in(g, n, i), out);   // views, concats, inlined and prologue nodes
 }
 
+// Clusters whose values n's operand i is read from in memory, by a view or as a table: not those that it is evaluated with.
+static void read_in_memory(const Planner *p, NodeId n, int i, Ints *out) {
+  const Graph *g = p->g;
+  NodeId x = see_through(g, node_in(g, n, i));
+  bool table = node(g, n)->op == OP_GATHER && i == 0;
+  if (p->info[x].cluster < 0 || table) providers(p, x, out);
+}
+
 static void slots_read(const Planner *p, NodeId n, Cluster *c) {
   const Graph *g = p->g;
   if (node(g, n)->op == OP_READ) { vec_push(p->s->arena, &c->reads, (int)node(g, n)->attr.i[0]); return; }
@@ -135,6 +144,7 @@ static void join(Planner *p, int c, NodeId n) {
     slots_read(p, node_in(p->g, n, i), &p->clusters.data[c]);
   }
   p->info[n].cluster = c;
+  p->clusters.data[c].apart |= is_apart(p->g, n);
   if (p->clusters.data[c].anchor != n) vec_push(p->s->arena, &p->clusters.data[c].nodes, n);
   for (int i = 0; i < from.n; i++) add_dep(p, c, from.data[i]);
 }
@@ -144,27 +154,43 @@ static bool can_join(Planner *p, int c, NodeId n, const Ints *from) {
   const Cluster *x = &p->clusters.data[c];
   AxisId d[MAX_RANK];
   int k = domain_of(p->g, n, d);
-  if (x->kind == CALL_SPREAD || x->free || k != x->n_domain || memcmp(d, x->domain, sizeof *d * (size_t)k)) return false;
+  Ints memory = {0};
+  for (int i = 0; i < node(p->g, n)->n_in; i++) read_in_memory(p, n, i, &memory);
+  for (int i = 0; i < memory.n; i++)
+    if (memory.data[i] == c) return false;
+  if (x->kind == CALL_SPREAD || x->free || x->apart || k != x->n_domain || memcmp(d, x->domain, sizeof *d * (size_t)k)) return false;
   for (int i = 0; i < from->n; i++)
     if (from->data[i] != c && after(p, from->data[i], c)) return false;
   return true;
+}
+
+// A MAP cluster that already comes after all that n reads, something at least: n is evaluated beside it. (Adam's m and v, where
+// the gradient comes out of a spread.)
+static int sibling(Planner *p, NodeId n, const Ints *from) {
+  for (int c = p->clusters.n - 1; c >= 0 && from->n > 0; c--) {
+    bool fits = p->clusters.data[c].kind == CALL_MAP && can_join(p, c, n, from);
+    for (int i = 0; fits && i < from->n; i++) fits = after(p, c, from->data[i]);
+    if (fits) return c;
+  }
+  return -1;
 }
 
 static void place_pointwise(Planner *p, NodeId n) {
   Ints from = {0};
   for (int i = 0; i < node(p->g, n)->n_in; i++) providers(p, node_in(p->g, n, i), &from);
   int best = -1;
-  for (int i = 0; i < node(p->g, n)->n_in; i++) {
+  for (int i = 0; !is_apart(p->g, n) && i < node(p->g, n)->n_in; i++) {
     int c = p->info[see_through(p->g, node_in(p->g, n, i))].cluster;
     if (c >= 0 && can_join(p, c, n, &from) && (best < 0 || c > best)) best = c;
   }
+  if (best < 0 && !is_apart(p->g, n)) best = sibling(p, n, &from);
   join(p, best >= 0 ? best : new_cluster(p, CALL_MAP, 0, n), n);
 }
 
 static void place_free(Planner *p, NodeId n) {                    // scalars share one cluster
   AxisId d[MAX_RANK];
   int c = -1;
-  if (domain_of(p->g, n, d) == 0)
+  if (domain_of(p->g, n, d) == 0 && !is_apart(p->g, n))
     for (int i = 0; i < p->clusters.n && c < 0; i++)
       if (p->clusters.data[i].free && p->clusters.data[i].n_domain == 0) c = i;
   if (c < 0) {
@@ -202,11 +228,8 @@ static void order_assigns(Planner *p) {
     for (int c = 0; c < p->clusters.n; c++)
       for (int k = 0; c != a && k < p->clusters.data[c].reads.n; k++) {
         if (p->clusters.data[c].reads.data[k] != r->slot) continue;
-        if (after(p, c, a)) {
-          diag_error(g->diag, "unsupported", node(g, r->value)->at, "`%s` is read after its update within one step", r->name);
-          continue;
-        }
-        add_dep(p, a, c);
+        if (!after(p, c, a)) add_dep(p, a, c);
+        else p->again = p->copy_slot[r->slot] = true;             // read after its update: the update must wait
       }
   }
 }
@@ -222,8 +245,7 @@ static void mark_stored(Planner *p) {
       int c = p->info[x].cluster;
       if (c < 0) continue;
       bool here = c == mine || (p->info[id].prologue && c == p->info[id].cluster);
-      bool inlined = mine < 0 && is_pointwise(g, id) && !p->info[id].prologue;      // a free value: it reads leaves only
-      if ((!here && !inlined) || wants_stored(g, id)) p->info[x].stored = true;
+      if (!here || wants_stored(g, id)) p->info[x].stored = true;
     }
   }
 }

@@ -1,7 +1,12 @@
 // lower.c: a copy of the graph shaped for scheduling.
-// Needs: a tidied graph. Gives: (1) operands of a concat are computed values, each written by one concat alone; PAD is a
-// concat with zeros; (2) roots are computed values; (3) the right operand of a dot has the result's last axis as its
-// last; a transposed copy is made where it has not; (4) every copy is an explicit STOP.
+// Needs: a tidied graph. Gives:
+// (1) operands of a concat are computed values, each written by one concat alone; PAD is a concat with zeros;
+// (2) roots are computed values; an assign of p.copy_slot is a copy from a stored value, in a cluster of its own;
+// (3) a dot is [m, k] · [k, n], its right operand having stride 1 along n (a transposed copy is made where it has not);
+//     every other contraction is products and sums;
+// (4) what is reshaped lies in one piece; views stand on values that are in memory (never on constants);
+// (5) a sum goes over the first or the last axis; a spread has values [rows] or [rows, d];
+// (6) every copy is an explicit STOP. Its attributes: i1 COPY_PACKED, i2 COPY_APART, i3 a serial number.
 #include "plan_int.h"
 
 bool is_unit(const Graph *g, AxisId a) { return g->axes.data[a].kind == AXIS_FIXED && g->axes.data[a].size == 1; }
@@ -31,6 +36,15 @@ NodeId see_through(const Graph *g, NodeId n) {
   return n;
 }
 
+int axis_under_unit_move(const Graph *g, NodeId n, int axis) {
+  const Node *a = node(g, n), *b = node(g, node_in(g, n, 0));
+  int nth = 0, at = 0;
+  if (axis < 0 || is_unit(g, a->axis[axis])) return -1;
+  for (int i = 0; i < axis; i++) nth += !is_unit(g, a->axis[i]);
+  for (;; at++)
+    if (!is_unit(g, b->axis[at]) && nth-- == 0) return at;
+}
+
 int operand_axis(const Graph *g, NodeId u, NodeId x, int i) {
   const Node *a = node(g, u), *b = node(g, x);
   bool a_rows = has_rows(g, u), b_rows = has_rows(g, x);
@@ -41,18 +55,32 @@ int operand_axis(const Graph *g, NodeId u, NodeId x, int i) {
 }
 
 // ---------------------------------------------------------------- copies
-typedef struct { Graph *t; bool *claimed; int serial; } Lower;     // claimed: by node of t, written into a concat or a root
+typedef struct {
+  Graph *t;
+  bool *claimed;                                                   // by node of t: its place is another's to say
+  int serial;
+} Lower;
 
-static NodeId fresh_copy(Lower *l, NodeId x, Place at) {           // attr i3 makes each copy a node of its own
-  return graph_add(l->t, OP_STOP, &x, 1, (Attr){ .i = { 0, 0, 0, ++l->serial } }, at);
+static NodeId base_of(const Graph *t, NodeId n) {                  // underneath views
+  while (is_view(t, n)) n = node_in(t, n, 0);
+  return n;
 }
 
-static bool is_claimed(const Lower *l, NodeId x) { return l->claimed[x]; }
+static NodeId copy(Lower *l, NodeId x, Attr attr, Place at) { return graph_add(l->t, OP_STOP, &x, 1, attr, at); }
+static NodeId fresh_copy(Lower *l, NodeId x, Place at) {           // not shared with any other copy of x
+  return copy(l, x, (Attr){ .i = { 0, 0, 0, ++l->serial } }, at);
+}
+
+static bool is_computed(const Graph *t, NodeId x) { return !is_leaf(t, x) && !is_view(t, x); }
+
+// x itself, or a copy of it where it is made of constants, which stand nowhere.
+static NodeId in_memory(Lower *l, NodeId x, Place at) {
+  OpId base = (OpId)node(l->t, base_of(l->t, x))->op;
+  return base == OP_CONST || base == OP_IOTA ? copy(l, x, (Attr){0}, at) : x;
+}
 
 static NodeId own_value(Lower *l, NodeId x, Place at) {            // a computed value that nobody else places
-  Graph *t = l->t;
-  bool computed = !is_leaf(t, x) && !is_view(t, x) && node(t, x)->op != OP_SPREAD;
-  if (!computed || is_claimed(l, x)) x = fresh_copy(l, x, at);
+  if (!is_computed(l->t, x) || node(l->t, x)->op == OP_SPREAD || l->claimed[x]) x = fresh_copy(l, x, at);
   l->claimed[x] = true;
   return x;
 }
@@ -80,10 +108,106 @@ static NodeId lower_pad(Lower *l, NodeId x, const Attr *a, Place at) {
   return n == 1 ? x : lower_concat(l, parts, n, axis, at);
 }
 
+// What a reshape reads must lie in one piece: an item of a value over rows, else a copy without gaps between its rows.
+static NodeId in_one_piece(Lower *l, NodeId x, Place at) {
+  Graph *t = l->t;
+  NodeId base = x;
+  while (is_unit_move(t, base) || node(t, base)->op == OP_RESHAPE) base = node_in(t, base, 0);
+  if (!has_rows(t, x)) {
+    x = copy(l, x, (Attr){ .i = { 0, COPY_PACKED } }, at);
+    l->claimed[x] = true;
+    return x;
+  }
+  if (node(t, base)->op == OP_DENSE) return x;
+  if (!is_computed(t, base) || l->claimed[base]) return in_one_piece(l, fresh_copy(l, x, at), at);
+  l->claimed[base] = true;
+  return x;
+}
+
+static NodeId lower_view(Lower *l, const Node *n, NodeId x) {
+  Graph *t = l->t;
+  NodeId v = graph_add(t, (OpId)n->op, &x, 1, n->attr, n->at);
+  if (is_unit_move(t, v) || n->op == OP_BROADCAST) return v;
+  x = n->op == OP_RESHAPE ? in_one_piece(l, x, n->at) : in_memory(l, x, n->at);
+  return graph_add(t, (OpId)n->op, &x, 1, n->attr, n->at);
+}
+
+static NodeId axis_to_end(Graph *t, NodeId x, int axis) {          // a view
+  int perm[MAX_RANK], k = 0, rank = node(t, x)->rank;
+  if (axis == rank - 1) return x;
+  for (int i = 0; i < rank; i++)
+    if (i != axis) perm[k++] = i;
+  perm[k] = axis;
+  return g_transpose(t, x, perm);
+}
+
+// ---------------------------------------------------------------- sums, spreads
+static NodeId lower_reduce(Lower *l, const Node *n, NodeId x) {
+  Graph *t = l->t;
+  int axis = (int)n->attr.i[0], before = 0, after = 0;
+  for (int i = 0; i < node(t, x)->rank; i++) {
+    bool counts = !is_unit(t, node(t, x)->axis[i]);
+    before += counts && i < axis;
+    after += counts && i > axis;
+  }
+  if (before == 0 || after == 0 || is_unit(t, node(t, x)->axis[axis])) return graph_add(t, (OpId)n->op, &x, 1, n->attr, n->at);
+  g_at(t, n->at);
+  NodeId turned = axis_to_end(t, in_memory(l, x, n->at), axis);
+  return graph_add(t, (OpId)n->op, &turned, 1, (Attr){ .i = { node(t, x)->rank - 1 } }, n->at);
+}
+
+static NodeId lower_spread(Lower *l, const Node *n, const NodeId *in) {
+  Graph *t = l->t;
+  NodeId x = in_memory(l, in[0], n->at);
+  if (node(t, x)->rank <= 2) return graph_add(t, OP_SPREAD, (NodeId[]){ x, in[1] }, 2, n->attr, n->at);
+  AxisId flat = axis_fixed(t, item_elements(t, x));
+  g_at(t, n->at);
+  x = g_reshape(t, in_one_piece(l, x, n->at), 1, &flat);
+  NodeId sum = graph_add(t, OP_SPREAD, (NodeId[]){ x, in[1] }, 2, n->attr, n->at);
+  return g_reshape(t, in_one_piece(l, sum, n->at), n->rank, n->axis);
+}
+
 // ---------------------------------------------------------------- dots
 static int label_at(const char *labels, char c) {
   const char *p = c ? strchr(labels, c) : NULL;
   return p ? (int)(p - labels) : -1;
+}
+
+typedef struct { NodeId in[2]; Attr a; Place at; } Dot;
+
+static AxisId axis_of(const Graph *t, const Dot *d, char c) {
+  for (int side = 0; side < 2; side++) {
+    int at = label_at(d->a.label[side], c);
+    if (at >= 0) return node(t, d->in[side])->axis[at];
+  }
+  return 0;
+}
+
+static void swap_sides(Dot *d) {
+  char text[sizeof d->a.label[0]];
+  NodeId x = d->in[0];
+  d->in[0] = d->in[1], d->in[1] = x;
+  memcpy(text, d->a.label[0], sizeof text);
+  memcpy(d->a.label[0], d->a.label[1], sizeof text);
+  memcpy(d->a.label[1], text, sizeof text);
+}
+
+// Axes of size 1 aside: at most one axis of each kind, the left one first in the result. Swaps the sides where that helps.
+static bool is_matrix_product(const Graph *t, Dot *d) {
+  const char *result = d->a.label[2];
+  char kept[MAX_RANK + 1] = {0};
+  int n_kept = 0, n_summed = 0;
+  for (const char *c = result; *c; c++)
+    if (!is_unit(t, axis_of(t, d, *c))) kept[n_kept++] = *c;
+  for (const char *c = d->a.label[0]; *c; c++) n_summed += label_at(result, *c) < 0 && !is_unit(t, axis_of(t, d, *c));
+  if (n_kept > 2 || n_summed > 1) return false;
+  bool rows = n_kept > 0 && axis_of(t, d, kept[0]) == AXIS_OF_ROWS;
+  if (n_kept == 2 || rows) {                                       // the first is the left operand's
+    if (label_at(d->a.label[0], kept[0]) < 0) swap_sides(d);
+    if (label_at(d->a.label[1], kept[0]) >= 0) return false;
+  } else if (n_kept == 1 && label_at(d->a.label[1], kept[0]) < 0) swap_sides(d);
+  char lane = n_kept == 2 ? kept[1] : n_kept == 1 && !rows ? kept[0] : 0;
+  return !lane || (label_at(d->a.label[1], lane) >= 0 && label_at(d->a.label[0], lane) < 0);
 }
 
 static bool last_of_its_domain(const Graph *t, NodeId x, int axis) {   // axes behind it are of size 1
@@ -92,39 +216,83 @@ static bool last_of_its_domain(const Graph *t, NodeId x, int axis) {   // axes b
   return true;
 }
 
-// x with `axis` moved to the end, and its labels likewise; a copy, so that lanes run over contiguous elements.
-static NodeId lanes_last(Lower *l, NodeId x, char *labels, int axis, Place at) {
+// Has x stride 1 along this axis, which is not of size 1? Its value's place is claimed where a concat could change that.
+static bool runs_over_lanes(Lower *l, NodeId x, int axis) {
+  const Graph *t = l->t;
+  for (; is_view(t, x); x = node_in(t, x, 0)) {
+    OpId op = (OpId)node(t, x)->op;
+    if (is_unit_move(t, x)) axis = axis_under_unit_move(t, x, axis);
+    else if (op == OP_RESHAPE) return last_of_its_domain(t, x, axis);
+    else if (op == OP_TRANSPOSE) axis = (int)(node(t, x)->attr.i[0] >> (3 * axis) & 7);
+    else if (op == OP_BROADCAST) return false;
+  }
+  if (!last_of_its_domain(t, x, axis)) return false;
+  if (axis == node(t, x)->rank - 1 || is_leaf(t, x)) return true;
+  if (l->claimed[x]) return false;
+  return l->claimed[x] = true;
+}
+
+static NodeId matrix_product(Lower *l, Dot *d) {
   Graph *t = l->t;
-  int rank = node(t, x)->rank, perm[MAX_RANK], k = 0;
-  char moved[8] = {0};
-  for (int i = 0; i < rank; i++)
-    if (i != axis) perm[k++] = i;
-  perm[k] = axis;
-  for (int i = 0; i < rank; i++) moved[i] = labels[perm[i]];
-  memcpy(labels, moved, sizeof moved);
-  g_at(t, at);
-  NodeId v = g_transpose(t, x, perm);
-  return graph_add(t, OP_STOP, &v, 1, (Attr){0}, at);
+  char lane = 0;
+  for (const char *c = d->a.label[2]; *c; c++)
+    if (!is_unit(t, axis_of(t, d, *c)) && axis_of(t, d, *c) != AXIS_OF_ROWS && label_at(d->a.label[1], *c) >= 0) lane = *c;
+  for (int i = 0; i < 2; i++) d->in[i] = in_memory(l, d->in[i], d->at);
+  int at = label_at(d->a.label[1], lane);
+  if (at >= 0 && !runs_over_lanes(l, d->in[1], at)) {
+    char *labels = d->a.label[1];
+    size_t after = strlen(labels + at + 1);
+    g_at(t, d->at);
+    d->in[1] = copy(l, axis_to_end(t, d->in[1], at), (Attr){0}, d->at);
+    memmove(labels + at, labels + at + 1, after);
+    labels[at + (int)after] = lane;
+  }
+  return graph_add(t, OP_DOT, d->in, 2, d->a, d->at);
+}
+
+// The operand with its axes in the order of `letters`, and axes of size 1 for those that it lacks (the batch axis needs none).
+static NodeId spread_out(Lower *l, const Dot *d, int side, const char *letters) {
+  Graph *t = l->t;
+  NodeId x = d->in[side];
+  const char *mine = d->a.label[side];
+  int perm[MAX_RANK], n = 0, n_item = 0;
+  AxisId item[2 * MAX_RANK];
+  for (const char *c = letters; *c; c++) {
+    int at = label_at(mine, *c);
+    if (at >= 0) perm[n++] = at;
+    if (axis_of(t, d, *c) != AXIS_OF_ROWS) item[n_item++] = at >= 0 ? node(t, x)->axis[at] : AXIS_OF_ONE;
+  }
+  bool same = true;
+  for (int i = 0; i < n; i++) same &= perm[i] == i;
+  if (!same) x = g_transpose(t, in_memory(l, x, d->at), perm);
+  return g_reshape(t, x, n_item, item);
+}
+
+static NodeId products_and_sums(Lower *l, const Dot *d) {
+  Graph *t = l->t;
+  char letters[2 * MAX_RANK + 1] = {0}, summed[2 * MAX_RANK + 1] = {0}, rows = 0;
+  int n = 0, n_summed = 0;
+  for (int side = 0; side < 2; side++)
+    for (const char *c = d->a.label[side]; *c; c++)
+      if (axis_of(t, d, *c) == AXIS_OF_ROWS) rows = *c;
+  if (rows) letters[n++] = rows;
+  for (const char *c = d->a.label[2]; *c; c++)
+    if (*c != rows) letters[n++] = *c;
+  for (const char *c = d->a.label[0]; *c; c++)
+    if (*c != rows && label_at(d->a.label[2], *c) < 0) letters[n++] = summed[n_summed++] = *c;
+  if (n > MAX_RANK) {
+    diag_error(t->diag, "unsupported", d->at, "a contraction over so many axes is not supported");
+    return 0;
+  }
+  g_at(t, d->at);
+  NodeId a = spread_out(l, d, 0, letters), b = spread_out(l, d, 1, letters), x = g_map2(t, OP_MUL, a, b);
+  for (int i = 0; i < n_summed; i++) x = g_sum(t, x, -1);
+  return rows && label_at(d->a.label[2], rows) < 0 ? g_sum(t, x, 0) : x;
 }
 
 static NodeId lower_dot(Lower *l, const Node *n, NodeId *in) {
-  Graph *t = l->t;
-  Attr a = n->attr;
-  char *result = a.label[2], lane = result[0] ? result[strlen(result) - 1] : 0;
-  if (label_at(a.label[1], lane) < 0 || (label_at(a.label[0], lane) >= 0)) {       // the lanes are the right operand's
-    if (label_at(a.label[0], lane) >= 0 && !(strlen(result) == 1 && n->rank == 1 && n->axis[0] == AXIS_OF_ROWS)) {
-      char swap[8];
-      memcpy(swap, a.label[0], 8), memcpy(a.label[0], a.label[1], 8), memcpy(a.label[1], swap, 8);
-      NodeId x = in[0];
-      in[0] = in[1], in[1] = x;
-    }
-  }
-  for (int i = 0; i < 2; i++)
-    if (node(t, in[i])->op == OP_BROADCAST || node(t, in[i])->op == OP_CONST) in[i] = graph_add(t, OP_STOP, &in[i], 1, (Attr){0}, n->at);
-  int at = label_at(a.label[1], lane);
-  if (at >= 0 && !is_unit(t, node(t, in[1])->axis[at]) && !last_of_its_domain(t, in[1], at))
-    in[1] = lanes_last(l, in[1], a.label[1], at, n->at);
-  return graph_add(t, OP_DOT, in, 2, a, n->at);
+  Dot d = { { in[0], in[1] }, n->attr, n->at };
+  return is_matrix_product(l->t, &d) ? matrix_product(l, &d) : products_and_sums(l, &d);
 }
 
 // ---------------------------------------------------------------- the copy
@@ -146,24 +314,45 @@ static NodeId lower_node(Lower *l, const Graph *g, NodeId id, const NodeId *now)
   case OP_CONCAT: return n->n_in == 1 ? in[0] : lower_concat(l, in, n->n_in, n->attr.i[0], n->at);
   case OP_PAD: return lower_pad(l, in[0], &n->attr, n->at);
   case OP_DOT: return lower_dot(l, n, in);
+  case OP_SUM:
+  case OP_AMAX: return lower_reduce(l, n, in[0]);
+  case OP_SPREAD: return lower_spread(l, n, in);
+  case OP_GATHER: in[0] = in_memory(l, in[0], n->at); break;
+  case OP_SLICE:
+  case OP_RESHAPE:
+  case OP_TRANSPOSE:
+  case OP_BROADCAST: return lower_view(l, n, in[0]);
   case OP_READ: return graph_read(l->t, (int)n->attr.i[0], n->at);
-  default: return graph_add(l->t, (OpId)n->op, in, n->n_in, n->attr, n->at);
+  default: break;
   }
+  return graph_add(l->t, (OpId)n->op, in, n->n_in, n->attr, n->at);
 }
 
-Graph *lower(const Graph *g) {
+static NodeId lower_root(Lower *l, NodeId v, bool apart, Place at) {
+  OpId op = (OpId)node(l->t, v)->op;
+  if (!is_computed(l->t, v) || op == OP_CONCAT || op == OP_SPREAD) v = fresh_copy(l, v, at);
+  return apart ? copy(l, v, (Attr){ .i = { 0, 0, COPY_APART, ++l->serial } }, at) : v;
+}
+
+static int64_t most_nodes(const Graph *g) {                         // that lowering can add: a handful for each operand
+  int64_t n = 1024;
+  for (NodeId id = 1; id < (NodeId)g->nodes.n; id++) n += 24 + 8 * node(g, id)->n_in;
+  return n;
+}
+
+Graph *lower(const Graph *g, const bool *copy_slot) {
   Lower l = { .t = empty_like(g) };
-  l.claimed = NEW_ARRAY(g->arena, bool, 8 * (size_t)g->nodes.n + 1024);
+  int64_t most = most_nodes(g);
+  l.claimed = NEW_ARRAY(g->arena, bool, most);
   NodeId *now = NEW_ARRAY(g->arena, NodeId, g->nodes.n);
   for (NodeId id = 1; id < (NodeId)g->nodes.n; id++) {
     now[id] = lower_node(&l, g, id, now);
-    CHECK(now[id] && l.t->nodes.n < 8 * g->nodes.n + 1000);
+    if (!now[id]) return NULL;                                      // the error has been said
+    CHECK(l.t->nodes.n < most);
   }
   for (int i = 0; i < g->roots.n; i++) {
     Root r = g->roots.data[i];
-    NodeId v = now[r.value];
-    r.value = is_leaf(l.t, v) || is_view(l.t, v) || node(l.t, v)->op == OP_CONCAT || node(l.t, v)->op == OP_SPREAD
-                ? fresh_copy(&l, v, node(g, r.value)->at) : v;
+    r.value = lower_root(&l, now[r.value], r.slot >= 0 && copy_slot[r.slot], node(g, r.value)->at);
     vec_push(l.t->arena, &l.t->roots, r);
   }
   return l.t;

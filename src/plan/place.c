@@ -58,14 +58,10 @@ static Loc leaf_loc(Planner *p, NodeId n) {
 }
 
 static Loc unit_move_loc(Planner *p, NodeId n, Loc from) {
-  const Graph *g = p->g;
-  const Node *a = node(g, n), *b = node(g, node_in(g, n, 0));
   Loc l = { .buffer = from.buffer, .offset = from.offset };
-  int j = 0;
-  for (int i = 0; i < a->rank; i++) {
-    if (is_unit(g, a->axis[i])) continue;
-    while (is_unit(g, b->axis[j])) j++;
-    l.stride[i] = from.stride[j++];
+  for (int i = 0; i < node(p->g, n)->rank; i++) {
+    int at = axis_under_unit_move(p->g, n, i);
+    if (at >= 0) l.stride[i] = from.stride[at];
   }
   return l;
 }
@@ -76,8 +72,7 @@ static Loc reshape_loc(Planner *p, NodeId n, Loc from) {
   bool rows = has_rows(g, n);
   int64_t stride = 1;
   for (int i = b->rank - 1; i >= (rows ? 1 : 0); i--) {            // the item must be contiguous
-    if (!is_unit(g, b->axis[i]) && from.stride[i] != stride)
-      diag_error(g->diag, "unsupported", a->at, "this reshape of %s needs a copy, which is not supported", shape_text(g, node_in(g, n, 0), g->arena));
+    CHECK(is_unit(g, b->axis[i]) || from.stride[i] == stride);
     stride *= axis_size(g, b->axis[i]);
   }
   Loc l = { .buffer = from.buffer, .offset = from.offset };
@@ -146,6 +141,7 @@ static void place_node(Planner *p, NodeId n) {
     int64_t a, b, cols;
     matrix_of(p->g, n, &a, &b, &cols);
     int buffer = add_buffer(p->s, arena_printf(p->s->arena, "%s.%u", op_rows[node(p->g, n)->op].name, n), BUF_ROWS, (DType)node(p->g, n)->dtype, a, b, cols);
+    if (is_packed(p->g, n)) p->s->buffers.data[buffer].ld = cols;
     x->loc = matrix_loc(p->g, n, buffer, p->s->buffers.data[buffer].ld);
     x->placed = true;
   }

@@ -10,6 +10,7 @@ typedef struct {
   int n_domain; AxisId domain[MAX_RANK];  // axes of the result that are not of size 1
   bool rows;                              // domain[0] is the batch axis
   bool free;                              // reads leaves alone
+  bool apart;                             // takes no further nodes
   VEC(NodeId) nodes;                      // MAP and GATHER nodes evaluated here, ascending; the anchor is not among them
   VEC(int) deps;                          // clusters whose values it reads, and (order only) whose reads of a slot it must follow
   VEC(int) reads;                         // slots it reads
@@ -34,12 +35,20 @@ typedef struct {
   VEC(Cluster) clusters;
   uint64_t *reach; int reach_words;       // bit j of row i: cluster i comes after cluster j
   int *slot_buffer;                       // by slot
+  bool *copy_slot;                        // by slot: its new value is stored first and copied when all reads are done
+  bool again;                             // a slot was added to copy_slot: plan the program anew
   int dense, ids, y, w, rt_int, rt_real;  // buffers
 } Planner;
 
 // lower.c: a copy of the graph in which every concat operand is a value of its own, pads are concats, roots are computed
-// values, right operands of dots run over lanes, and copies are explicit (STOP).
-Graph *lower(const Graph *g);
+// values, dots are products of matrices, and copies are explicit (STOP). copy_slot: by slot, its assign is a copy apart.
+// NULL: something cannot be scheduled; the error is in the graph's diag.
+enum { COPY_PACKED = 1, COPY_APART = 1 };                             // attributes i1, i2 of a STOP
+Graph *lower(const Graph *g, const bool *copy_slot);
+static inline bool is_packed(const Graph *g, NodeId n) { return node(g, n)->op == OP_STOP && node(g, n)->attr.i[1] == COPY_PACKED; }
+static inline bool is_apart(const Graph *g, NodeId n) { return node(g, n)->op == OP_STOP && node(g, n)->attr.i[2] == COPY_APART; }
+// Axis of a unit move's operand that is axis i of its result; −1: that is of size 1.
+int    axis_under_unit_move(const Graph *g, NodeId n, int axis);
 // Same value, other unit axes: RESHAPE that only adds or drops axes of size 1, sums over one. Gives the value underneath.
 NodeId see_through(const Graph *g, NodeId n);
 bool   is_unit_move(const Graph *g, NodeId n);

@@ -108,26 +108,63 @@ static void add_phase(Planner *p, int t, bool rows, Phase *out, int *n_out) {
   out[(*n_out)++] = ph;
 }
 
-static void plan_program(Planner *p, const Graph *graph, ProgramId id) {
+static bool reads_otherwise(const Call *c, const Output *o) {         // o's buffer, not at the element that o writes
+  if (c->kind == CALL_DOT && (c->left.buffer == o->buffer || c->right.buffer == o->buffer)) return true;
+  for (int i = 0; i < c->n_inputs; i++) {
+    const Input *in = &c->inputs[i];
+    if (in->buffer != o->buffer) continue;
+    if (c->kind == CALL_SPREAD || in->index >= 0 || in->offset != o->offset) return true;
+    for (int v = 0; v < c->n_vals; v++)
+      if (c->vals[v].kind == VAL_INPUT && c->vals[v].input == i && c->vals[v].prologue) return true;
+    for (int d = 0; d < c->n_dims; d++)
+      if (c->dims[d].size > 1 && in->stride[d] != o->stride[d]) return true;
+  }
+  return false;
+}
+
+// Slots that a call reads at other elements than those that it writes are to be copied.
+static void find_hazards(Planner *p, const Phase *ph, int n) {
+  for (int t = 0; t < n; t++)
+    for (int c = 0; c < ph[t].n_calls; c++)
+      for (int o = 0; o < ph[t].calls[c].n_outputs; o++)
+        for (int i = 0; i < p->g->slots.n; i++)
+          if (p->slot_buffer[i] == ph[t].calls[c].outputs[o].buffer && reads_otherwise(&ph[t].calls[c], &ph[t].calls[c].outputs[o]))
+            p->again = p->copy_slot[i] = true;
+}
+
+// One attempt; p->again where a slot turned out to need a copy. Buffers from `first` on are this program's.
+static int plan_calls(Planner *p, const Graph *graph, Phase **phase, int first) {
   Schedule *s = p->s;
-  p->program = id;
-  p->g = lower(graph);
-  s->graph[id] = p->g;
-  p->info = NEW_ARRAY(s->arena, Info, p->g->nodes.n);
+  p->s->buffers.n = first;
+  p->again = false;
   p->clusters.data = NULL, p->clusters.n = p->clusters.cap = 0;
+  p->g = lower(graph, p->copy_slot);
+  if (!p->g) return 0;
+  p->info = NEW_ARRAY(s->arena, Info, p->g->nodes.n);
   fuse(p);
-  if (p->g->diag && diag_errors(p->g->diag)) return;
+  if (p->again || (p->g->diag && diag_errors(p->g->diag))) return 0;
   phases(p);
-  int first = s->buffers.n, last = 0;
   place(p);
+  int last = 0, n = 0;
   for (int c = 0; c < p->clusters.n; c++)
     if (p->clusters.data[c].phase > last) last = p->clusters.data[c].phase;
-  Phase *ph = NEW_ARRAY(s->arena, Phase, 2 * (last + 1));
-  int n = 0;
+  Phase *ph = *phase = NEW_ARRAY(s->arena, Phase, 2 * (last + 1));
   for (int t = 0; t <= last; t++) add_phase(p, t, false, ph, &n), add_phase(p, t, true, ph, &n);
-  share_memory(p, ph, n, first);
+  find_hazards(p, ph, n);
+  return n;
+}
+
+static void plan_program(Planner *p, const Graph *graph, ProgramId id) {
+  Schedule *s = p->s;
   SchedProgram *out = &s->programs[id];
-  out->phases = ph, out->n_phases = n;
+  int first = s->buffers.n;
+  p->program = id;
+  p->copy_slot = NEW_ARRAY(s->arena, bool, graph->slots.n + 1);
+  do out->n_phases = plan_calls(p, graph, &out->phases, first);
+  while (p->again);
+  if (!p->g || (graph->diag && diag_errors(graph->diag))) return;
+  s->graph[id] = p->g;
+  share_memory(p, out->phases, out->n_phases, first);
   out->outs = NEW_ARRAY(s->arena, int, p->g->roots.n + 1);
   for (int i = 0; i < p->g->roots.n; i++)
     if (p->g->roots.data[i].slot < 0) out->outs[out->n_outs++] = out_buffer(p, &p->g->roots.data[i]);

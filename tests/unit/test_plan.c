@@ -1,0 +1,445 @@
+// test_plan.c: graphs are scheduled and the schedule is run point by point (sched_run.h), in any order of items, against the
+// slow interpreter of graphs in double: all roots and slots, several steps, full and short batches, memory poisoned with
+// NaN. Then the shape of plain training; and graphs drawn at random.
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include "sched_run.h"
+
+enum { DENSE = 6, IDS = 2, LABELS = 3, VOCAB = 7 };
+typedef struct { Arena *a; Graph *g; Diag *d; } Case;
+
+static Case new_case(DType t, int64_t capacity) {
+  Case c = {.a = arena_new()};
+  c.d = diag_new(c.a, NULL);
+  c.g = graph_new(c.a, t, capacity, c.d);
+  return c;
+}
+
+static int slot(Case *c, const char *path, int rank, int64_t a, int64_t b) {
+  AxisId axis[2] = {axis_fixed(c->g, a), axis_fixed(c->g, b)};
+  return graph_slot(c->g, path, SLOT_PARAM, c->g->dtype, rank, axis, (Init){INIT_NORMAL, 0, 0.3}, (Place){0});
+}
+static NodeId param(Case *c, const char *path, int rank, int64_t a, int64_t b) { return g_read(c->g, slot(c, path, rank, a, b)); }
+
+static NodeId layer(Case *c, NodeId x, int64_t in, int64_t out, const char *name) {
+  NodeId w = param(c, arena_printf(c->a, "%s.w", name), 2, in, out), b = param(c, arena_printf(c->a, "%s.b", name), 1, out, 1);
+  NodeId z = g_dot(c->g, x, w, "rk,kn>rn");
+  return g_map2(c->g, OP_ADD, z, b);
+}
+static NodeId relu_layer(Case *c, NodeId x, int64_t in, int64_t out, const char *name) {
+  return g_map1(c->g, OP_RELU, layer(c, x, in, out, name));
+}
+
+// L = Σ w·ℓ / Σ w over rows, 0 where Σ w = 0
+static void add_loss(Case *c, const char *name, NodeId l, int label) {
+  Graph *g = c->g;
+  NodeId w = g_column(g, OP_KNOWN, label), masked = g_select(g, w, l, g_const(g, 0));
+  NodeId sum = g_sum(g, masked, 0), weight = g_sum(g, w, 0), safe = g_map2(g, OP_MAX, weight, g_const(g, 1));
+  NodeId mean = g_map2(g, OP_DIV, sum, safe);
+  graph_out(g, arena_printf(c->a, "sum:%s", name), sum);
+  graph_out(g, arena_printf(c->a, "weight:%s", name), weight);
+  g->loss = g->loss ? g_map2(g, OP_ADD, g->loss, mean) : mean;
+}
+
+static void task(Case *c, const char *name, const char *loss, NodeId head, int label) {
+  int row = 0;
+  while (strcmp(loss_rows[row].name, loss)) row++;
+  NodeId y = g_column(c->g, OP_LABEL, label);
+  graph_out(c->g, arena_printf(c->a, "head:%s", name), head);
+  add_loss(c, name, loss_build(c->g, row, head, y, (double[4]){0}), label);
+}
+
+// Gradients and updates of all parameters.
+static void train_by(Case *c, const char *name) {
+  Graph *g = c->g;
+  int row = 0, n = 0, *slots = NEW_ARRAY(c->a, int, g->slots.n + 1);
+  NodeId *reads = NEW_ARRAY(c->a, NodeId, g->slots.n + 1), *grads = NEW_ARRAY(c->a, NodeId, g->slots.n + 1);
+  while (strcmp(optim_rows[row].name, name)) row++;
+  for (int i = 0; i < g->slots.n; i++)
+    if (g->slots.data[i].role == SLOT_PARAM) slots[n] = i, reads[n++] = g_read(g, i);
+  grad(g, g->loss, reads, n, grads);
+  optim(g, row, optim_rows[row].def, slots, grads, n);
+}
+
+// ---------------------------------------------------------------- running one case
+static double noise(uint64_t i) { return (double)(hash_bytes(&i, sizeof i, 3) >> 11) * 0x1p-52 - 1; }
+
+typedef struct { double *dense, *y, *w; uint32_t *ids; } Batch;
+
+static Batch new_batch(Arena *a, int64_t n, uint64_t seed) {
+  Batch b = {NEW_ARRAY(a, double, n * DENSE + 1), NEW_ARRAY(a, double, n * LABELS + 1), NEW_ARRAY(a, double, n * LABELS + 1),
+             NEW_ARRAY(a, uint32_t, n * IDS + 1)};
+  for (int64_t i = 0; i < n * DENSE; i++) b.dense[i] = (float)noise(seed * 7919 + (uint64_t)i);
+  for (int64_t i = 0; i < n * IDS; i++) b.ids[i] = (uint32_t)((noise(seed * 31 + (uint64_t)i) + 1) * 0.4999 * VOCAB);
+  for (int64_t i = 0; i < n * LABELS; i++) {
+    double u = noise(seed * 131 + (uint64_t)i), l = (double)(i / n);
+    b.w[i] = noise(seed * 977 + (uint64_t)i) > -0.6;
+    b.y[i] = b.w[i] == 0 ? 0 : l == 1 ? (float)(u * 0.5 + 0.5) : l == 2 ? floor((u + 1) * 2.4999) : u > 0.2;
+  }
+  return b;
+}
+
+static void load(SchedMemory *m, const Batch *b, int64_t n) {
+  int dense = sched_buffer(m->s, BUF_DENSE, NULL), ids = sched_buffer(m->s, BUF_IDS, NULL);
+  int y = sched_buffer(m->s, BUF_Y, NULL), w = sched_buffer(m->s, BUF_W, NULL);
+  for (int64_t r = 0; r < n; r++) {
+    for (int j = 0; j < DENSE; j++) sched_put(m, dense, r, j, b->dense[r * DENSE + j]);
+    for (int j = 0; j < IDS; j++) sched_put(m, ids, r, j, b->ids[r * IDS + j]);
+    for (int l = 0; l < LABELS; l++) sched_put(m, y, l, r, b->y[l * n + r]), sched_put(m, w, l, r, b->w[l * n + r]);
+  }
+}
+
+static int64_t slot_elements(const Schedule *s, int i) {
+  const Buffer *b = &s->buffers.data[s->slots.data[i].buffer];
+  return b->rows_a * b->cols;
+}
+static double slot_at(const SchedMemory *m, int i, int64_t k) {
+  int b = m->s->slots.data[i].buffer;
+  int64_t cols = m->s->buffers.data[b].cols;
+  return sched_get(m, b, k / cols, k % cols);
+}
+
+static void first_values(SchedMemory *m) {
+  memset(m->slots, 0xff, (size_t)m->s->slot_bytes);             // the paddings stay NaN
+  for (int i = 0; i < m->s->slots.n; i++) {
+    const PlanSlot *x = &m->s->slots.data[i];
+    int64_t cols = m->s->buffers.data[x->buffer].cols;
+    for (int64_t k = 0; k < slot_elements(m->s, i); k++) {
+      double v = x->init.kind == INIT_ZEROS ? 0 : x->init.kind == INIT_ONES ? 1 : 0.3 * noise((uint64_t)(1000003 * i + k));
+      sched_put(m, x->buffer, k / cols, k % cols, v);
+    }
+  }
+}
+
+static const char *trouble;                                      // graph and schedule, shown where a comparison fails
+#define FAIL(...) do { fputs(trouble ? trouble : "", stderr); fail_msg(__VA_ARGS__); } while (0)
+static void close_to(double got, double want, double tolerance, const char *what, int64_t i) {
+  if (isnan(want) && isnan(got)) return;
+  if (got == want) return;
+  if (!(fabs(got - want) <= tolerance * (1 + fabs(want))))
+    FAIL("%s[%lld]: %.9g, want %.9g", what, (long long)i, got, want);
+}
+
+static void compare(const SchedMemory *m, const Graph *g, double **outs, double **slots, int64_t n, double tolerance) {
+  for (int i = 0; i < g->roots.n; i++) {
+    const Root *r = &g->roots.data[i];
+    if (r->slot >= 0) continue;
+    int b = sched_buffer(m->s, BUF_OUT, r->name);
+    const Buffer *x = &m->s->buffers.data[b];
+    int64_t rows = has_rows(g, r->value) ? n : x->rows_a;
+    for (int64_t k = 0; k < rows * x->cols; k++) close_to(sched_get(m, b, k / x->cols, k % x->cols), outs[i][k], tolerance, r->name, k);
+  }
+  for (int i = 0; i < m->s->slots.n; i++)
+    for (int64_t k = 0; k < slot_elements(m->s, i); k++) close_to(slot_at(m, i, k), slots[i][k], tolerance, m->s->slots.data[i].path, k);
+}
+
+static void one_step(SchedMemory *m, const Graph *g, int64_t n, uint64_t seed, double tolerance, Arena *a) {
+  Batch b = new_batch(a, n, seed);
+  double **slots = NEW_ARRAY(a, double *, m->s->slots.n + 1), **outs = NEW_ARRAY(a, double *, g->roots.n + 1);
+  for (int i = 0; i < m->s->slots.n; i++) {
+    slots[i] = NEW_ARRAY(a, double, slot_elements(m->s, i) + 1);
+    for (int64_t k = 0; k < slot_elements(m->s, i); k++) slots[i][k] = slot_at(m, i, k);
+  }
+  InterpInput in = {n, b.dense, b.ids, b.y, b.w, DENSE, IDS, LABELS, (int64_t)seed, 0.01, slots};
+  interp_roots(g, &in, outs, a);
+  sched_poison(m);
+  load(m, &b, n);
+  sched_run(m, PROG_TRAIN, n, (int64_t)seed, 0.01, seed % 3);
+  compare(m, g, outs, slots, n, tolerance);
+}
+
+static Schedule *schedule_case(Case *c, const Graph **g) {
+  const Graph *graphs[N_PROGRAMS] = {0};
+  Text text = {0};
+  graphs[PROG_TRAIN] = *g = tidy(c->g, NULL, 0);
+  graph_check(*g);
+  Schedule *s = diag_errors(c->d) ? NULL : schedule(c->a, graphs, DENSE, IDS, LABELS);
+  diag_print(c->d, &text, false);
+  if (!s) FAIL("%s", text.data);
+  text_free(&text);
+  return s;
+}
+
+static char *shown(Case *c, const Schedule *s, const Graph *g) {
+  Text text = {0};
+  graph_print(g, &text);
+  schedule_print(s, &text);
+  char *p = arena_strdup(c->a, text.data);
+  text_free(&text);
+  return p;
+}
+
+static void run_case(Case *c, double tolerance) {
+  const Graph *g;
+  Schedule *s = schedule_case(c, &g);
+  trouble = shown(c, s, g);
+  schedule_check(s);
+  StepPlan plan;
+  schedule_plan(s, &plan);
+  for (int i = 0; i < plan.programs[PROG_TRAIN].n_phases; i++)
+    assert_true(plan.programs[PROG_TRAIN].phases[i].flops >= 0 && plan.programs[PROG_TRAIN].phases[i].bytes > 0);
+  SchedMemory *m = sched_memory_new(s);
+  first_values(m);
+  const int64_t sizes[] = {s->capacity, 1, 3, s->capacity - 1, 65, 33};
+  for (int i = 0; i < COUNT_OF(sizes); i++)
+    if (sizes[i] <= s->capacity) one_step(m, g, sizes[i], (uint64_t)i + 1, tolerance, c->a);
+  sched_memory_free(m);
+  trouble = NULL;
+  arena_free(c->a);
+}
+
+// ---------------------------------------------------------------- models
+static void mlp(Case *c) {
+  NodeId x = g_dense(c->g, 0, DENSE), h = relu_layer(c, x, DENSE, 40, "wide"), t = relu_layer(c, h, 40, 19, "narrow");
+  task(c, "click", "bce", g_map1(c->g, OP_SIGMOID, layer(c, t, 19, 1, "click")), 0);
+  task(c, "spend", "mse", g_map1(c->g, OP_SIGMOID, layer(c, t, 19, 1, "spend")), 1);
+}
+
+static void softmax_and_product(Case *c) {
+  NodeId x = g_dense(c->g, 0, DENSE), h = g_map1(c->g, OP_TANH, layer(c, x, DENSE, 24, "h"));
+  task(c, "good", "cross_entropy", g_softmax(c->g, layer(c, h, 24, 5, "good")), 2);
+  NodeId p = g_map1(c->g, OP_SIGMOID, layer(c, h, 24, 1, "p")), q = g_map1(c->g, OP_SIGMOID, layer(c, h, 24, 1, "q"));
+  task(c, "visit", "bce", p, 0);
+  task(c, "both", "bce", g_map2(c->g, OP_MUL, p, q), 0);
+}
+
+static NodeId embedding(Case *c, int column, int64_t width, const char *name) {
+  NodeId table = param(c, name, 2, VOCAB, width), ids = g_column(c->g, OP_IDS, column);
+  return g_gather(c->g, table, ids);
+}
+
+static void experts(Case *c) {
+  Graph *g = c->g;
+  NodeId e0 = embedding(c, 0, 4, "a.table"), e1 = embedding(c, 1, 1, "b.table"), num = g_dense(g, 1, 3);
+  NodeId x = g_concat(g, (NodeId[]){e0, num, e1, e0}, 4, 1), expert[3];
+  for (int i = 0; i < 3; i++) expert[i] = relu_layer(c, x, 12, 17, arena_printf(c->a, "pool[%d]", i));
+  for (int k = 0; k < 2; k++) {
+    NodeId gate = g_softmax(g, layer(c, x, 12, 3, arena_printf(c->a, "gate%d", k))), mix = 0;
+    for (int i = 0; i < 3; i++) {
+      NodeId part = g_map2(g, OP_MUL, g_slice(g, gate, 1, i, i + 1), expert[i]);
+      mix = mix ? g_map2(g, OP_ADD, mix, part) : part;
+    }
+    task(c, k ? "two" : "one", "bce", g_map1(g, OP_SIGMOID, layer(c, mix, 17, 1, arena_printf(c->a, "tower%d", k))), 0);
+  }
+}
+
+// The same mixture as one value [rows, experts, width]: reshape, a sum over the middle axis.
+static void stacked_experts(Case *c) {
+  Graph *g = c->g;
+  NodeId x = g_dense(g, 0, DENSE), h = relu_layer(c, x, DENSE, 3 * 10, "pool");
+  NodeId stack = g_reshape(g, h, 2, (AxisId[]){axis_fixed(g, 3), axis_fixed(g, 10)});
+  NodeId gate = g_expand(g, g_softmax(g, layer(c, x, DENSE, 3, "gate")), 2), mix = g_sum(g, g_map2(g, OP_MUL, gate, stack), 1);
+  task(c, "one", "bce", g_map1(g, OP_SIGMOID, layer(c, mix, 10, 1, "tower")), 0);
+}
+
+static void batch_norm(Case *c) {                                // statistics across rows: more phases; a state slot
+  Graph *g = c->g;
+  NodeId x = layer(c, g_dense(g, 0, DENSE), DENSE, 18, "h"), one = g_const(g, 1);
+  NodeId n = g_sum(g, g_broadcast(g, one, 1, (AxisId[]){AXIS_OF_ROWS}), 0);
+  NodeId mean = g_map2(g, OP_DIV, g_sum(g, x, 0), n), d = g_map2(g, OP_SUB, x, mean), square = g_map2(g, OP_MUL, d, d);
+  NodeId var = g_map2(g, OP_DIV, g_sum(g, square, 0), n), wide = g_map2(g, OP_ADD, var, g_const(g, 1e-3));
+  NodeId y = g_map2(g, OP_MUL, d, g_map1(g, OP_RECIP, g_map1(g, OP_SQRT, wide)));
+  AxisId k = axis_fixed(g, 18);
+  int state = graph_slot(g, "bn.mean", SLOT_STATE, g->dtype, 1, &k, (Init){.kind = INIT_ZEROS}, (Place){0});
+  NodeId before = g_read(g, state), change = g_map2(g, OP_SUB, mean, before);
+  graph_assign(g, state, g_map3(g, OP_FMA, change, g_const(g, 0.1), before));
+  graph_out(g, "output:before", before);
+  task(c, "click", "bce", g_map1(g, OP_SIGMOID, layer(c, y, 18, 1, "click")), 0);
+}
+
+static void clipped_and_decayed(Case *c) {                       // Σ g² over parameters between dW and the update; l2 in the loss
+  Graph *g = c->g;
+  int w = slot(c, "w", 2, DENSE, 21), v = slot(c, "v", 1, 21, 1);
+  NodeId h = g_map1(g, OP_TANH, g_dot(g, g_dense(g, 0, DENSE), g_read(g, w), "rk,kn>rn")), z = g_dot(g, h, g_read(g, v), "rk,k>r");
+  NodeId y = g_column(g, OP_LABEL, 1), e = g_map2(g, OP_SUB, z, y), read[2] = {g_read(g, w), g_read(g, v)}, dp[2];
+  add_loss(c, "spend", g_map2(g, OP_MUL, e, e), 1);
+  NodeId l2 = g_sum(g, g_sum(g, g_map2(g, OP_MUL, read[0], read[0]), 1), 0);
+  g->loss = g_map3(g, OP_FMA, l2, g_const(g, 0.01), g->loss);
+  grad(g, g->loss, read, 2, dp);
+  NodeId norm = g_map2(g, OP_ADD, g_sum(g, g_sum(g, g_map2(g, OP_MUL, dp[0], dp[0]), 1), 0), g_sum(g, g_map2(g, OP_MUL, dp[1], dp[1]), 0));
+  NodeId scale = g_map2(g, OP_MIN, g_const(g, 1), g_map1(g, OP_RECIP, g_map1(g, OP_SQRT, norm)));
+  for (int i = 0; i < 2; i++) {
+    NodeId step = g_map2(g, OP_MUL, dp[i], scale);
+    graph_assign(g, i ? v : w, g_map3(g, OP_FMA, step, g_const(g, -0.1), read[i]));
+  }
+}
+
+static void moves(Case *c) {                                     // views and copies of all kinds, roots that are no computed values
+  Graph *g = c->g;
+  NodeId w = param(c, "w", 2, 20, 12), b = param(c, "b", 1, 12, 1), x = g_dense(g, 0, DENSE), y = g_column(g, OP_LABEL, 1);
+  AxisId a5 = axis_fixed(g, 5), a48 = axis_fixed(g, 48), a240 = axis_fixed(g, 240), a3 = axis_fixed(g, 3), a2 = axis_fixed(g, 2);
+  NodeId flat = g_reshape(g, w, 1, &a240), cube = g_reshape(g, flat, 2, (AxisId[]){a5, a48});
+  NodeId turned = g_transpose(g, w, (int[]){1, 0}), column = g_drop(g, g_slice(g, w, 1, 3, 4), 1);
+  graph_out(g, "output:slot", w);
+  graph_out(g, "output:input", x);
+  graph_out(g, "output:label", y);
+  graph_out(g, "output:constant", g_const(g, 3));
+  graph_out(g, "output:iota", g_iota(g, 7));
+  graph_out(g, "output:flat", flat);
+  graph_out(g, "output:cube", cube);
+  graph_out(g, "output:turned", turned);
+  graph_out(g, "output:column", column);
+  graph_out(g, "output:lr", g_rt(g, RT_LR));
+  graph_out(g, "output:pad", g_pad(g, g_slice(g, w, 0, 2, 9), 1, 2, 3));
+  graph_out(g, "output:pad.rows", g_pad(g, x, 1, 0, 2));
+  graph_out(g, "output:repeated", g_broadcast(g, b, 2, (AxisId[]){AXIS_OF_ROWS, node(g, b)->axis[0]}));
+  graph_out(g, "output:ones", g_map1(g, OP_NEG, g_broadcast(g, g_const(g, 1), 2, (AxisId[]){AXIS_OF_ROWS, a3})));
+  graph_out(g, "output:cut", g_slice(g, g_broadcast(g, g_iota(g, 3), 2, (AxisId[]){a5, a3}), 0, 1, 4));
+  graph_out(g, "output:dot.column", g_dot(g, turned, column, "nk,k>n"));
+  graph_out(g, "output:outer", g_dot(g, column, b, "k,n>kn"));
+  graph_out(g, "output:inner", g_dot(g, column, column, "k,k>"));
+  graph_out(g, "output:matrices", g_dot(g, turned, w, "nk,km>nm"));
+  graph_out(g, "output:gram", g_dot(g, w, w, "kn,km>nm"));
+  graph_out(g, "output:rows", g_dot(g, x, x, "rk,rk>r"));
+  graph_out(g, "output:covariance", g_dot(g, x, x, "rk,rl>kl"));
+  NodeId items = g_reshape(g, x, 2, (AxisId[]){a3, a2});
+  graph_out(g, "output:batched", g_dot(g, items, items, "rka,rla>rkl"));
+  graph_out(g, "output:matrix.each", g_dot(g, items, g_slice(g, g_reshape(g, flat, 3, (AxisId[]){a2, a3, axis_fixed(g, 40)}), 2, 1, 6), "rka,akn>rkn"));
+  graph_out(g, "output:merged", g_dot(g, items, g_slice(g, w, 0, 4, 6), "rka,an>rkn"));
+  graph_out(g, "output:both", g_dot(g, items, items, "rka,rkb>ab"));
+  graph_out(g, "output:middle", g_sum(g, items, 1));
+  graph_out(g, "output:middle.max", g_max(g, cube, 0));
+  graph_out(g, "output:sum.rows", g_sum(g, items, 0));
+  graph_out(g, "output:turned.rows", g_reshape(g, g_transpose(g, items, (int[]){0, 2, 1}), 1, (AxisId[]){axis_fixed(g, 6)}));
+  NodeId parts[3] = {g_slice(g, x, 1, 1, 3), g_expand(g, y, 1), g_slice(g, x, 1, 1, 3)};
+  graph_out(g, "output:concat", g_concat(g, parts, 3, 1));
+  graph_out(g, "output:concat.slots", g_concat(g, (NodeId[]){g_expand(g, column, 1), w}, 2, 1));
+  graph_out(g, "output:again", g_slice(g, g_concat(g, parts, 3, 1), 1, 1, 4));
+}
+
+static void tables(Case *c) {                                    // gathers and spreads by themselves
+  Graph *g = c->g;
+  NodeId bias = param(c, "bias", 1, VOCAB, 1), table = param(c, "table", 2, VOCAB, 5), ids = g_column(g, OP_IDS, 1);
+  NodeId picked = g_gather(g, bias, ids), row = g_gather(g, table, ids), made = g_map1(g, OP_EXP, table);
+  graph_out(g, "output:bias", g_map1(g, OP_EXP, picked));
+  graph_out(g, "output:row", row);
+  graph_out(g, "output:made", g_gather(g, made, ids));
+  AxisId v = axis_fixed(g, VOCAB);
+  graph_out(g, "output:counts", g_spread(g, g_broadcast(g, g_const(g, 1), 1, (AxisId[]){AXIS_OF_ROWS}), ids, v));
+  graph_out(g, "output:sums", g_spread(g, g_dense(g, 2, 4), ids, v));
+  graph_out(g, "output:scaled", g_map2(g, OP_MUL, g_spread(g, picked, ids, v), bias));
+  graph_out(g, "output:normed", g_map2(g, OP_DIV, row, g_expand(g, g_sum(g, g_map1(g, OP_EXP, row), 1), 1)));
+}
+
+static void hazards(Case *c) {                                   // assigns whose old value is read otherwise than point by point
+  Graph *g = c->g;
+  int a = slot(c, "a", 2, 9, 9), b = slot(c, "b", 2, 9, 9), p = slot(c, "p", 1, 9, 1), q = slot(c, "q", 1, 9, 1), k = slot(c, "k", 0, 1, 1);
+  NodeId ra = g_read(g, a), rb = g_read(g, b), rp = g_read(g, p), rq = g_read(g, q), rk = g_read(g, k), half = g_const(g, 0.5);
+  graph_assign(g, a, g_map2(g, OP_ADD, g_map2(g, OP_MUL, ra, half), g_transpose(g, ra, (int[]){1, 0})));
+  graph_assign(g, b, g_map2(g, OP_MUL, half, g_dot(g, rb, rb, "kn,nm>km")));
+  graph_assign(g, p, rq);                                        // swapped
+  graph_assign(g, q, rp);
+  NodeId half_k = g_map2(g, OP_MUL, half, rk), sum = g_sum(g, g_map2(g, OP_MUL, rp, half_k), 0);
+  graph_assign(g, k, half_k);
+  graph_out(g, "output:sum", g_map2(g, OP_ADD, sum, rk));
+  graph_out(g, "output:power", g_map2(g, OP_MUL, g_dot(g, g_dense(g, 0, DENSE), g_slice(g, rb, 0, 0, DENSE), "rk,kn>rn"), rk));
+}
+
+// ---------------------------------------------------------------- tests
+static void test_mlp(void **state) {
+  (void)state;
+  static const char *const names[] = {"sgd", "momentum", "adam"};
+  for (int i = 0; i < COUNT_OF(names); i++) {
+    Case c = new_case(i == 2 ? F64 : F32, i ? 96 : 201);
+    mlp(&c);
+    train_by(&c, names[i]);
+    run_case(&c, i == 2 ? 1e-11 : 1e-5);
+  }
+}
+
+typedef void Model(Case *c);
+static void train_model(Model *model, const char *optimizer) {
+  for (int t = 0; t < 2; t++) {
+    Case c = new_case(t ? F64 : F32, t ? 67 : 96);
+    model(&c);
+    train_by(&c, t ? "adamw" : optimizer);
+    run_case(&c, t ? 1e-11 : 1e-5);
+  }
+}
+static void just_run(Model *model) {
+  for (int t = 0; t < 2; t++) {
+    Case c = new_case(t ? F64 : F32, t ? 67 : 96);
+    model(&c);
+    run_case(&c, t ? 1e-12 : 1e-5);
+  }
+}
+static void test_softmax(void **state) { (void)state; train_model(softmax_and_product, "sgd"); }
+static void test_experts(void **state) { (void)state; train_model(experts, "momentum"); }
+static void test_stacked_experts(void **state) { (void)state; train_model(stacked_experts, "sgd"); }
+// No Adam here: the gradient of a bias before a normalisation is zero, and Adam's first step is its sign.
+static void test_batch_norm(void **state) {
+  (void)state;
+  for (int t = 0; t < 2; t++) {
+    Case c = new_case(t ? F64 : F32, t ? 67 : 96);
+    batch_norm(&c);
+    train_by(&c, "sgd");
+    run_case(&c, t ? 1e-11 : 1e-5);
+  }
+}
+static void test_clipping(void **state) { (void)state; just_run(clipped_and_decayed); }
+static void test_moves(void **state) { (void)state; just_run(moves); }
+static void test_tables(void **state) { (void)state; just_run(tables); }
+static void test_hazards(void **state) { (void)state; just_run(hazards); }
+
+// Plain training: transposes, scalars, Σw; forward, loss, dX over rows; dW and db with the update in the epilogue, loss sums.
+static void test_phases_of_an_mlp(void **state) {
+  (void)state;
+  Case c = new_case(F32, 96);
+  mlp(&c);
+  train_by(&c, "adam");
+  const Graph *g;
+  Schedule *s = schedule_case(&c, &g);
+  const SchedProgram *p = &s->programs[PROG_TRAIN];
+  trouble = shown(&c, s, g);
+  if (p->n_phases != 3) FAIL("%d phases", p->n_phases);
+  assert_false(p->phases[0].over_rows);
+  assert_true(p->phases[1].over_rows);
+  assert_false(p->phases[2].over_rows);
+  for (int i = 0; i < 3; i++) assert_string_equal(p->phases[i].symbol, arena_printf(c.a, "train_%d", i));
+  assert_int_equal(p->phases[1].group % 16, 0);
+  int dots = 0, sums = 0;
+  for (int i = 0; i < p->phases[2].n_calls; i++) {
+    const Call *x = &p->phases[2].calls[i];
+    dots += x->kind == CALL_DOT;
+    sums += x->kind == CALL_REDUCE_ROWS;
+    assert_true(x->kind == CALL_DOT || x->kind == CALL_REDUCE_ROWS);
+    for (int o = 0; o < x->n_outputs; o++) {
+      BufferRole r = s->buffers.data[x->outputs[o].buffer].role;
+      assert_true(r == BUF_SLOT || r == BUF_OUT);               // dW and db are never stored
+    }
+  }
+  assert_int_equal(dots, 4);
+  assert_int_equal(sums, 4 + 2);                                // db of four layers, two sums of losses
+  for (int i = 0; i < p->phases[0].n_calls; i++) assert_true(p->phases[0].calls[i].kind != CALL_DOT);
+  trouble = NULL;
+  arena_free(c.a);
+}
+
+static void test_phases_of_tables(void **state) {                // after the spread, the tables' updates
+  (void)state;
+  Case c = new_case(F32, 96);
+  experts(&c);
+  train_by(&c, "adam");
+  const Graph *g;
+  Schedule *s = schedule_case(&c, &g);
+  const SchedProgram *p = &s->programs[PROG_TRAIN];
+  trouble = shown(&c, s, g);
+  if (p->n_phases != 4) FAIL("%d phases", p->n_phases);
+  const bool rows[] = {false, true, false, false};
+  for (int i = 0; i < 4; i++) assert_int_equal(p->phases[i].over_rows, rows[i]);
+  trouble = NULL;
+  arena_free(c.a);
+}
+
+int main(int argc, char **argv) {
+  if (argc > 1) cmocka_set_test_filter(argv[1]);
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(test_mlp), cmocka_unit_test(test_softmax), cmocka_unit_test(test_experts),
+    cmocka_unit_test(test_stacked_experts), cmocka_unit_test(test_batch_norm), cmocka_unit_test(test_clipping),
+    cmocka_unit_test(test_moves), cmocka_unit_test(test_tables), cmocka_unit_test(test_hazards),
+    cmocka_unit_test(test_phases_of_an_mlp), cmocka_unit_test(test_phases_of_tables)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
