@@ -1,7 +1,9 @@
 // emit_dot.c: anchor[m, n] = Σ_k left[m, k] · right[k, n], then the program on the tile.
 // A tile is mr rows × nv vectors of accumulators in registers; loops over k, rows and columns are real loops.
 // Each element is one fma chain with k ascending; where k runs over rows, one chain a block, blocks by tree_sum.
-// Two tiles: wide (nv vectors) and narrow (one vector, or one lane where the target has no masks) for the columns left.
+// Two tiles: wide (nv vectors) and narrow (one vector, or one lane where the target has no masks) for the columns left;
+// which of them a kernel needs follows from the number of columns and is part of its key. A single column is another
+// case: lanes run over rows.
 // Rows past the range repeat the last row and are not finished. A light program is applied to the accumulators of a
 // whole wide tile; a heavier one would multiply the code: it runs in a loop over the tile put into memory.
 #include "emit_int.h"
@@ -137,16 +139,25 @@ static void finish(Tile *t, Value *acc) {
 }
 
 // ---------------------------------------------------------------- tiles
+static void sum_over_k(Tile *t, Value *acc) {
+  Kernel *k = t->k;
+  Value extent = k->extent[AXIS_REDUCED];
+  if (k->c->reduced.is_rows) tree_sum(k, extent, acc_type(t), t->mr * t->nv, chain, t, acc);
+  else chain(k, ll_i64(&k->e->l, 0), extent, acc, t);
+}
+
+static Value left_row(Kernel *k, Value row) {              // &left[row, 0]
+  LL *l = &k->e->l;
+  return ll_at(l, emit_type(k->e, k->c->left.dtype), k->left, ll_mul(l, row, k->left_mn));
+}
+
 static void tile(Tile *t) {
   Kernel *k = t->k;
   LL *l = &k->e->l;
-  Value acc[MAX_TILE], extent = k->extent[AXIS_REDUCED], last = ll_sub(l, k->hi, ll_i64(l, 1));
-  for (int r = 0; r < t->mr; r++) {
-    Value row = r == 0 ? t->row : ll_min(l, ll_add(l, t->row, ll_i64(l, r)), last);
-    t->left[r] = ll_at(l, emit_type(k->e, k->c->left.dtype), k->left, ll_mul(l, row, k->left_mn));
-  }
-  if (k->c->reduced.is_rows) tree_sum(k, extent, acc_type(t), t->mr * t->nv, chain, t, acc);
-  else chain(k, ll_i64(l, 0), extent, acc, t);
+  Value acc[MAX_TILE], last = ll_sub(l, k->hi, ll_i64(l, 1));
+  for (int r = 0; r < t->mr; r++)
+    t->left[r] = left_row(k, r == 0 ? t->row : ll_min(l, ll_add(l, t->row, ll_i64(l, r)), last));
+  sum_over_k(t, acc);
   finish(t, acc);
 }
 
@@ -167,17 +178,84 @@ static void column_loop(Tile t, Value from, Value to, bool masked, const char *n
   loop_end(e, &cols, NULL);
 }
 
+// ---------------------------------------------------------------- one column: lanes over rows
+enum { COLUMN_ROWS = 8 };
+
+static void swap(Value *a, Value *b) {
+  Value t = *a;
+  *a = *b;
+  *b = t;
+}
+
+// left has stride 1 along m: it is the operand of vectors, and the column the one of scalars.
+static void column_vector(Kernel *k, Point *p, void *ctx) {
+  Value acc;
+  (void)ctx;
+  Tile t = {.k = k, .mr = 1, .nv = 1, .width = p->width, .mask = {p->mask}, .left = {k->right}, .right = left_row(k, k->st.idx[0])};
+  swap(&k->left_k, &k->right_k);
+  sum_over_k(&t, &acc);
+  swap(&k->left_k, &k->right_k);
+  p->memo[k->c->anchor] = acc;
+  eval_outputs(k, p);
+}
+
+// rows chains of scalars side by side, then one vector of them.
+static void column_rows(Kernel *k, Value from, Value to, int rows, const char *name) {
+  Emit *e = k->e;
+  LL *l = &e->l;
+  Tile t = {.k = k, .mr = rows, .nv = 1, .width = 1, .right = k->right};
+  Value acc[COLUMN_ROWS], all = LLVMGetPoison(ll_vec(acc_elem(k), rows));
+  Loop lp;
+  loop_begin(e, &lp, from, to, rows, name, 0, NULL);
+  State back = kernel_enter(k, 0, lp.i);
+  if (rows == 1) kernel_resolve(k, -1);
+  for (int r = 0; r < rows; r++) t.left[r] = left_row(k, ll_add(l, lp.i, ll_i64(l, r)));
+  sum_over_k(&t, acc);
+  for (int r = 0; r < rows && rows > 1; r++) all = ll_insert(l, all, acc[r], r);
+  Point p = point_new(k, rows, 0, NULL);
+  p.memo[k->c->anchor] = rows > 1 ? all : acc[0];
+  eval_outputs(k, &p);
+  kernel_leave(k, back);
+  loop_end(e, &lp, NULL);
+}
+
+static void one_column(Kernel *k) {
+  LL *l = &k->e->l;
+  const Call *c = k->c;
+  k->st.idx[1] = ll_i64(l, 0);
+  if (c->left.stride_mn == 1 && c->left.dtype == c->right.dtype) {
+    lanes(k, 0, k->lo, k->hi, column_vector, NULL);
+    return;
+  }
+  Value whole = ll_add(l, k->lo, ll_and(l, ll_sub(l, k->hi, k->lo), ll_i64(l, -COLUMN_ROWS)));
+  column_rows(k, k->lo, whole, COLUMN_ROWS, "rows");
+  column_rows(k, whole, k->hi, 1, "row1");
+}
+
+// ---------------------------------------------------------------- which tiles
+// '1': one column; 'w': whole wide tiles, no masks; 'n': narrow tiles alone; 'm': both.
+char dot_columns(const Emit *e, const Call *c) {
+  int64_t n = c->dims[1].size, step = (int64_t)e->target->nv * kernel_width(e);
+  if (c->dims[1].is_rows) return 'm';
+  if (dot_is_column(c)) return '1';
+  if (n % step == 0) return 'w';
+  return n <= kernel_width(e) || (!e->has_mask && n < step) ? 'n' : 'm';
+}
+
 // Masks are free in AVX-512: the wide tile there also takes a last block of more than one vector.
 void emit_dot(Kernel *k) {
   Emit *e = k->e;
   LL *l = &e->l;
   int nv = e->target->nv, step = nv * k->width;
-  bool masked = e->has_mask && e->target->lanes_f32 == 16;
+  char columns = dot_columns(e, k->c);
+  bool masked = e->has_mask && e->target->lanes_f32 == 16 && columns == 'm';
   CHECK(e->target->mr * nv <= MAX_TILE);
-  Value n = k->extent[1], blocks = ll_add(l, n, ll_i64(l, masked ? (nv - 1) * k->width - 1 : 0));
-  Value whole = ll_mul(l, LLVMBuildUDiv(l->b, blocks, ll_i64(l, step), ""), ll_i64(l, step));
+  if (columns == '1') { one_column(k); return; }
+  Value n = k->extent[1], blocks = ll_add(l, n, ll_i64(l, masked ? (nv - 1) * k->width - 1 : 0)), zero = ll_i64(l, 0);
+  Value whole = columns == 'w' ? n : columns == 'n' ? zero
+              : ll_mul(l, LLVMBuildUDiv(l->b, blocks, ll_i64(l, step), ""), ll_i64(l, step));
   Tile wide = {.k = k, .mr = e->target->mr, .nv = nv, .width = k->width};
-  column_loop(wide, ll_i64(l, 0), whole, masked, "col");
+  if (columns != 'n') column_loop(wide, zero, whole, masked, "col");
   Tile narrow = {.k = k, .mr = e->target->mr, .nv = 1, .width = e->has_mask ? k->width : 1, .narrow = true};
-  column_loop(narrow, whole, n, e->has_mask, "narrow");
+  if (columns != 'w') column_loop(narrow, whole, n, e->has_mask, "narrow");
 }

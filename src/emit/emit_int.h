@@ -74,13 +74,14 @@ typedef struct { int width; int lane_axis; Value mask; Value *memo; } Point;
 // ---- emit.c
 void emit_error(Emit *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
 Type emit_type(Emit *e, DType t);
+static inline int kernel_width(const Emit *e) { return e->s->dtype == F64 ? e->target->lanes_f32 / 2 : e->target->lanes_f32; }
+static inline bool dot_is_column(const Call *c) { return c->kind == CALL_DOT && !c->dims[1].is_rows && c->dims[1].size == 1; }
 static inline unsigned dtype_bytes(DType t) { return t == F32 || t == U32 ? 4 : 8; }
 
 // ---- emit_phase.c
 void emit_phase(Emit *e, const Phase *p);
 
 // ---- emit_kernel.c: key, parameters, state
-void kernel_key(const Call *c, Text *out);
 void kernel_params(Emit *e, const Call *c, Kernel *k, Params *out);     // k NULL: only what the caller passes
 KernelFn *kernel_for(Emit *e, const Call *c);
 int  domain_axis(const Call *c, bool prologue, int i);                  // position in a domain → axis
@@ -129,5 +130,6 @@ void tree_sum(Kernel *k, Value extent, Type t, int n, PartialFn *partial, void *
 void emit_reduce_lanes(Kernel *k);
 void emit_reduce_rows(Kernel *k);
 void emit_dot(Kernel *k);
+char dot_columns(const Emit *e, const Call *c);          // which tiles: part of the key
 void emit_spread(Kernel *k);
 #endif

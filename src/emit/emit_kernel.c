@@ -21,7 +21,7 @@ int64_t input_stride(const Call *c, bool prologue, int input, int axis) {
 static int lane_axis_of(const Call *c, bool prologue) {
   bool lanes_reduced = c->kind == CALL_REDUCE_LANES || (c->kind == CALL_REDUCE_ROWS && c->n_dims == 0);
   if (lanes_reduced) return prologue ? AXIS_REDUCED : -1;
-  return c->n_dims - 1;
+  return dot_is_column(c) ? 0 : c->n_dims - 1;
 }
 
 static bool input_prologue(const Call *c, int input) {
@@ -51,10 +51,10 @@ static void key_operands(const Call *c, Text *out) {
   }
 }
 
-void kernel_key(const Call *c, Text *out) {
+static void kernel_key(const Emit *e, const Call *c, Text *out) {
   text_printf(out, "%d %d %d %d", c->kind, c->n_dims, c->reduce_op, c->anchor);
   if (c->kind == CALL_DOT)
-    text_printf(out, " dot%d:%d:%d:%c%c", c->reduced.is_rows, c->left.dtype, c->right.dtype,
+    text_printf(out, " dot%d:%d:%d:%c:%c%c", c->reduced.is_rows, c->left.dtype, c->right.dtype, dot_columns(e, c),
                 stride_class(c->left.stride_mn, true), stride_class(c->left.stride_k, true));
   for (int v = 0; v < c->n_vals; v++) {
     const Val *x = &c->vals[v];
@@ -263,7 +263,7 @@ void function_attributes(Emit *e, Value fn) {
 static Kernel kernel_state(Emit *e, const Call *c) {
   Arena *a = e->arena;
   Kernel k = {.e = e, .c = c};
-  k.width = e->s->dtype == F64 ? e->target->lanes_f32 / 2 : e->target->lanes_f32;
+  k.width = kernel_width(e);
   k.st.in = NEW_ARRAY(a, Value, c->n_inputs + 1);
   k.st.out = NEW_ARRAY(a, Value, c->n_outputs + 1);
   k.st.resolved = NEW_ARRAY(a, bool, c->n_inputs + 1);
@@ -328,7 +328,7 @@ static void define(Emit *e, const Call *c, KernelFn *kf) {
 
 KernelFn *kernel_for(Emit *e, const Call *c) {
   Text key = {0};
-  kernel_key(c, &key);
+  kernel_key(e, c, &key);
   KernelFn *found = NULL;
   for (int i = 0; i < e->kernels.n && !found; i++)
     if (strcmp(e->kernels.data[i]->key, key.data) == 0) found = e->kernels.data[i];

@@ -500,14 +500,20 @@ static void test_dot(void **state) {
   dot_of(F32, (DotCase){.n = 32, .k = 64, .width = 45, .m_rows = true, .heavy = true});
   dot_of(F32, (DotCase){.n = 13, .k = 7, .width = 1, .m_rows = true});
   dot_of(F32, (DotCase){.n = 3, .k = 1, .width = 33, .m_rows = true});
+  dot_of(F32, (DotCase){.n = 45, .k = 7, .width = 1, .m_rows = true, .heavy = true});
+  dot_of(F32, (DotCase){.n = 45, .k = 7, .width = 16, .m_rows = true, .heavy = true});
+  dot_of(F32, (DotCase){.n = 45, .k = 7, .width = 65, .m_rows = true});
   dot_of(F64, (DotCase){.n = 19, .k = 11, .width = 21, .m_rows = true, .heavy = true});
+  dot_of(F64, (DotCase){.n = 19, .k = 11, .width = 1, .m_rows = true});
 }
 
 static void test_dot_over_rows(void **state) {            // dW: k is rows, in blocks of 64
   (void)state;
   static const int64_t rows[] = {0, 1, 64, 65, 128, 192, 200, 256, 300};
   for (int i = 0; i < COUNT_OF(rows); i++)
-    dot_of(F32, (DotCase){.n = rows[i], .m_size = 30, .width = 40, .k_rows = true, .transposed = true, .heavy = i & 1});
+    for (int64_t width = 1; width <= 40; width += 13)
+      dot_of(F32, (DotCase){.n = rows[i], .m_size = 30, .width = width, .k_rows = true, .transposed = true, .heavy = i & 1});
+  dot_of(F32, (DotCase){.n = 70, .m_size = 30, .width = 1, .k_rows = true, .heavy = true});
   dot_of(F64, (DotCase){.n = 300, .m_size = 9, .width = 10, .k_rows = true, .transposed = true, .heavy = true});
 }
 
