@@ -1,0 +1,262 @@
+// build_task.c: heads and losses of tasks, outputs; what each loss reaches. A task's loss over a batch is
+// L = Σ_r select(w_r, ℓ_r, 0) / Σ_r w_r, and 0 where no row's label is known.
+#include "model_int.h"
+#include <math.h>
+
+// ---------------------------------------------------------------- ranges
+// Whole reals unless the op says more. One pass up: inputs lie below users.
+typedef struct { const Graph *g; Interval *at; } Ranges;
+
+static Interval in_range(const Ranges *r, NodeId n, int i) { return r->at[node_in(r->g, n, i)]; }
+static Interval hull(Interval a, Interval b) { return (Interval){fmin(a.lo, b.lo), fmax(a.hi, b.hi)}; }
+static const Interval reals = {-INFINITY, INFINITY}, unit = {0, 1};
+
+static Interval product(Interval a, Interval b) {
+  double x[] = {a.lo * b.lo, a.lo * b.hi, a.hi * b.lo, a.hi * b.hi};
+  Interval r = {INFINITY, -INFINITY};
+  for (int i = 0; i < 4; i++) r = hull(r, isnan(x[i]) ? reals : (Interval){x[i], x[i]});   // 0 · ∞
+  return r;
+}
+
+static Interval range_of(const Ranges *r, NodeId n) {
+  const Node *x = node(r->g, n);
+  NodeId z;
+  Interval a = x->n_in ? in_range(r, n, 0) : reals, b = x->n_in > 1 ? in_range(r, n, 1) : reals;
+  switch (x->op) {
+  case OP_CONST: return (Interval){x->attr.f, x->attr.f};
+  case OP_SIGMOID: case OP_LT: case OP_LE: case OP_EQ: case OP_NOT: case OP_KNOWN: return unit;
+  case OP_TANH: return (Interval){-1, 1};
+  case OP_RELU: return (Interval){fmax(a.lo, 0), fmax(a.hi, 0)};
+  case OP_EXP: return (Interval){exp(a.lo), exp(a.hi)};
+  case OP_SQRT: case OP_SOFTPLUS: return (Interval){0, INFINITY};
+  case OP_ABS: return (Interval){a.lo > 0 ? a.lo : 0, fmax(fabs(a.lo), fabs(a.hi))};
+  case OP_NEG: return (Interval){-a.hi, -a.lo};
+  case OP_ADD: return (Interval){a.lo + b.lo, a.hi + b.hi};
+  case OP_SUB: return (Interval){a.lo - b.hi, a.hi - b.lo};
+  case OP_MUL: return product(a, b);
+  case OP_DIV: return match_softmax(r->g, n, &z) ? unit : reals;
+  case OP_MIN: return (Interval){fmin(a.lo, b.lo), fmin(a.hi, b.hi)};
+  case OP_MAX: return (Interval){fmax(a.lo, b.lo), fmax(a.hi, b.hi)};
+  case OP_SELECT: return hull(b, in_range(r, n, 2));
+  case OP_STOP: case OP_CAST: case OP_SLICE: case OP_RESHAPE: case OP_BROADCAST: case OP_TRANSPOSE: case OP_AMAX: return a;
+  case OP_CONCAT:
+    for (int i = 1; i < x->n_in; i++) a = hull(a, in_range(r, n, i));
+    return a;
+  default: return reals;
+  }
+}
+
+Interval node_range(const Graph *g, NodeId n, Arena *a) {
+  Ranges r = {g, NEW_ARRAY(a, Interval, n + 1)};
+  for (NodeId i = 1; i <= n; i++) r.at[i] = range_of(&r, i);
+  return r.at[n];
+}
+
+static bool is_probability(const Build *b, NodeId n) {
+  Interval r = node_range(b->g, n, b->a);
+  return r.lo >= 0 && r.hi <= 1;
+}
+
+// ---------------------------------------------------------------- heads
+// [rows, width], width fixed; 0 after an error.
+static NodeId served(Build *b, const Value *v, Place at, const char *what, const char *name) {
+  Graph *g = b->g;
+  if (v->kind == V_BAD) return 0;
+  if (v->kind != V_TENSOR) {
+    diag_error(b->d, "type-mismatch", at, "the %s `%s` must be a tensor, not %s", what, name, value_text(b, v));
+    return 0;
+  }
+  if (!has_rows(g, v->node)) {
+    diag_error(b->d, "type-mismatch", at, "the %s `%s` depends on no input: it is %s", what, name, value_text(b, v));
+    return 0;
+  }
+  g_at(g, at);
+  NodeId n = node(g, v->node)->rank == 1 ? g_expand(g, v->node, 1) : v->node;
+  if (node(g, n)->rank == 2 && g->axes.data[node(g, n)->axis[1]].kind == AXIS_FIXED) return n;
+  diag_error(b->d, "shape-mismatch", at, "the %s `%s` must be one vector a row, not %s", what, name, value_text(b, v));
+  return 0;
+}
+
+static void head_note(Build *b, const ModelTask *t, NodeId head) {
+  if (t->head) diag_note(b->d, t->head->at, "the head is %s", shape_text(b->g, head, b->a));
+}
+
+static bool head_fits(Build *b, const ModelTask *t, const LossTerm *x, NodeId head) {
+  const DataLabel *l = &b->m->data.labels[x->label];
+  const char *loss = loss_rows[x->loss].name;
+  int64_t width = axis_size(b->g, node(b->g, head)->axis[1]);
+  bool classes = strcmp(loss, "cross_entropy") == 0, probability = classes || strcmp(loss, "bce") == 0;
+  int64_t want = classes ? l->classes : 1;
+  if (width != want) {
+    diag_error(b->d, "loss-head", x->at, "`%s` of a label of type %s needs a head of width %lld, not %lld", loss,
+               label_kind_text(l, b->a), (long long)want, (long long)width);
+    head_note(b, t, head);
+    diag_note(b->d, x->label_at, "the label `%s`", l->name);
+    return false;
+  }
+  if (!probability || is_probability(b, head)) return true;
+  diag_error(b->d, "loss-head", x->at, "`%s` needs %s, and this head is not within 0 and 1", loss, loss_rows[x->loss].head);
+  head_note(b, t, head);
+  diag_help(b->d, "end the head with `|> %s`", classes ? "softmax" : "sigmoid");
+  return false;
+}
+
+// ---------------------------------------------------------------- losses
+typedef struct { NodeId sum, weight, mean; } Term;   // Σ w·ℓ, Σ w, their quotient or 0
+
+static bool build_term(Build *b, const ModelTask *t, const LossTerm *x, NodeId head, Term *out) {
+  Graph *g = b->g;
+  if (x->label < 0 || !head_fits(b, t, x, head)) return false;
+  g_at(g, x->at);
+  NodeId y = g_column(g, OP_LABEL, x->label), w = g_column(g, OP_KNOWN, x->label);
+  NodeId loss = loss_build(g, x->loss, head, y, x->args), zero = g_const(g, 0), one = g_const(g, 1);
+  out->sum = g_sum(g, g_select(g, w, loss, zero), 0);
+  out->weight = g_sum(g, w, 0);
+  out->mean = g_map2(g, OP_DIV, out->sum, g_select(g, out->weight, out->weight, one));
+  return out->mean != 0;
+}
+
+static NodeId scaled(Graph *g, NodeId n, double factor) { return factor == 1 ? n : g_map2(g, OP_MUL, n, g_const(g, factor)); }
+static NodeId plus(Graph *g, NodeId a, NodeId b) { return a ? g_map2(g, OP_ADD, a, b) : b; }
+
+// Sets the task's roots; gives its loss, 0 after an error. Terms over one label share Σ w; else the sum is loss · Σ w of the first.
+static NodeId task_loss(Build *b, const ModelTask *t, NodeId head) {
+  Graph *g = b->g;
+  NodeId loss = 0, sum = 0, weight = 0;
+  bool one_label = true, fine = t->n_terms > 0;
+  for (int i = 0; i < t->n_terms; i++) {
+    Term x;
+    if (!build_term(b, t, &t->terms[i], head, &x)) {
+      fine = false;
+      continue;
+    }
+    if (!weight) weight = x.weight;
+    one_label &= x.weight == weight;
+    loss = plus(g, loss, scaled(g, x.mean, t->terms[i].factor));
+    sum = plus(g, sum, scaled(g, x.sum, t->terms[i].factor));
+  }
+  if (!fine) return 0;
+  g_at(g, t->at);
+  if (!one_label) sum = g_map2(g, OP_MUL, loss, weight);
+  graph_out(g, arena_printf(b->a, "sum:%s", t->name), sum);
+  graph_out(g, arena_printf(b->a, "weight:%s", t->name), weight);
+  return loss;
+}
+
+static void build_outputs(Build *b) {
+  Model *m = b->m;
+  PlanOutput *plan = (PlanOutput *)m->train.outputs;
+  for (int i = 0; i < m->n_outputs; i++) {
+    const ModelOutput *x = &m->outputs[i];
+    if (!x->value) continue;
+    NodeId n = served(b, force(b, &b->outputs[i], x->name, x->at), x->value->at, "output", x->name);
+    if (!n) continue;
+    graph_out(b->g, arena_printf(b->a, "output:%s", x->name), n);
+    plan[i].width = (int)axis_size(b->g, node(b->g, n)->axis[1]);
+    plan[i].buffer = -1;
+  }
+}
+
+// `always(a <= b)` compares one number a row.
+static void check_requires(Build *b) {
+  const TrainPlan *t = &b->m->train;
+  for (int i = 0; i < t->n_requires; i++) {
+    const Require *r = &t->requires[i];
+    if (r->metric >= 0) continue;
+    const int both[] = {r->task, r->other_task};
+    for (int k = 0; k < 2; k++)
+      if (t->tasks[both[k]].width > 1)
+        diag_error(b->d, "shape-mismatch", b->m->tasks[both[k]].at, "`%s` has %d numbers a row, and `always` compares one", t->tasks[both[k]].name,
+                   t->tasks[both[k]].width);
+  }
+}
+
+void build_tasks(Build *b) {
+  Model *m = b->m;
+  Graph *g = b->g;
+  PlanTask *plan = (PlanTask *)m->train.tasks;
+  NodeId total = 0;
+  for (int i = 0; i < m->n_tasks; i++) {
+    const ModelTask *t = &m->tasks[i];
+    Value *v = force(b, &b->tasks[i], t->name, t->at);
+    NodeId head = t->head ? served(b, v, t->head->at, "head of task", t->name) : 0;
+    if (!head) continue;
+    graph_out(g, arena_printf(b->a, "head:%s", t->name), head);
+    plan[i].width = (int)axis_size(g, node(g, head)->axis[1]);
+    plan[i].is_probability = is_probability(b, head);
+    NodeId loss = task_loss(b, t, head);
+    if (loss) total = plus(g, total, scaled(g, loss, t->weight));
+  }
+  g->loss = total;
+  build_outputs(b);
+  check_requires(b);
+}
+
+// ---------------------------------------------------------------- what each loss reaches
+// live[n]: a gradient of task i's loss flows to node n.
+static bool *reached(Build *b, const char *task) {
+  Graph *g = b->g;
+  bool *live = NEW_ARRAY(b->a, bool, g->nodes.n);
+  const char *root = arena_printf(b->a, "sum:%s", task);
+  for (int i = 0; i < g->roots.n; i++)
+    if (strcmp(g->roots.data[i].name, root) == 0) live[g->roots.data[i].value] = true;
+  for (NodeId n = (NodeId)g->nodes.n - 1; n > 0; n--)
+    for (int i = 0; live[n] && node(g, n)->op != OP_STOP && i < node(g, n)->n_in; i++) live[node_in(g, n, i)] = true;
+  return live;
+}
+
+static bool any_live(const Value *v, const bool *live) {
+  for (int i = 0; (v->kind == V_LIST || v->kind == V_RECORD) && i < v->n; i++)
+    if (any_live(v->items[i], live)) return true;
+  return v->kind == V_TENSOR && live[v->node];
+}
+
+static bool under(const char *path, const char *binding) {
+  size_t n = strlen(binding);
+  return strncmp(path, binding, n) == 0 && (path[n] == 0 || path[n] == '.' || path[n] == '[');
+}
+
+// Losses that reach a parameter of the binding, the most reached one; where it has none, its values.
+static int losses_of(Build *b, int binding, bool *const *live) {
+  const Binding *x = &b->m->bindings[binding];
+  int most = 0, tasks = 0;
+  bool own = false;
+  for (int i = 0; i < b->g->slots.n; i++) {
+    const Slot *s = &b->g->slots.data[i];
+    if (!under(s->path, x->name)) continue;
+    own = true;
+    int n = 0;
+    for (int k = 0; k < b->m->n_tasks; k++) n += s->read && live[k][s->read];
+    if (n > most) most = n;
+  }
+  for (int k = 0; !own && k < b->m->n_tasks; k++) tasks += any_live(b->bindings[binding].value, live[k]);
+  return own ? most : tasks;
+}
+
+static void check_shared(Build *b, bool *const *live) {
+  for (int i = 0; i < b->m->n_bindings; i++) {
+    const Binding *x = &b->m->bindings[i];
+    if (!x->shared || b->bindings[i].value->kind == V_BAD) continue;
+    int n = losses_of(b, i, live);
+    if (n >= 2) continue;
+    diag_error(b->d, "not-shared", x->decl->word_at, "`%s` is declared shared, and %s it", x->name, n ? "one loss alone reaches" : "no loss reaches");
+    diag_help(b->d, "write `let %s = …` where it is not meant to be shared", x->name);
+  }
+}
+
+static void check_unused(Build *b, bool *const *live) {
+  for (int i = 0; i < b->g->slots.n; i++) {
+    const Slot *s = &b->g->slots.data[i];
+    bool used = false;
+    for (int k = 0; k < b->m->n_tasks; k++) used |= s->read && live[k][s->read];
+    if (!used) diag_warn(b->d, "unused-parameter", s->at, "no loss reaches `%s`: it is never trained", s->path);
+  }
+}
+
+void check_sharing(Build *b) {
+  if (diag_errors(b->d)) return;                 // what is missing would be reported as not reached
+  bool **live = NEW_ARRAY(b->a, bool *, b->m->n_tasks + 1);
+  for (int k = 0; k < b->m->n_tasks; k++) live[k] = reached(b, b->m->tasks[k].name);
+  check_shared(b, live);
+  check_unused(b, live);
+}

@@ -1,0 +1,358 @@
+// explain.c: what a spec means, in numbers: shapes, parameters, work and memory, and every value that it left out. Work and
+// optimizer state are counted on the graph of a step itself: gradients and updates are made as training makes them.
+#include "model_int.h"
+#include <jansson.h>
+#include <math.h>
+
+// ---------------------------------------------------------------- counts: n + Σ factor · |vocabulary|
+typedef struct { double n; VEC(struct { const char *symbol; double factor; }) terms; } Count;
+
+static void add_symbol(Arena *a, Count *c, const char *symbol, double factor) {
+  for (int i = 0; i < c->terms.n; i++)
+    if (strcmp(c->terms.data[i].symbol, symbol) == 0) {
+      c->terms.data[i].factor += factor;
+      return;
+    }
+  vec_push(a, &c->terms, ((__typeof__(c->terms.data[0])){symbol, factor}));
+}
+
+static void add_slot(const Graph *g, Arena *a, Count *c, const Slot *s) {
+  double n = 1;
+  const char *symbol = NULL;
+  for (int i = 0; i < s->rank; i++) {
+    int64_t size = axis_size(g, s->axis[i]);
+    if (size < 0) symbol = g->axes.data[s->axis[i]].name;
+    else n *= (double)size;
+  }
+  if (symbol) add_symbol(a, c, symbol, n);
+  else c->n += n;
+}
+
+static const char *thousands(Arena *a, double x) {              // 12,345
+  char digits[64];
+  Text t = {0};
+  snprintf(digits, sizeof digits, "%.0f", x);
+  size_t n = strlen(digits);
+  for (size_t i = 0; i < n; i++) text_printf(&t, "%s%c", i && (n - i) % 3 == 0 ? "," : "", digits[i]);
+  char *s = arena_strdup(a, t.data);
+  text_free(&t);
+  return s;
+}
+
+static const char *count_text(Arena *a, const Count *c) {
+  Text t = {0};
+  if (c->n || !c->terms.n) text_add(&t, thousands(a, c->n));
+  for (int i = 0; i < c->terms.n; i++) text_printf(&t, "%s%g·|%s|", t.n ? " + " : "", c->terms.data[i].factor, c->terms.data[i].symbol);
+  char *s = arena_strdup(a, t.data);
+  text_free(&t);
+  return s;
+}
+
+static bool under(const char *path, const char *name) {
+  size_t n = strlen(name);
+  return strncmp(path, name, n) == 0 && (path[n] == 0 || path[n] == '.' || path[n] == '[');
+}
+
+static Count parameters(const Graph *g, Arena *a, const char *name) {     // of one declaration; NULL: of all
+  Count c = {0};
+  for (int i = 0; i < g->slots.n; i++)
+    if (g->slots.data[i].role == SLOT_PARAM && (!name || under(g->slots.data[i].path, name))) add_slot(g, a, &c, &g->slots.data[i]);
+  return c;
+}
+
+// ---------------------------------------------------------------- work
+typedef struct { double row, step; } Work;                       // FLOPs per row, and per step whatever its rows
+
+// Elements of a node; rows count 1, the size of a vocabulary that is not known yet 0.
+static double elements(const Graph *g, NodeId n) {
+  double x = 1;
+  for (int i = 0; i < node(g, n)->rank; i++) {
+    AxisId a = node(g, n)->axis[i];
+    if (a != AXIS_OF_ROWS) x *= fmax(0, (double)axis_size(g, a));
+  }
+  return x;
+}
+
+static double dot_work(const Graph *g, NodeId n) {               // 2 · product of all label extents
+  const Node *x = node(g, n);
+  double work = 2 * elements(g, node_in(g, n, 0));
+  const Node *right = node(g, node_in(g, n, 1));
+  for (int i = 0; i < right->rank; i++)
+    if (!memchr(x->attr.label[0], x->attr.label[1][i], strlen(x->attr.label[0])) && right->axis[i] != AXIS_OF_ROWS)
+      work *= fmax(0, (double)axis_size(g, right->axis[i]));
+  return work;
+}
+
+static Work node_work(const Graph *g, NodeId n) {
+  const Node *x = node(g, n);
+  OpKind kind = op_rows[x->op].kind;
+  double work = kind == KIND_DOT ? dot_work(g, n) : kind == KIND_MAP ? elements(g, n) : kind == KIND_REDUCE ? elements(g, node_in(g, n, 0)) : 0;
+  if (x->op == OP_SPREAD) work = elements(g, node_in(g, n, 0));
+  bool rows = has_rows(g, n);
+  for (int i = 0; i < x->n_in; i++) rows |= has_rows(g, node_in(g, n, i));
+  return rows ? (Work){work, 0} : (Work){0, work};
+}
+
+static Work graph_work(const Graph *g) {
+  Work all = {0};
+  for (NodeId n = 1; n < (NodeId)g->nodes.n; n++) {
+    Work w = node_work(g, n);
+    all.row += w.row;
+    all.step += w.step;
+  }
+  return all;
+}
+
+static double row_bytes(const Graph *g) {                        // of what a batch holds per row, nothing being shared
+  double n = 0;
+  for (NodeId i = 1; i < (NodeId)g->nodes.n; i++)
+    if (has_rows(g, i) && op_rows[node(g, i)->op].kind != KIND_MOVE && op_rows[node(g, i)->op].kind != KIND_LEAF) n += elements(g, i);
+  return n * (g->dtype == F64 ? 8 : 4);
+}
+
+// ---------------------------------------------------------------- the cost of a spec
+typedef struct { Count parameters, state; Work forward, step; double row_bytes; int frozen; } Cost;
+
+static Graph *step_graph(const Model *m, const Graph *forward) {
+  static const char *const roots[] = {TIDY_ASSIGNS};
+  Graph *g = tidy(forward, NULL, 0);
+  int *slots = NEW_ARRAY(m->arena, int, g->slots.n + 1), n = 0;
+  for (int i = 0; i < g->slots.n; i++)
+    if (g->slots.data[i].role == SLOT_PARAM && !g->slots.data[i].frozen) slots[n++] = i;
+  NodeId *reads = NEW_ARRAY(m->arena, NodeId, n + 1), *grads = NEW_ARRAY(m->arena, NodeId, n + 1);
+  for (int i = 0; i < n; i++) reads[i] = graph_read(g, slots[i], (Place){0});
+  grad(g, g->loss, reads, n, grads);
+  optim(g, m->optimizer.row, m->optimizer.args, slots, grads, n);
+  return tidy(g, roots, 1);
+}
+
+static Cost cost_of(const Model *m, const Graph *g) {
+  static const char *const served[] = {"head:*", "output:*"};
+  Cost c = {.parameters = parameters(g, m->arena, NULL), .forward = graph_work(tidy(g, served, 2))};
+  Graph *step = step_graph(m, g);
+  c.step = graph_work(step);
+  c.row_bytes = row_bytes(step);
+  for (int i = 0; i < step->slots.n; i++) {
+    if (step->slots.data[i].role == SLOT_OPT) add_slot(step, m->arena, &c.state, &step->slots.data[i]);
+    c.frozen += step->slots.data[i].frozen;
+  }
+  return c;
+}
+
+static NodeId root_of(const Graph *g, const char *kind, const char *name, Arena *a) {
+  const char *full = arena_printf(a, "%s:%s", kind, name);
+  for (int i = 0; i < g->roots.n; i++)
+    if (strcmp(g->roots.data[i].name, full) == 0) return g->roots.data[i].value;
+  return 0;
+}
+
+// Is the loss computed from logits? (losses.c rewrites bce over sigmoid and cross entropy over softmax.)
+static bool from_logits(const Graph *g, NodeId head, int loss) {
+  NodeId z, s = head;
+  while (node(g, s)->op == OP_RESHAPE) s = node_in(g, s, 0);
+  if (strcmp(loss_rows[loss].name, "bce") == 0) return node(g, s)->op == OP_SIGMOID;
+  return strcmp(loss_rows[loss].name, "cross_entropy") == 0 && match_softmax(g, head, &z);
+}
+
+// ---------------------------------------------------------------- text
+static void column(Text *out, const char *s, int width) {
+  text_add(out, s);
+  for (int n = display_width(s, strlen(s)); n < width; n++) text_char(out, ' ');
+  text_add(out, "  ");
+}
+
+static int widest(const char *const *names, int n, int least) {
+  for (int i = 0; i < n; i++) {
+    int w = display_width(names[i], strlen(names[i]));
+    if (w > least) least = w;
+  }
+  return least < 32 ? least : 32;
+}
+
+static const char *input_prep(const Model *m, const DataInput *in) {
+  Text t = {0};
+  static const char *const missing[] = {[MISSING_ERROR] = "error", [MISSING_MODE] = "mode", [MISSING_CONSTANT] = "own", [MISSING_DROP] = "drop"};
+  if (in->dense_at >= 0) prep_print(&in->prep, in->prep.scale, &t);
+  else if (in->kind == INPUT_ID) text_printf(&t, "%lld buckets, missing %s", (long long)in->buckets, missing[in->prep.missing]);
+  else {
+    text_add(&t, "vocabulary learned");
+    if (m->prep) text_printf(&t, " (%lld)", (long long)m->prep->vocab[in->id_at].n + 1);
+    text_printf(&t, ", min_count %lld, unseen %s, missing %s", (long long)in->min_count, in->unknown == UNKNOWN_OOV ? "own" : "error", missing[in->prep.missing]);
+  }
+  char *s = arena_strdup(m->arena, t.data);
+  text_free(&t);
+  return s;
+}
+
+static const char *input_type(const Model *m, const DataInput *in) {
+  return in->kind == INPUT_VECTOR ? arena_printf(m->arena, "vector(%d)", in->width) : input_kind_names[in->kind];
+}
+
+static const char *label_value(const Model *m, const DataLabel *l) {
+  Text t = {0};
+  row_print(&m->data, l->from, &t);
+  if (l->where) {
+    text_add(&t, " where ");
+    row_print(&m->data, l->where, &t);
+  }
+  char *s = arena_strdup(m->arena, t.data);
+  text_free(&t);
+  return s;
+}
+
+static void data_text(const Model *m, Text *out) {
+  const char **names = NEW_ARRAY(m->arena, const char *, m->data.n_inputs + m->data.n_labels + 1);
+  int n = 0;
+  for (int i = 0; i < m->data.n_inputs; i++) names[n++] = m->data.inputs[i].name;
+  for (int i = 0; i < m->data.n_labels; i++) names[n++] = m->data.labels[i].name;
+  int w = widest(names, n, 4);
+  text_printf(out, "\ninputs: %d numbers and %d ids a row\n", m->data.dense_width, m->data.n_ids);
+  for (int i = 0; i < m->data.n_inputs; i++) {
+    text_add(out, "  ");
+    column(out, m->data.inputs[i].name, w);
+    column(out, input_type(m, &m->data.inputs[i]), 10);
+    text_printf(out, "%s\n", input_prep(m, &m->data.inputs[i]));
+  }
+  text_add(out, "\nlabels\n");
+  for (int i = 0; i < m->data.n_labels; i++) {
+    const DataLabel *l = &m->data.labels[i];
+    text_add(out, "  ");
+    column(out, l->name, w);
+    column(out, label_kind_text(l, m->arena), 10);
+    text_printf(out, "%s%s\n", label_value(m, l), l->scale == SCALE_ZSCORE ? ", zscore" : l->scale == SCALE_MINMAX ? ", minmax" : "");
+  }
+}
+
+static void parts_text(const Model *m, const Graph *g, Text *out) {
+  const Spec *s = spec_of((Model *)m);
+  const char **names = NEW_ARRAY(m->arena, const char *, m->n_bindings + m->n_tasks + m->n_outputs + 1);
+  int n = 0;
+  for (int i = 0; i < m->n_bindings; i++) names[n++] = m->bindings[i].name;
+  for (int i = 0; i < m->n_tasks; i++) names[n++] = m->tasks[i].name;
+  for (int i = 0; i < m->n_outputs; i++) names[n++] = m->outputs[i].name;
+  int w = widest(names, n, 4);
+  text_add(out, "\n  ");
+  column(out, "name", w);
+  column(out, "kind", 7);
+  column(out, "value", 22);
+  text_add(out, "parameters of its own\n");
+  for (int i = 0; i < n; i++) {
+    bool binding = i < m->n_bindings, task = !binding && i < m->n_bindings + m->n_tasks;
+    NodeId value = binding ? 0 : root_of(g, task ? "head" : "output", names[i], m->arena);
+    Count c = parameters(g, m->arena, names[i]);
+    text_add(out, "  ");
+    column(out, names[i], w);
+    column(out, binding ? (m->bindings[i].shared ? "shared" : "let") : task ? "task" : "output", 7);
+    column(out, binding ? s->binding_shape[i] : value ? shape_text(g, value, m->arena) : "-", 22);
+    text_printf(out, "%s%s\n", count_text(m->arena, &c), binding && m->bindings[i].freeze ? ", frozen" : "");
+  }
+}
+
+static void tasks_text(const Model *m, const Graph *g, Text *out) {
+  text_add(out, "\ntasks\n");
+  for (int i = 0; i < m->n_tasks; i++) {
+    const ModelTask *t = &m->tasks[i];
+    NodeId head = root_of(g, "head", t->name, m->arena);
+    text_printf(out, "  %s: weight %g, loss ", t->name, t->weight);
+    for (int k = 0; k < t->n_terms; k++) {
+      const LossTerm *x = &t->terms[k];
+      if (k) text_add(out, " + ");
+      if (x->factor != 1) text_printf(out, "%g * ", x->factor);
+      text_printf(out, "%s(%s)", loss_rows[x->loss].name, m->data.labels[x->label].name);
+      if (from_logits(g, head, x->loss)) text_add(out, " from logits");
+    }
+    text_add(out, ", metrics");
+    for (int k = 0; k < m->train.tasks[i].n_metrics; k++) text_printf(out, "%s %s", k ? "," : "", m->train.tasks[i].metrics[k].name);
+    text_char(out, '\n');
+  }
+}
+
+static void cost_text(const Model *m, const Cost *c, Text *out) {
+  Arena *a = m->arena;
+  double batch = (double)m->train.batch;
+  text_printf(out, "\nparameters       %s%s\n", count_text(a, &c->parameters), c->frozen ? arena_printf(a, " (%d tensors frozen)", c->frozen) : "");
+  text_printf(out, "optimizer state  %s\n", count_text(a, &c->state));
+  text_printf(out, "work             %s FLOPs a row forward, %s a row in a step, and %s a step%s\n", thousands(a, c->forward.row),
+              thousands(a, c->step.row), thousands(a, c->step.step), c->parameters.terms.n ? " (tables of unknown size left out)" : "");
+  text_printf(out, "memory           %.2f MB parameters and state, at most %.2f MB for a batch of %lld\n", (c->parameters.n + c->state.n) * 4 / 1e6,
+              c->row_bytes * batch / 1e6, (long long)m->train.batch);
+}
+
+static void explain_text(const Model *m, const Graph *g, const Cost *c, Text *out) {
+  const TrainPlan *t = &m->train;
+  text_printf(out, "model %s, version %lld, edition %d\n", m->name, (long long)m->version, m->edition);
+  data_text(m, out);
+  parts_text(m, g, out);
+  tasks_text(m, g, out);
+  cost_text(m, c, out);
+  text_printf(out, "training         %s, batch %lld, %lld epochs, seed %llu\n", t->optimizer, (long long)t->batch, (long long)t->epochs,
+              (unsigned long long)t->seed);
+  if (m->n_defaults) text_add(out, "\nleft out, so by default\n");
+  for (int i = 0; i < m->n_defaults; i++) text_printf(out, "  %s = %s\n", m->defaults[i].what, m->defaults[i].value);
+}
+
+// ---------------------------------------------------------------- JSON
+static json_t *count_json(const Count *c) {
+  json_t *symbols = json_object();
+  for (int i = 0; i < c->terms.n; i++) json_object_set_new(symbols, c->terms.data[i].symbol, json_integer((json_int_t)c->terms.data[i].factor));
+  return json_pack("{s:I, s:o}", "fixed", (json_int_t)c->n, "per_vocabulary_entry", symbols);
+}
+
+static json_t *data_json(const Model *m) {
+  json_t *inputs = json_array(), *labels = json_array();
+  for (int i = 0; i < m->data.n_inputs; i++) {
+    const DataInput *in = &m->data.inputs[i];
+    json_array_append_new(inputs, json_pack("{s:s, s:s, s:s}", "name", in->name, "type", input_type(m, in), "preparation", input_prep(m, in)));
+  }
+  for (int i = 0; i < m->data.n_labels; i++) {
+    const DataLabel *l = &m->data.labels[i];
+    json_array_append_new(labels, json_pack("{s:s, s:s, s:s}", "name", l->name, "type", label_kind_text(l, m->arena), "value", label_value(m, l)));
+  }
+  return json_pack("{s:o, s:o}", "inputs", inputs, "labels", labels);
+}
+
+static json_t *bindings_json(const Model *m, const Graph *g) {
+  json_t *all = json_array();
+  for (int i = 0; i < m->n_bindings; i++) {
+    Count c = parameters(g, m->arena, m->bindings[i].name);
+    json_array_append_new(all, json_pack("{s:s, s:b, s:b, s:s, s:o}", "name", m->bindings[i].name, "shared", m->bindings[i].shared, "frozen",
+                                         m->bindings[i].freeze, "value", spec_of((Model *)m)->binding_shape[i], "parameters", count_json(&c)));
+  }
+  return all;
+}
+
+static json_t *task_json(const Model *m, const Graph *g, int i) {
+  const ModelTask *t = &m->tasks[i];
+  NodeId head = root_of(g, "head", t->name, m->arena);
+  json_t *terms = json_array(), *metrics = json_array();
+  Count c = parameters(g, m->arena, t->name);
+  for (int k = 0; k < t->n_terms; k++)
+    json_array_append_new(terms, json_pack("{s:s, s:f, s:s, s:b}", "loss", loss_rows[t->terms[k].loss].name, "factor", t->terms[k].factor, "label",
+                                           m->data.labels[t->terms[k].label].name, "from_logits", from_logits(g, head, t->terms[k].loss)));
+  for (int k = 0; k < m->train.tasks[i].n_metrics; k++) json_array_append_new(metrics, json_string(m->train.tasks[i].metrics[k].name));
+  return json_pack("{s:s, s:f, s:i, s:o, s:o, s:o}", "name", t->name, "weight", t->weight, "width", m->train.tasks[i].width, "losses", terms, "metrics",
+                   metrics, "parameters", count_json(&c));
+}
+
+static void explain_json(const Model *m, const Graph *g, const Cost *c, Text *out) {
+  json_t *tasks = json_array(), *outputs = json_array(), *defaults = json_object();
+  for (int i = 0; i < m->n_tasks; i++) json_array_append_new(tasks, task_json(m, g, i));
+  for (int i = 0; i < m->n_outputs; i++)
+    json_array_append_new(outputs, json_pack("{s:s, s:i}", "name", m->outputs[i].name, "width", m->train.outputs[i].width));
+  for (int i = 0; i < m->n_defaults; i++) json_object_set_new(defaults, m->defaults[i].what, json_string(m->defaults[i].value));
+  json_t *cost = json_pack("{s:o, s:o, s:f, s:f, s:f, s:f}", "parameters", count_json(&c->parameters), "optimizer_state", count_json(&c->state),
+                           "flops_row_forward", c->forward.row, "flops_row_step", c->step.row, "flops_step", c->step.step, "batch_bytes",
+                           c->row_bytes * (double)m->train.batch);
+  json_t *all = json_pack("{s:s, s:I, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "model", m->name, "version", (json_int_t)m->version, "edition", m->edition,
+                          "data", data_json(m), "bindings", bindings_json(m, g), "tasks", tasks, "outputs", outputs, "cost", cost, "defaults", defaults);
+  char *text = json_dumps(all, JSON_INDENT(2));
+  text_add(out, text ? text : "null");
+  free(text);
+  json_decref(all);
+}
+
+void model_explain(const Model *m, const Graph *g, Text *out, bool json) {
+  Cost c = cost_of(m, g);
+  if (json) explain_json(m, g, &c, out);
+  else explain_text(m, g, &c, out);
+}

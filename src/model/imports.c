@@ -1,0 +1,208 @@
+// imports.c: what a spec imports. "std/…" are layers from the shipped folder; a relative path is more of the spec itself,
+// from a file in the spec's folder or below, and stands in the resolved text in place of its import.
+#include "model_int.h"
+#include <dirent.h>
+#include <errno.h>
+
+typedef struct { const char *path; Place at; uint32_t file; } OpenFile;      // relative imports that are being read
+typedef struct {
+  Spec *s;
+  const char *std_dir, *folder;        // folder of the spec, "" or ending in '/'
+  VEC(OpenFile) open;
+  VEC(const char *) done;              // relative imports that are in already
+  Text text;                           // resolved
+} Loader;
+
+enum { MAX_FILE = 16 << 20 };
+
+// The whole file as malloc'd text; NULL with errno.
+static char *read_text(const char *path, size_t *n) {
+  FILE *f = fopen(path, "rbe");
+  if (!f) return NULL;
+  Text t = {0};
+  char piece[16384];
+  size_t got;
+  text_add(&t, "");
+  while ((got = fread(piece, 1, sizeof piece, f)) > 0 && t.n <= MAX_FILE) text_addn(&t, piece, got);
+  int why = ferror(f) ? errno ? errno : EIO : t.n > MAX_FILE ? EFBIG : 0;
+  fclose(f);
+  if (why) {
+    text_free(&t);
+    errno = why;
+    return NULL;
+  }
+  *n = t.n;
+  return t.data;
+}
+
+static bool starts_with(const char *s, const char *with) { return strncmp(s, with, strlen(with)) == 0; }
+
+// Below its folder: not absolute, no `..`.
+static bool stays_below(const char *path) {
+  if (path[0] == '/' || path[0] == 0) return false;
+  for (const char *p = path; p; p = strchr(p, '/')) {
+    if (*p == '/') p++;
+    if (strncmp(p, "..", 2) == 0 && (p[2] == '/' || p[2] == 0)) return false;
+  }
+  return true;
+}
+
+// ---------------------------------------------------------------- std
+static void add_layers(Spec *s, Module *m, const Ast *t) {
+  for (int i = 0; i < t->n; i++) {
+    const Decl *d = &t->decls[i];
+    if (d->kind == DECL_LAYER && d->n_names) vec_push(s->m.arena, &m->layers, ((LayerDef){d->names[0].name, d, t->file}));
+  }
+}
+
+static void help_std(Loader *l, const char *name) {
+  Words found = {0};
+  DIR *dir = opendir(l->std_dir);
+  struct dirent *entry;
+  while (dir && (entry = readdir(dir)) != NULL) {
+    size_t n = strlen(entry->d_name);
+    if (n > 4 && strcmp(entry->d_name + n - 4, ".mtl") == 0)
+      vec_push(l->s->m.arena, &found, arena_printf(l->s->m.arena, "std/%s", entry->d_name));
+  }
+  if (dir) closedir(dir);
+  help_nearest(l->s->diag, name, &found);
+}
+
+static Module *std_module(Loader *l, const char *name, Place at) {
+  Spec *s = l->s;
+  for (int i = 0; i < s->modules.n; i++)
+    if (s->modules.data[i]->is_std && strcmp(s->modules.data[i]->name, name) == 0) return s->modules.data[i];
+  size_t n;
+  char *text = stays_below(name) ? read_text(arena_printf(s->m.arena, "%s/%s", l->std_dir, name + 4), &n) : NULL;
+  if (!text) {
+    diag_error(s->diag, "import", at, "there is no `%s` in the library", name);
+    help_std(l, name);
+    return NULL;
+  }
+  Module *m = NEW(s->m.arena, Module);
+  *m = (Module){.name = name, .is_std = true, .file = source_add(s->m.sources, name, text, n),
+                .base = s->modules.n ? s->modules.data[0] : NULL};
+  free(text);
+  vec_push(s->m.arena, &s->modules, m);
+  add_layers(s, m, parse(s->m.arena, s->m.sources, m->file, s->diag));
+  return m;
+}
+
+// ---------------------------------------------------------------- the spec and its own imports
+static void load_file(Loader *l, const Ast *t, bool is_main);
+
+static bool is_open(Loader *l, const char *path, Place at) {
+  for (int i = 0; i < l->open.n; i++) {
+    if (strcmp(l->open.data[i].path, path) != 0) continue;
+    diag_error(l->s->diag, "import-cycle", at, "`%s` imports itself", path);
+    for (int k = i + 1; k < l->open.n; k++) diag_note(l->s->diag, l->open.data[k].at, "by way of this import");
+    return true;
+  }
+  return false;
+}
+
+static bool is_done(Loader *l, const char *path) {
+  for (int i = 0; i < l->done.n; i++)
+    if (strcmp(l->done.data[i], path) == 0) return true;
+  return false;
+}
+
+static const char *without_dots(Arena *a, const char *path) {        // "./a/./b" → "a/b"
+  Text t = {0};
+  while (*path) {
+    size_t n = strcspn(path, "/");
+    if (n && !(n == 1 && *path == '.')) text_printf(&t, "%s%.*s", t.n ? "/" : "", (int)n, path);
+    path += n + (path[n] == '/');
+  }
+  char *s = arena_strdup(a, t.data ? t.data : "");
+  text_free(&t);
+  return s;
+}
+
+static void import_own(Loader *l, const Decl *d) {
+  Spec *s = l->s;
+  Place at = d->value->at;
+  const char *path = without_dots(s->m.arena, d->value->name);
+  if (!stays_below(d->value->name) || !*path) {
+    diag_error(s->diag, "import", at, "an import lies in the spec's folder or below it");
+    diag_help(s->diag, "the library's layers are imported as `import \"std/moe.mtl\"`");
+    return;
+  }
+  if (d->n_names) {
+    error_unsupported(s->diag, d->names[0].at, "`as` for an import of your own");
+    return;
+  }
+  if (is_open(l, path, at) || is_done(l, path)) return;
+  const char *full = arena_printf(s->m.arena, "%s%s", l->folder, path);
+  size_t n;
+  char *text = read_text(full, &n);
+  if (!text) {
+    diag_error(s->diag, "import", at, "cannot read `%s`: %s", path, strerror(errno));
+    return;
+  }
+  uint32_t file = source_add(s->m.sources, path, text, n);
+  free(text);
+  vec_push(s->m.arena, &l->open, ((OpenFile){path, at, file}));
+  load_file(l, parse(s->m.arena, s->m.sources, file, s->diag), false);
+  l->open.n--;
+  vec_push(s->m.arena, &l->done, path);
+}
+
+static void import_std(Loader *l, const Decl *d) {
+  Module *m = std_module(l, d->value->name, d->value->at);
+  if (!m) return;
+  const char *alias = d->n_names ? d->names[0].name : NULL;
+  vec_push(l->s->m.arena, &l->s->modules.data[1]->refs, ((ModuleRef){alias, alias ? d->names[0].at : d->at, m}));
+}
+
+static void import(Loader *l, const Decl *d) {
+  if (d->text) error_unsupported(l->s->diag, d->text_at, "pinning an import by its sha256");
+  if (starts_with(d->value->name, "std/")) import_std(l, d);
+  else import_own(l, d);
+}
+
+// Declarations in order, an own import's in its place; the text likewise.
+static void load_file(Loader *l, const Ast *t, bool is_main) {
+  Spec *s = l->s;
+  size_t n, at = 0;
+  const char *text = source_text(s->m.sources, t->file, &n);
+  for (int i = 0; i < t->n; i++) {
+    const Decl *d = &t->decls[i];
+    bool own_import = d->kind == DECL_IMPORT && !starts_with(d->value->name, "std/");
+    bool skipped = own_import || (!is_main && (d->kind == DECL_EDITION || d->kind == DECL_MODEL));
+    if (skipped) text_addn(&l->text, text + at, d->at.off - at);
+    if (!is_main && d->kind == DECL_MODEL) diag_error(s->diag, "import", d->at, "an imported file declares no model of its own");
+    else if (d->kind == DECL_IMPORT) import(l, d);
+    else if (is_main || d->kind != DECL_EDITION) vec_push(s->m.arena, &s->decls, d);
+    if (skipped) at = d->at.off + d->at.len;
+  }
+  text_addn(&l->text, text + at, n - at);
+  if (l->text.n && l->text.data[l->text.n - 1] != '\n') text_char(&l->text, '\n');
+}
+
+static const char *folder_of(Arena *a, const char *path) {
+  const char *slash = path ? strrchr(path, '/') : NULL;
+  return slash ? arena_strndup(a, path, (size_t)(slash - path) + 1) : "";
+}
+
+bool load_modules(Spec *s, const Ast *main, const char *spec_path, const char *std_dir) {
+  Loader l = {.s = s, .std_dir = std_dir, .folder = folder_of(s->m.arena, spec_path)};
+  if (!std_module(&l, "std/base.mtl", (Place){0})) return false;
+  Module *spec = NEW(s->m.arena, Module);
+  *spec = (Module){.name = "", .file = main->file, .base = s->modules.data[0]};
+  vec_push(s->m.arena, &s->modules, spec);
+  load_file(&l, main, true);
+  for (int i = 0; i < s->decls.n; i++) {
+    const Decl *d = s->decls.data[i];
+    if (d->kind == DECL_LAYER && d->n_names) vec_push(s->m.arena, &spec->layers, ((LayerDef){d->names[0].name, d, d->at.file}));
+  }
+  s->m.resolved = arena_strdup(s->m.arena, l.text.data ? l.text.data : "");
+  text_free(&l.text);
+  return true;
+}
+
+const LayerDef *module_layer(const Module *m, const char *name) {
+  for (int i = 0; i < m->layers.n; i++)
+    if (strcmp(m->layers.data[i].name, name) == 0) return &m->layers.data[i];
+  return NULL;
+}

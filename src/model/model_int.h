@@ -1,0 +1,247 @@
+// model_int.h: what the files of model/ share and nobody else sees.
+//   resolve: imports.c resolve.c clause.c rowexpr.c resolve_data.c resolve_task.c resolve_train.c   tree → Spec
+//   build:   value.c builtins.c build.c build_call.c build_task.c                                   Spec → graph
+//   reports: explain.c model_print.c
+#ifndef MTLC_MODEL_INT_H
+#define MTLC_MODEL_INT_H
+#include "model.h"
+
+// ======================================================================= the spec, while it is resolved and built
+// A file of layers: std/base.mtl (in scope everywhere), other std files, or the spec itself with its own imports.
+typedef struct Module Module;
+typedef struct { const char *alias; Place at; const Module *module; } ModuleRef;       // alias NULL: its names are in scope
+struct Module {
+  const char *name;                    // "std/moe.mtl"; "" for the spec
+  uint32_t file;
+  bool is_std;
+  const Module *base;                  // std/base.mtl; NULL in itself
+  VEC(LayerDef) layers;
+  VEC(ModuleRef) refs;
+};
+
+typedef enum { SYM_SOURCE, SYM_INPUT, SYM_LABEL, SYM_BINDING, SYM_LAYER, SYM_TASK, SYM_OUTPUT, SYM_MODULE } SymbolKind;
+typedef struct { const char *name; SymbolKind kind; int index; Place at; } Symbol;     // index: in the Model's list of that kind
+
+typedef enum { LABEL_TODO, LABEL_BUSY, LABEL_DONE, LABEL_BAD } LabelState;
+typedef struct { const Decl *decl; Name name; LabelState state; int index; } LabelDecl; // index: in DataPlan.labels, −1 while unknown
+
+typedef struct {
+  Model m;                             // first: a Model * is a Spec *
+  Diag *diag;                          // of resolve()
+  VEC(Module *) modules;               // [0] std/base.mtl, [1] the spec
+  VEC(const Decl *) decls;             // of the spec and its own imports, in order
+  VEC(Symbol) symbols;
+  VEC(LabelDecl) label_decls;
+  VEC(bool) input_bad;                 // parallel to data.inputs: its declaration has an error
+  VEC(DataSource) sources; VEC(Place) source_at;
+  VEC(RawColumn) columns;
+  VEC(DataInput) inputs; VEC(Place) input_at;
+  VEC(DataLabel) labels; VEC(Place) label_at;
+  VEC(ModelTask) tasks; VEC(PlanTask) plan_tasks;
+  VEC(ModelOutput) outputs;
+  VEC(Binding) bindings;
+  VEC(const Decl *) task_decls;
+  VEC(Require) requires;
+  const char **binding_shape;          // parallel to bindings, set by build(): "[rows, 64]", "a list of 8"
+  VEC(__typeof__(*((Model *)0)->defaults)) defaults;
+} Spec;
+
+static inline Spec *spec_of(Model *m) { return (Spec *)m; }
+
+// ---- imports.c: reads what a spec imports; fills modules, decls, Model.resolved.
+bool load_modules(Spec *s, const Ast *main, const char *spec_path, const char *std_dir);   // false: std/base.mtl is missing
+const LayerDef *module_layer(const Module *m, const char *name);                           // its own; NULL: none
+
+// ---- resolve.c
+const Symbol *find_symbol(const Spec *s, const char *name);
+typedef VEC(const char *) Words;
+// "did you mean `x`?" from the words, where one is near. Attaches to the latest error.
+void help_nearest(Diag *d, const char *word, const Words *words);
+void help_list(Diag *d, const char *intro, const Words *words);        // "INTRO: `a`, `b`, `c`"
+void add_default(Spec *s, Place at, const char *what, const char *fmt, ...) PRINTF_LIKE(4, 5);
+const char *symbol_kind_text(SymbolKind k);                            // "an input", "a label" …
+bool error_unsupported(Diag *d, Place at, const char *what);           // false, always
+const char *expr_spelling(Arena *a, const Expr *e);                    // canonical
+const char *expr_text(Arena *a, const Expr *e);                        // the same, cut to what a message can hold
+
+// ---- clause.c: blocks and calls as tables of keys
+typedef struct { const char *key; bool later; } Key;                   // later: of the language, but not supported yet
+// Reports unknown, repeated and unsupported clauses of a block. what: "a task", "an input of type real".
+void check_clauses(Spec *s, const Decl *d, const Key *keys, int n, const char *what);
+const Clause *find_clause(const Decl *d, const char *key);             // NULL: left out, or its value could not be parsed
+// One name out of a table, `e` being a plain name: its row, or −1 with an error "bad-value".
+int  choose(Spec *s, const Expr *e, const char *what, const char *const *names, int n);
+bool const_number(Spec *s, const Expr *e, double *v);                  // numbers, arithmetic, lets that are such; silent
+bool need_number(Spec *s, const Expr *e, const char *what, double lo, double hi, double *v);
+bool need_int(Spec *s, const Expr *e, const char *what, int64_t lo, int64_t hi, int64_t *v);
+bool need_bool(Spec *s, const Expr *e, const char *what, bool *v);
+bool need_text(Spec *s, const Expr *e, const char *what, const char **v);
+// Arguments of a call by position or name: out[i] is argument i or NULL. Unknown, repeated, too many: errors, false.
+bool match_args(Spec *s, const Expr *call, const char *what, const Key *keys, int n, const Expr **out);
+const char *callee_name(const Expr *e);                                // of a NAME or a call of a NAME; else NULL
+
+// ---- rowexpr.c: expressions over a row of the raw table
+typedef enum { ROW_BAD, ROW_CELL, ROW_NUMBER, ROW_TEXT, ROW_TRUTH, ROW_CLASS } RowType;   // CELL: a raw column, not read yet
+RowExpr *row_expr(Spec *s, const Expr *e, RowType *type);              // NULL and ROW_BAD after an error
+RowExpr *row_number(Spec *s, const Expr *e);                           // e read as a number; NULL after an error
+RowExpr *row_truth(Spec *s, const Expr *e, const char *what);          // e as a condition
+RowExpr *row_column(Spec *s, int source, const char *name, Place at);  // a cell; checked against the source's `columns`
+bool     check_column(Spec *s, int source, const char *name, Place at);
+int      row_label(Spec *s, const Expr *e, Place *declared);           // index of the label e, made (anonymous) if need be; −1: error
+
+// ---- resolve_data.c
+void declare_sources(Spec *s);
+void declare_inputs(Spec *s);
+int  resolve_label(Spec *s, int decl, Place used_at);                  // index in labels, −1: error
+void resolve_labels(Spec *s);
+const char *label_kind_text(const DataLabel *l, Arena *a);             // "binary", "class(10)", "real"
+
+// ---- resolve_task.c, resolve_train.c
+void resolve_tasks(Spec *s);
+void resolve_outputs(Spec *s);
+void resolve_train(Spec *s);
+void resolve_requires(Spec *s);
+// `auc(task, at = …)`: finds (adds, if it is not in the task's list) the metric; false after an error.
+bool task_metric(Spec *s, const Expr *e, int *task, int *metric);
+bool is_metric_name(const char *name);
+bool metric_is_minimised(MetricKind k);
+bool add_metric(Spec *s, int task, const Expr *e, int *index);         // e: `auc`, `f1(at = 0.3)`
+
+// ======================================================================= build
+typedef struct Value Value;
+typedef struct Builtin Builtin;
+typedef struct Frame Frame;
+typedef struct Env Env;
+typedef enum { V_BAD, V_TENSOR, V_IDS, V_NUMBER, V_BOOL, V_STRING, V_LIST, V_RECORD, V_LAYER, V_OP, V_INSTANCE, V_SIZE, V_INIT,
+               V_LAST } ValueKind;
+
+// A layer with its own arguments; all calls of it use the same parameters.
+typedef struct Instance Instance;
+struct Instance {
+  const LayerDef *layer; const Module *module;
+  const Expr *expr; Env *env;          // its own arguments, evaluated where it was made
+  Value **args; const char **arg_names; int n_args;
+  Frame *frame;
+  VEC(int) slots;
+  Instance *up;                        // of the layer call that made it, if that is an instance's
+};
+
+struct Value {
+  ValueKind kind;
+  Place at;                            // where it was written
+  double number;                       // NUMBER; BOOL: 0 or 1
+  const char *text;                    // STRING
+  NodeId node;                         // TENSOR; IDS: u32 [rows]
+  int input;                           // 1 + index in DataPlan.inputs where the value is an input itself; else 0
+  Value **items; const char **keys; int n;   // LIST, RECORD (keys)
+  const LayerDef *layer; const Module *module;   // LAYER
+  const Builtin *op;                   // OP
+  Instance *instance;
+  AxisId axis;                         // SIZE: the size of a learned vocabulary
+  Init init;
+};
+
+// Where parameters made by an expression get their names. A frame's path is settled when its first parameter is made.
+struct Frame {
+  Frame *up;
+  const char *name;                    // "dense"; "[0]" for an index
+  const char *path;                    // NULL: not settled
+  bool own;                            // a binding, key or index: one `param` or instance may carry the path itself
+  bool taken;
+  bool frozen;
+  Instance *instance;
+  Place at;                            // of the call, for the warning about twins
+  VEC(struct { const char *name; int count; }) names;
+};
+
+typedef enum { LAZY_TODO, LAZY_BUSY, LAZY_DONE } LazyState;
+typedef struct { const Expr *expr; Env *env; Value *value; LazyState state; Place at; } Lazy;   // evaluated once, at first use
+typedef struct Local Local;
+struct Local { const char *name; Value *value; Lazy *lazy; Local *up; };        // one of value, lazy
+
+struct Env {
+  const Module *module;
+  Local *locals;
+  Frame *frame;
+  const Decl *layer;                   // NULL: the spec's top level
+  Place call_at;                       // in a std layer: the call in the spec that led here
+  const Env *caller;
+  int calls;                           // layer calls around this
+};
+
+typedef struct {
+  Spec *s; Model *m; Graph *g; Diag *d; Arena *a;
+  Lazy *bindings, *tasks, *outputs;    // parallel to the Model's lists
+  Frame *root;
+  Value **inputs;
+  int depth;                           // of eval
+  int64_t loops, calls;                // so far
+  bool too_large;
+} Build;
+
+// ---- value.c
+extern Value bad_value;
+Value *v_new(Build *b, ValueKind k, Place at);
+Value *v_number(Build *b, double x, Place at);
+Value *v_bool(Build *b, bool x, Place at);
+Value *v_tensor(Build *b, NodeId n, Place at);       // bad where n is 0
+Value *v_list(Build *b, int n, Place at);            // items to be filled
+Value *v_record(Build *b, int n, Place at);
+Value *record_get(const Value *r, const char *key);  // NULL: none
+const char *value_text(Build *b, const Value *v);    // for messages: "a tensor [rows, 64]", "the number 3", "a list of 4"
+bool   is_scalar(const Value *v);                    // NUMBER, BOOL
+NodeId v_node(Build *b, const Value *v);             // TENSOR, or a constant of NUMBER, BOOL; else 0
+Frame *frame_child(Build *b, Frame *up, const char *name, bool own, Place at);
+const char *frame_path(Build *b, Frame *f);
+// The path of a `param` or an instance made in f: f's own (once, where no `as` names it), or a child `as` or `otherwise`.
+const char *frame_claim(Build *b, Frame *f, const char *as, const char *otherwise, Place at);
+
+// ---- build.c
+Value *eval(Build *b, Env *e, const Expr *x);
+Value *force(Build *b, Lazy *l, const char *name, Place used_at);
+Value *lookup_callee(Build *b, Env *e, const Expr *x);
+Place  place_of(const Env *e, Place at);             // at; inside a std layer the call in the spec
+Place  blame(const Build *b, const Env *e, const Value *v, Place at);   // v's own place where the user wrote it, else place_of
+// An error at `at`, with the calls that led there as notes.
+void   build_error(Build *b, const Env *e, const char *code, Place at, const char *fmt, ...) PRINTF_LIKE(5, 6);
+Value *tensor_result(Build *b, Env *e, NodeId n, Place at, int errors_before, Value *const *operands, int n_operands);
+Value *binary(Build *b, Env *e, AstOp op, Value *l, Value *r, Place at);
+void   note_calls(Build *b, const Env *e);
+
+// ---- build_call.c
+Value *eval_call(Build *b, Env *e, const Expr *x, const char *as);
+Value *eval_instance(Build *b, Env *e, const Expr *x, const char *as);
+Value *eval_repeat(Build *b, Env *e, const Expr *x, const char *as);
+Value *eval_fold(Build *b, Env *e, const Expr *x, const char *as);
+const LayerDef *find_layer(const Env *e, const char *name, const Module **module);
+void   words_in_scope(Build *b, const Env *e, Words *w, bool callables_only);
+
+// ---- builtins.c
+typedef struct { Build *b; Env *env; const Builtin *f; Value **arg; int n_args; const char *as; Place at; } BuiltinCall;
+struct Builtin {
+  const char *name;
+  Value *(*fn)(BuiltinCall *c);        // NULL: later
+  int min_args;
+  bool variadic;
+  const char *args[4];
+  OpId op;                             // of elementwise functions
+};
+const Builtin *find_builtin(const char *name);
+extern const Builtin builtins[]; extern const int n_builtins;
+bool   find_init(const char *name, Init *init);      // initialisers that take no argument
+Value *call_builtin(Build *b, Env *e, const Builtin *f, Value **args, const char **names, int n, const char *as, Place at);
+bool   is_lazy_builtin(const Builtin *f);            // select: its branches are evaluated when the condition is known
+Value *eval_select(Build *b, Env *e, const Expr *x);
+
+// ---- model_print.c
+void row_print(const DataPlan *p, const RowExpr *r, Text *out);      // as it would be written
+void prep_print(const Prep *p, ScaleKind scale, Text *out);          // "clip 0..100, log1p, zscore, missing: error"
+extern const char *const input_kind_names[];
+
+// ---- build_task.c
+void build_tasks(Build *b);
+void check_sharing(Build *b);
+// Smallest and largest value that a node can take, as far as its ops tell.
+typedef struct { double lo, hi; } Interval;
+Interval node_range(const Graph *g, NodeId n, Arena *a);
+#endif

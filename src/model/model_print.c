@@ -1,0 +1,165 @@
+// model_print.c: the typed model as text, one declaration a line: what resolve() understood.
+#include "model_int.h"
+#include <math.h>
+
+const char *const input_kind_names[] = {
+  [INPUT_REAL] = "real", [INPUT_CATEGORY] = "category", [INPUT_ID] = "id", [INPUT_VECTOR] = "vector"};
+static const char *const policy_names[] = {
+  [MISSING_ERROR] = "error", [MISSING_MEAN] = "mean", [MISSING_MEDIAN] = "median",
+  [MISSING_MODE] = "mode",   [MISSING_CONSTANT] = "own", [MISSING_DROP] = "drop"};
+static const char *const map_names[] = {[MAP_NONE] = NULL, [MAP_LOG1P] = "log1p", [MAP_SQRT] = "sqrt", [MAP_ABS] = "abs"};
+static const char *const scale_names[] = {[SCALE_NONE] = NULL, [SCALE_ZSCORE] = "zscore", [SCALE_MINMAX] = "minmax"};
+
+// ---------------------------------------------------------------- row expressions
+static const struct { RowOp op; const char *text; } row_ops[] = {
+  {RX_ADD, "+"}, {RX_SUB, "-"},  {RX_MUL, "*"}, {RX_DIV, "/"},  {RX_MOD, "%"},   {RX_EQ, "=="}, {RX_NE, "!="},
+  {RX_LT, "<"},  {RX_LE, "<="},  {RX_GT, ">"},  {RX_GE, ">="}, {RX_AND, "and"}, {RX_OR, "or"},
+};
+
+static void number_print(double x, Text *out) {
+  char digits[40];
+  for (int precision = 6; precision <= 17; precision++) {
+    snprintf(digits, sizeof digits, "%.*g", precision, x);
+    if (strtod(digits, NULL) == x) break;
+  }
+  text_add(out, digits);
+}
+
+void row_print(const DataPlan *p, const RowExpr *r, Text *out) {
+  switch (r->op) {
+  case RX_COLUMN: text_printf(out, "%s.%s", p->sources[0].name, r->text); return;
+  case RX_LABEL: text_add(out, p->labels[r->index].name); return;
+  case RX_ROW: text_add(out, "row"); return;
+  case RX_NUMBER: number_print(r->number, out); return;
+  case RX_TEXT: text_printf(out, "\"%s\"", r->text); return;
+  case RX_BOOL: text_add(out, r->number != 0 ? "true" : "false"); return;
+  case RX_NEG:
+  case RX_NOT:
+    text_add(out, r->op == RX_NEG ? "-(" : "not (");
+    row_print(p, r->a, out);
+    text_char(out, ')');
+    return;
+  default: break;
+  }
+  text_char(out, '(');
+  row_print(p, r->a, out);
+  for (int i = 0; i < COUNT_OF(row_ops); i++)
+    if (row_ops[i].op == r->op) text_printf(out, " %s ", row_ops[i].text);
+  row_print(p, r->b, out);
+  text_char(out, ')');
+}
+
+// ---------------------------------------------------------------- data
+void prep_print(const Prep *p, ScaleKind scale, Text *out) {
+  if (p->has_clip) text_printf(out, "clip %g..%g, ", p->clip_lo, p->clip_hi);
+  if (map_names[p->map]) text_printf(out, "%s, ", map_names[p->map]);
+  if (scale_names[scale]) text_printf(out, "%s, ", scale_names[scale]);
+  if (p->missing == MISSING_CONSTANT) text_printf(out, "missing %g", p->missing_value);
+  else text_printf(out, "missing %s", policy_names[p->missing]);
+}
+
+static void source_print(const DataSource *s, Text *out) {
+  text_printf(out, "source %s", s->name);
+  if (s->file) text_printf(out, " file \"%s\"", s->file);
+  if (s->test_file) text_printf(out, " test \"%s\"", s->test_file);
+  text_add(out, s->n_header ? " no header" : " header");
+  if (s->n_header) text_printf(out, " (%d columns)", s->n_header);
+  if (s->trim) text_add(out, " trim");
+  text_add(out, " na");
+  for (int i = 0; i < s->n_na; i++) text_printf(out, " \"%s\"", s->na[i]);
+  text_char(out, '\n');
+}
+
+static void input_print(const DataPlan *p, const DataInput *in, Text *out) {
+  text_printf(out, "input %s : %s", in->name, input_kind_names[in->kind]);
+  if (in->kind == INPUT_VECTOR) text_printf(out, "(%d) = columns %d..%d%s", in->width, in->first_column, in->first_column + (in->packed ? 1 : in->width) - 1, in->packed ? " packed" : "");
+  if (in->from) {
+    text_add(out, " = ");
+    row_print(p, in->from, out);
+  }
+  text_add(out, "  { ");
+  if (in->dense_at >= 0) prep_print(&in->prep, in->prep.scale, out);
+  if (in->kind == INPUT_ID) text_printf(out, "buckets %lld, missing %s", (long long)in->buckets, policy_names[in->prep.missing]);
+  if (in->kind == INPUT_CATEGORY)
+    text_printf(out, "min_count %lld, unseen %s, missing %s", (long long)in->min_count, in->unknown == UNKNOWN_OOV ? "own" : "error", policy_names[in->prep.missing]);
+  if (in->dense_at >= 0) text_printf(out, " }  dense %d..%d\n", in->dense_at, in->dense_at + in->width - 1);
+  else text_printf(out, " }  ids %d\n", in->id_at);
+}
+
+static void label_print(const Model *m, int i, Text *out) {
+  const DataLabel *l = &m->data.labels[i];
+  text_printf(out, "label %d %s : %s = ", i, l->name, label_kind_text(l, m->arena));
+  row_print(&m->data, l->from, out);
+  if (l->where) {
+    text_add(out, " where ");
+    row_print(&m->data, l->where, out);
+  }
+  if (l->positive) text_printf(out, "  positive \"%s\"", l->positive);
+  text_printf(out, "  { missing %s", l->missing == MISSING_DROP ? "drop" : "error");
+  if (l->prep.has_clip) text_printf(out, ", clip %g..%g", l->prep.clip_lo, l->prep.clip_hi);
+  if (map_names[l->prep.map]) text_printf(out, ", %s", map_names[l->prep.map]);
+  if (scale_names[l->scale]) text_printf(out, ", %s", scale_names[l->scale]);
+  text_add(out, " }\n");
+}
+
+static void split_print(const DataPlan *p, Text *out) {
+  static const char *const parts[] = {"train", "valid", "test"};
+  const Split *s = &p->split;
+  switch (s->kind) {
+  case SPLIT_NONE: text_add(out, "split none"); break;
+  case SPLIT_FRACTION:
+    text_printf(out, "split fraction %g %g %g%s", s->fraction[0], s->fraction[1], s->fraction[2], s->file_order ? " in file order" : "");
+    break;
+  case SPLIT_RULE:
+    text_add(out, "split rule");
+    for (int i = 0; i < 3; i++) {
+      if (!s->rule[i]) continue;
+      text_printf(out, " %s ", parts[i]);
+      row_print(p, s->rule[i], out);
+    }
+    break;
+  case SPLIT_COLUMN:
+    text_printf(out, "split column %s", p->n_columns ? p->columns[s->column].name : "?");
+    for (int i = 0; i < 3; i++) text_printf(out, " %s \"%s\"", parts[i], s->value[i]);
+    break;
+  case SPLIT_FILES: text_printf(out, "split files valid %g", s->valid_fraction); break;
+  }
+  text_char(out, '\n');
+}
+
+// ---------------------------------------------------------------- tasks, training
+static void task_print(const Model *m, int i, Text *out) {
+  const ModelTask *t = &m->tasks[i];
+  const PlanTask *p = &m->train.tasks[i];
+  text_printf(out, "task %s weight %g%s loss", t->name, t->weight, t->freeze ? " frozen" : "");
+  for (int k = 0; k < t->n_terms; k++)
+    text_printf(out, "%s %g * %s(label %d)", k ? " +" : "", t->terms[k].factor, loss_rows[t->terms[k].loss].name, t->terms[k].label);
+  text_add(out, " metrics");
+  for (int k = 0; k < p->n_metrics; k++) text_printf(out, " %s", p->metrics[k].name);
+  text_char(out, '\n');
+}
+
+static void train_print(const Model *m, Text *out) {
+  const TrainPlan *t = &m->train;
+  text_printf(out, "train %s", optim_rows[m->optimizer.row].name);
+  for (int i = 0; i < optim_rows[m->optimizer.row].n_args; i++)
+    text_printf(out, " %s %g", optim_rows[m->optimizer.row].arg[i], m->optimizer.args[i]);
+  text_printf(out, " batch %lld epochs %lld seed %llu%s\n", (long long)t->batch, (long long)t->epochs, (unsigned long long)t->seed, t->shuffle ? " shuffled" : "");
+  if (t->patience) text_printf(out, "stop after %lld epochs without a %s %s\n", (long long)t->patience, t->stop.minimise ? "lower" : "higher", t->stop.text);
+  text_printf(out, "best %s\n", t->best.n_terms ? t->best.text : "last");
+  for (int i = 0; i < t->n_requires; i++) text_printf(out, "require %s\n", t->requires[i].text);
+}
+
+void model_print(const Model *m, Text *out) {
+  text_printf(out, "model %s version %lld edition %d\n", m->name, (long long)m->version, m->edition);
+  for (int i = 0; i < m->data.n_sources; i++) source_print(&m->data.sources[i], out);
+  for (int i = 0; i < m->data.n_inputs; i++) input_print(&m->data, &m->data.inputs[i], out);
+  for (int i = 0; i < m->data.n_labels; i++) label_print(m, i, out);
+  split_print(&m->data, out);
+  for (int i = 0; i < m->n_bindings; i++)
+    text_printf(out, "%s %s%s = %s\n", m->bindings[i].shared ? "shared" : "let", m->bindings[i].name, m->bindings[i].freeze ? " frozen" : "",
+                expr_spelling(m->arena, m->bindings[i].decl->value));
+  for (int i = 0; i < m->n_tasks; i++) task_print(m, i, out);
+  for (int i = 0; i < m->n_outputs; i++) text_printf(out, "output %s\n", m->outputs[i].name);
+  train_print(m, out);
+}

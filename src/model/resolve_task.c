@@ -1,0 +1,290 @@
+// resolve_task.c: tasks: head, losses, weight, metrics; outputs. A loss's label may be an expression over labels: it becomes
+// a label of its own, with its own mask.
+#include "model_int.h"
+#include <math.h>
+
+// ---------------------------------------------------------------- metrics
+enum { ON_BINARY = 1 << LABEL_BINARY, ON_CLASS = 1 << LABEL_CLASS, ON_REAL = 1 << LABEL_REAL };
+static const struct { const char *name; MetricKind kind; int on; bool minimised, has_at; } metrics[] = {
+  {"auc", METRIC_AUC, ON_BINARY, false, false},
+  {"logloss", METRIC_LOGLOSS, ON_BINARY, true, false},
+  {"accuracy", METRIC_ACCURACY, ON_BINARY | ON_CLASS, false, true},
+  {"precision", METRIC_PRECISION, ON_BINARY, false, true},
+  {"recall", METRIC_RECALL, ON_BINARY, false, true},
+  {"f1", METRIC_F1, ON_BINARY, false, true},
+  {"mae", METRIC_MAE, ON_REAL, true, false},
+  {"rmse", METRIC_RMSE, ON_REAL, true, false},
+  {"r2", METRIC_R2, ON_REAL, false, false},
+};
+static const char *const later_metrics[] = {"gauc", "pr_auc", "ndcg", "normalised_entropy", "calibration", "confusion"};
+static const double DEFAULT_THRESHOLD = 0.5;
+
+static int metric_row(const char *name) {
+  for (int i = 0; i < COUNT_OF(metrics); i++)
+    if (strcmp(metrics[i].name, name) == 0) return i;
+  return -1;
+}
+
+static bool is_later_metric(const char *name) {
+  for (int i = 0; i < COUNT_OF(later_metrics); i++)
+    if (strcmp(later_metrics[i], name) == 0) return true;
+  return false;
+}
+
+bool is_metric_name(const char *name) { return metric_row(name) >= 0 || is_later_metric(name); }
+
+bool metric_is_minimised(MetricKind k) {
+  for (int i = 0; i < COUNT_OF(metrics); i++)
+    if (metrics[i].kind == k) return metrics[i].minimised;
+  return false;
+}
+
+static bool unknown_metric(Spec *s, const Expr *e, const char *name) {
+  if (name && is_later_metric(name)) return error_unsupported(s->diag, e->at, arena_printf(s->m.arena, "the metric `%s`", name));
+  Words w = {0};
+  for (int i = 0; i < COUNT_OF(metrics); i++) vec_push(s->m.arena, &w, metrics[i].name);
+  diag_error(s->diag, "unknown-name", e->at, "there is no metric `%s`", expr_text(s->m.arena, e));
+  if (name) help_nearest(s->diag, name, &w);
+  help_list(s->diag, "the metrics are", &w);
+  return false;
+}
+
+static bool metric_fits_label(Spec *s, int task, const Expr *e, int row) {
+  const PlanTask *t = &s->plan_tasks.data[task];
+  if (t->label < 0) return false;
+  const DataLabel *l = &s->labels.data[t->label];
+  if (metrics[row].on >> l->kind & 1) return true;
+  diag_error(s->diag, "metric-label", e->at, "`%s` does not judge a label of type %s", metrics[row].name,
+             label_kind_text(l, s->m.arena));
+  diag_note(s->diag, s->label_at.data[t->label], "the label of task `%s` is declared here", t->name);
+  Words w = {0};
+  for (int i = 0; i < COUNT_OF(metrics); i++)
+    if (metrics[i].on >> l->kind & 1) vec_push(s->m.arena, &w, metrics[i].name);
+  help_list(s->diag, "for it there are", &w);
+  return false;
+}
+
+static int push_metric(Spec *s, int task, int row, double at) {
+  PlanTask *t = &s->plan_tasks.data[task];
+  for (int i = 0; i < t->n_metrics; i++)
+    if (t->metrics[i].kind == metrics[row].kind && t->metrics[i].at == at) return i;
+  PlanMetric *list = NEW_ARRAY(s->m.arena, PlanMetric, t->n_metrics + 1);
+  if (t->n_metrics) memcpy(list, t->metrics, sizeof *list * (size_t)t->n_metrics);
+  const char *name = at == DEFAULT_THRESHOLD ? metrics[row].name : arena_printf(s->m.arena, "%s(at = %g)", metrics[row].name, at);
+  list[t->n_metrics] = (PlanMetric){metrics[row].kind, at, name};
+  t->metrics = list;
+  return t->n_metrics++;
+}
+
+// `auc`, `f1(at = 0.3)`; with_task: the first argument is a task already taken.
+static bool metric_of(Spec *s, int task, const Expr *e, const Expr *at, int *index) {
+  const char *name = callee_name(e);
+  int row = name ? metric_row(name) : -1;
+  double threshold = DEFAULT_THRESHOLD;
+  if (row < 0) return unknown_metric(s, e, name);
+  if (!metric_fits_label(s, task, e, row)) return false;
+  if (at && !metrics[row].has_at) {
+    diag_error(s->diag, "unknown-argument", at->at, "`%s` has no threshold `at`", name);
+    return false;
+  }
+  if (at && !need_number(s, at, "a threshold", 0, 1, &threshold)) return false;
+  *index = push_metric(s, task, row, threshold);
+  return true;
+}
+
+bool add_metric(Spec *s, int task, const Expr *e, int *index) {
+  static const Key keys[] = {{"at", false}, {"by", true}};
+  const Expr *arg[2];
+  const char *name = callee_name(e);
+  if (!name || metric_row(name) < 0) return e->kind != EX_BAD && unknown_metric(s, e, name);
+  return match_args(s, e, arena_printf(s->m.arena, "`%s`", name), keys, 2, arg) && metric_of(s, task, e, arg[0], index);
+}
+
+static int task_index(Spec *s, const Expr *e) {
+  Words w = {0};
+  const Symbol *y = e->kind == EX_NAME ? find_symbol(s, e->name) : NULL;
+  if (y && y->kind == SYM_TASK) return y->index;
+  if (e->kind == EX_BAD) return -1;
+  for (int i = 0; i < s->plan_tasks.n; i++) vec_push(s->m.arena, &w, s->plan_tasks.data[i].name);
+  diag_error(s->diag, "unknown-name", e->at, "`%s` is no task", expr_text(s->m.arena, e));
+  if (y) diag_note(s->diag, y->at, "it is %s", symbol_kind_text(y->kind));
+  if (e->kind == EX_NAME) help_nearest(s->diag, e->name, &w);
+  help_list(s->diag, "the tasks are", &w);
+  return -1;
+}
+
+bool task_metric(Spec *s, const Expr *e, int *task, int *metric) {
+  static const Key keys[] = {{"task", false}, {"at", false}, {"by", true}};
+  const Expr *arg[3];
+  const char *name = callee_name(e);
+  if (!name || metric_row(name) < 0) return unknown_metric(s, e, name);
+  if (!match_args(s, e, arena_printf(s->m.arena, "`%s`", name), keys, 3, arg)) return false;
+  if (!arg[0]) {
+    diag_error(s->diag, "missing-argument", e->at, "`%s` of which task?", name);
+    if (s->plan_tasks.n) diag_help(s->diag, "write `%s(%s)`", name, s->plan_tasks.data[0].name);
+    return false;
+  }
+  *task = task_index(s, arg[0]);
+  return *task >= 0 && metric_of(s, *task, e, arg[1], metric);
+}
+
+// ---------------------------------------------------------------- losses
+static const char *const later_losses[] = {"huber", "poisson", "tweedie", "ziln", "focal", "bpr", "pairwise"};
+typedef struct { Spec *s; VEC(LossTerm) terms; } Terms;
+
+static int loss_row(const char *name) {
+  for (int i = 0; i < n_loss_rows; i++)
+    if (strcmp(loss_rows[i].name, name) == 0) return i;
+  return -1;
+}
+
+static void unknown_loss(Spec *s, const Expr *e) {
+  const char *name = callee_name(e);
+  if (e->kind == EX_CALL && !name && e->a->kind == EX_NAME) name = e->a->name;
+  for (int i = 0; name && i < COUNT_OF(later_losses); i++)
+    if (strcmp(name, later_losses[i]) == 0) {
+      error_unsupported(s->diag, e->at, arena_printf(s->m.arena, "the loss `%s`", name));
+      return;
+    }
+  Words w = {0};
+  for (int i = 0; i < n_loss_rows; i++) vec_push(s->m.arena, &w, loss_rows[i].name);
+  if (e->kind == EX_CALL) diag_error(s->diag, "unknown-name", e->a->at, "there is no loss `%s`", expr_text(s->m.arena, e->a));
+  else diag_error(s->diag, "loss", e->at, "`%s` is no loss: a loss is called on its label, as `bce(LABEL)`", expr_text(s->m.arena, e));
+  if (name) help_nearest(s->diag, name, &w);
+  help_list(s->diag, "the losses are", &w);
+}
+
+// Does the label have the type that the loss wants? `label` of the table names them: "real or binary".
+static bool label_fits_loss(Spec *s, const Expr *e, const Expr *label_expr, int row, int label) {
+  static const char *const names[] = {[LABEL_BINARY] = "binary", [LABEL_CLASS] = "class", [LABEL_REAL] = "real"};
+  const DataLabel *l = &s->labels.data[label];
+  if (strstr(loss_rows[row].label, names[l->kind])) return true;
+  diag_error(s->diag, "loss-label", label_expr->at, "`%s` needs a label of type %s, and `%s` is %s", loss_rows[row].name,
+             loss_rows[row].label, l->name, label_kind_text(l, s->m.arena));
+  diag_note(s->diag, s->label_at.data[label], l->anonymous ? "this is %s" : "declared here as %s", label_kind_text(l, s->m.arena));
+  (void)e;
+  for (int i = 0; i < n_loss_rows; i++)
+    if (strstr(loss_rows[i].label, names[l->kind])) {
+      diag_help(s->diag, "for it there is `%s`", loss_rows[i].name);
+      break;
+    }
+  return false;
+}
+
+static void loss_term(Terms *t, const Expr *e, double factor) {
+  static const Key keys[] = {{"label", false}, {"on", true}, {"smoothing", true}, {"weights", true}, {"group", true}, {"rows", true}};
+  const Expr *arg[COUNT_OF(keys)];
+  Spec *s = t->s;
+  LossTerm x = {.factor = factor, .label = -1, .at = e->at};
+  x.loss = loss_row(e->a->name);
+  bool fine = match_args(s, e, arena_printf(s->m.arena, "`%s`", e->a->name), keys, COUNT_OF(keys), arg);
+  if (fine && !arg[0]) {
+    diag_error(s->diag, "missing-argument", e->at, "`%s` of which label?", e->a->name);
+  } else if (fine) {
+    x.label = row_label(s, arg[0], &x.label_at);
+    if (x.label >= 0 && !label_fits_loss(s, e, arg[0], x.loss, x.label)) x.label = -1;
+  }
+  vec_push(s->m.arena, &t->terms, x);
+}
+
+static void loss_terms(Terms *t, const Expr *e, double factor) {
+  double v;
+  bool binary = e->kind == EX_BINARY;
+  if (e->kind == EX_BAD) return;
+  if (binary && e->op == AST_ADD) {
+    loss_terms(t, e->a, factor);
+    loss_terms(t, e->b, factor);
+  } else if (binary && e->op == AST_MUL && const_number(t->s, e->a, &v)) {
+    loss_terms(t, e->b, factor * v);
+  } else if (binary && (e->op == AST_MUL || e->op == AST_DIV) && const_number(t->s, e->b, &v)) {
+    loss_terms(t, e->a, e->op == AST_MUL ? factor * v : factor / v);
+  } else if (e->kind == EX_CALL && e->a->kind == EX_NAME && loss_row(e->a->name) >= 0) {
+    loss_term(t, e, factor);
+  } else {
+    unknown_loss(t->s, e);
+  }
+}
+
+static void task_loss(Spec *s, const Decl *d, ModelTask *t) {
+  const Clause *c = find_clause(d, "loss");
+  Terms terms = {.s = s};
+  bool broken = false;
+  for (int i = 0; i < d->n_clauses; i++) broken |= strcmp(d->clauses[i].key, "loss") == 0;
+  if (c) loss_terms(&terms, c->value, 1);
+  else if (!broken) {
+    diag_error(s->diag, "missing-clause", t->at, "the task `%s` has no `loss`", t->name);
+    diag_help(s->diag, "what is only served is an output: `output %s = …`", t->name);
+  }
+  for (int i = 0; i < terms.terms.n; i++)
+    if (!(terms.terms.data[i].factor > 0) || isinf(terms.terms.data[i].factor))
+      diag_error(s->diag, "bad-value", terms.terms.data[i].at, "the factor of a loss must be above 0, not %g", terms.terms.data[i].factor);
+  t->terms = terms.terms.data;
+  t->n_terms = terms.terms.n;
+}
+
+// ---------------------------------------------------------------- tasks
+static const Key task_keys[] = {
+  {"head", false}, {"loss", false}, {"weight", false}, {"metric", false}, {"freeze", false},
+  {"target", true}, {"rows", true}, {"renamed_from", true}, {"l2", true}, {"optimizer", true},
+};
+
+static void default_metrics(Spec *s, int task, const Decl *d) {
+  static const char *const of_kind[][2] = {
+    [LABEL_BINARY] = {"auc", "logloss"}, [LABEL_CLASS] = {"accuracy", NULL}, [LABEL_REAL] = {"rmse", "mae"}};
+  const PlanTask *t = &s->plan_tasks.data[task];
+  if (t->label < 0) return;
+  const char *const *names = of_kind[s->labels.data[t->label].kind];
+  for (int i = 0; i < 2 && names[i]; i++) push_metric(s, task, metric_row(names[i]), DEFAULT_THRESHOLD);
+  add_default(s, d->at, arena_printf(s->m.arena, "%s.metric", t->name), names[1] ? "[%s, %s]" : "[%s]", names[0], names[1] ? names[1] : "");
+}
+
+static void task_metrics_of(Spec *s, int task, const Decl *d) {
+  const Clause *c = find_clause(d, "metric");
+  int index;
+  if (!c) {
+    default_metrics(s, task, d);
+    return;
+  }
+  if (c->value->kind != EX_LIST) {                       // one metric needs no brackets
+    add_metric(s, task, c->value, &index);
+    return;
+  }
+  for (int i = 0; i < c->value->n_args; i++) add_metric(s, task, c->value->args[i].value, &index);
+}
+
+static void one_task(Spec *s, const Decl *d) {
+  ModelTask t = {.name = d->names[0].name, .at = d->names[0].at, .weight = 1};
+  int task = s->plan_tasks.n;
+  check_clauses(s, d, task_keys, COUNT_OF(task_keys), "a task");
+  const Clause *head = find_clause(d, "head"), *weight = find_clause(d, "weight"), *freeze = find_clause(d, "freeze");
+  bool broken = false;
+  for (int i = 0; i < d->n_clauses; i++) broken |= strcmp(d->clauses[i].key, "head") == 0;
+  if (head) t.head = head->value;
+  else if (!broken) diag_error(s->diag, "missing-clause", t.at, "the task `%s` has no `head`", t.name);
+  task_loss(s, d, &t);
+  if (weight) need_number(s, weight->value, "a task's weight", 0, INFINITY, &t.weight);
+  else add_default(s, d->at, arena_printf(s->m.arena, "%s.weight", t.name), "1");
+  if (freeze) need_bool(s, freeze->value, "`freeze`", &t.freeze);
+  int label = t.n_terms ? t.terms[0].label : -1;
+  vec_push(s->m.arena, &s->tasks, t);
+  vec_push(s->m.arena, &s->plan_tasks, ((PlanTask){.name = t.name, .label = label, .weight = t.weight, .head = -1, .sum = -1, .weight_sum = -1}));
+  task_metrics_of(s, task, d);
+}
+
+void resolve_tasks(Spec *s) {
+  for (int i = 0; i < s->task_decls.n; i++) one_task(s, s->task_decls.data[i]);
+  if (s->tasks.n == 0 && diag_errors(s->diag) == 0)
+    diag_error(s->diag, "no-task", (Place){s->modules.data[1]->file, 0, 0}, "a spec needs a task: what it learns");
+}
+
+void resolve_outputs(Spec *s) {
+  for (int i = 0; i < s->decls.n; i++) {
+    const Decl *d = s->decls.data[i];
+    if (d->kind != DECL_OUTPUT || !d->n_names) continue;
+    check_clauses(s, d, NULL, 0, "an output");
+    if (!d->value) {
+      diag_error(s->diag, "missing-clause", d->names[0].at, "what does the output `%s` serve?", d->names[0].name);
+      diag_help(s->diag, "write `output %s = …`; a task's head is served without one", d->names[0].name);
+    }
+  }
+}

@@ -1,0 +1,392 @@
+// resolve_train.c: the train block: optimizer, batch, epochs, split, stopping; and what is required of the result.
+#include "model_int.h"
+#include <math.h>
+
+static const Key train_keys[] = {
+  {"optimizer", false}, {"batch", false}, {"epochs", false}, {"split", false}, {"seed", false}, {"stop", false}, {"best", false},
+  {"shuffle", false},   {"balance", true}, {"penalty", true}, {"clip", true},  {"l2", true},    {"l1", true},    {"lazy", true},
+  {"schedule", true},   {"precision", true},
+};
+
+// ---------------------------------------------------------------- optimizer
+static const char *const later_optimizers[] = {"nesterov", "adagrad", "rmsprop", "lamb", "ftrl"};
+static const char *const later_schedules[] = {"cosine", "step", "exponential", "one_cycle", "plateau", "constant", "warmup"};
+
+static bool is_word(const char *const *list, int n, const char *name) {
+  for (int i = 0; name && i < n; i++)
+    if (strcmp(list[i], name) == 0) return true;
+  return false;
+}
+
+static int optim_row(const char *name) {
+  for (int i = 0; name && i < n_optim_rows; i++)
+    if (strcmp(optim_rows[i].name, name) == 0) return i;
+  return -1;
+}
+
+static void unknown_optimizer(Spec *s, const Expr *e, const char *name) {
+  if (is_word(later_optimizers, COUNT_OF(later_optimizers), name)) {
+    error_unsupported(s->diag, e->at, arena_printf(s->m.arena, "the optimizer `%s`", name));
+    if (strcmp(name, "nesterov") == 0) diag_help(s->diag, "write `momentum(0.01, nesterov = true)`");
+    return;
+  }
+  Words w = {0};
+  for (int i = 0; i < n_optim_rows; i++) vec_push(s->m.arena, &w, optim_rows[i].name);
+  diag_error(s->diag, "unknown-name", e->at, "there is no optimizer `%s`", expr_text(s->m.arena, e));
+  if (name) help_nearest(s->diag, name, &w);
+  help_list(s->diag, "the optimizers are", &w);
+}
+
+static void optimizer_arg(Spec *s, const OptimRow *row, int i, const Expr *e, Place at, double *v) {
+  bool yes;
+  const char *callee = e ? callee_name(e) : NULL;
+  if (!e) {
+    add_default(s, at, arena_printf(s->m.arena, "optimizer.%s", row->arg[i]), "%g", row->def[i]);
+  } else if (e->kind == EX_CALL && is_word(later_schedules, COUNT_OF(later_schedules), callee)) {
+    error_unsupported(s->diag, e->at, arena_printf(s->m.arena, "the schedule `%s`", callee));
+  } else if (strcmp(row->arg[i], "nesterov") == 0) {
+    if (need_bool(s, e, "`nesterov`", &yes)) *v = yes;
+  } else {
+    bool is_rate = i == 0, is_share = strncmp(row->arg[i], "beta", 4) == 0 || strcmp(row->arg[i], "momentum") == 0;
+    double x;
+    if (!need_number(s, e, arena_printf(s->m.arena, "`%s`", row->arg[i]), 0, is_share ? 1 : INFINITY, &x)) return;
+    if (isinf(x) || (is_rate && x == 0) || (is_share && x == 1))
+      diag_error(s->diag, "bad-value", e->at, "`%s` cannot be %g", row->arg[i], x);
+    else *v = x;
+  }
+}
+
+static void default_optimizer(Spec *s, Place at) {
+  OptimizerSpec *o = &s->m.optimizer;
+  o->row = optim_row("adam");
+  for (int i = 0; i < optim_rows[o->row].n_args; i++) o->args[i] = optim_rows[o->row].def[i];
+  o->text = "adam(0.001)";
+  o->at = at;
+}
+
+static void optimizer(Spec *s, const Clause *c, Place at) {
+  OptimizerSpec *o = &s->m.optimizer;
+  default_optimizer(s, c ? c->value->at : at);
+  if (!c) {
+    add_default(s, at, "optimizer", "adam(0.001)");
+    return;
+  }
+  const char *name = callee_name(c->value);
+  int row = optim_row(name);
+  if (row < 0) {
+    unknown_optimizer(s, c->value, name);
+    return;
+  }
+  Key keys[COUNT_OF(optim_rows[0].arg)] = {{0}};
+  const Expr *args[COUNT_OF(keys)];
+  for (int i = 0; i < optim_rows[row].n_args; i++) keys[i].key = optim_rows[row].arg[i];
+  if (!match_args(s, c->value, arena_printf(s->m.arena, "`%s`", name), keys, optim_rows[row].n_args, args)) return;
+  o->row = row;
+  o->text = expr_text(s->m.arena, c->value);
+  for (int i = 0; i < optim_rows[row].n_args; i++) {
+    o->args[i] = optim_rows[row].def[i];
+    optimizer_arg(s, &optim_rows[row], i, args[i], c->value->at, &o->args[i]);
+  }
+}
+
+// ---------------------------------------------------------------- split
+static const char *const split_kinds[] = {"fraction", "rule", "column", "files"};
+static const char *const part_names[] = {"train", "valid", "test"};
+
+static void split_fraction(Spec *s, const Expr *e, Split *p) {
+  static const Key keys[] = {{"train", false}, {"valid", false}, {"test", false}, {"order", false}, {"by", true}};
+  static const char *const orders[] = {"file", "shuffled"};
+  const Expr *arg[COUNT_OF(keys)];
+  if (!match_args(s, e, "`fraction`", keys, COUNT_OF(keys), arg)) return;
+  double sum = 0;
+  for (int i = 0; i < 3; i++) {
+    if (arg[i]) need_number(s, arg[i], arena_printf(s->m.arena, "the part `%s`", part_names[i]), 0, 1, &p->fraction[i]);
+    sum += p->fraction[i];
+  }
+  if (sum > 1 + 1e-9) diag_error(s->diag, "bad-value", e->at, "the parts add up to %g, which is more than 1", sum);
+  if (!arg[0] || p->fraction[0] == 0) diag_error(s->diag, "bad-value", e->at, "a split needs rows to train on: `train = 0.8`");
+  if (arg[3]) p->file_order = choose(s, arg[3], "`order`", orders, COUNT_OF(orders)) == 0;
+  else add_default(s, e->at, "split.order", "shuffled");
+}
+
+static void split_rule(Spec *s, const Expr *e, Split *p) {
+  static const Key keys[] = {{"train", false}, {"valid", false}, {"test", false}};
+  const Expr *arg[3];
+  if (!match_args(s, e, "`rule`", keys, 3, arg)) return;
+  if (!arg[0]) diag_error(s->diag, "missing-argument", e->at, "`rule` needs `train`: which rows to train on");
+  for (int i = 0; i < 3; i++)
+    if (arg[i]) p->rule[i] = row_truth(s, arg[i], arena_printf(s->m.arena, "the rule `%s`", part_names[i]));
+}
+
+static void split_column(Spec *s, const Expr *e, Split *p) {
+  static const Key keys[] = {{"column", false}, {"train", false}, {"valid", false}, {"test", false}};
+  const Expr *arg[4];
+  RowType type;
+  if (!match_args(s, e, "`column`", keys, 4, arg)) return;
+  RowExpr *r = arg[0] ? row_expr(s, arg[0], &type) : NULL;
+  if (!arg[0]) diag_error(s->diag, "missing-argument", e->at, "`column` of which raw column?");
+  else if (r && r->op != RX_COLUMN) diag_error(s->diag, "type-mismatch", arg[0]->at, "`column` needs a raw column, as `%s.part`", s->sources.data[0].name);
+  if (r && r->op == RX_COLUMN) p->column = r->index;
+  for (int i = 0; i < 3; i++) {
+    if (arg[i + 1]) need_text(s, arg[i + 1], arena_printf(s->m.arena, "the value of `%s`", part_names[i]), &p->value[i]);
+    else p->value[i] = part_names[i];
+    if (!arg[i + 1]) add_default(s, e->at, arena_printf(s->m.arena, "split.%s", part_names[i]), "\"%s\"", part_names[i]);
+  }
+}
+
+static void split_files(Spec *s, const Expr *e, Split *p) {
+  static const Key keys[] = {{"valid", false}};
+  const Expr *arg;
+  if (!match_args(s, e, "`files`", keys, 1, &arg)) return;
+  if (!arg) {
+    add_default(s, e->at, "split.valid", "0");
+    return;
+  }
+  if (need_number(s, arg, "the part `valid`", 0, 1, &p->valid_fraction) && p->valid_fraction == 1)
+    diag_error(s->diag, "bad-value", arg->at, "no row is left to train on");
+}
+
+static void split(Spec *s, const Clause *c, Place at) {
+  static void (*const parts[])(Spec *, const Expr *, Split *) = {split_fraction, split_rule, split_column, split_files};
+  static const SplitKind kinds[] = {SPLIT_FRACTION, SPLIT_RULE, SPLIT_COLUMN, SPLIT_FILES};
+  Split *p = &s->m.data.split;
+  if (!c) {
+    *p = (Split){.kind = SPLIT_FRACTION, .fraction = {0.8, 0.1, 0.1}};
+    add_default(s, at, "split", "fraction(train = 0.8, valid = 0.1, test = 0.1)");
+    return;
+  }
+  const Expr *e = c->value;
+  const char *name = callee_name(e);
+  if (name && strcmp(name, "time") == 0) {
+    error_unsupported(s->diag, e->at, "a split by time");
+    return;
+  }
+  int row = -1;
+  for (int i = 0; name && i < COUNT_OF(split_kinds); i++)
+    if (strcmp(split_kinds[i], name) == 0) row = i;
+  if (row < 0) {
+    choose(s, e, "`split`", split_kinds, COUNT_OF(split_kinds));
+    return;
+  }
+  p->kind = kinds[row];
+  parts[row](s, e, p);
+}
+
+// ---------------------------------------------------------------- figures: loss, auc(ctr) + auc(cvr), 0.5 * loss(ctr)
+typedef struct { Spec *s; VEC(FigureTerm) terms; bool fine; int minimised, maximised; } FigureBuild;
+
+static void figure_term(FigureBuild *f, const Expr *e, double factor) {
+  Spec *s = f->s;
+  FigureTerm t = {.task = -1, .metric = -1, .factor = factor};
+  const char *name = callee_name(e);
+  bool lower;
+  if (name && strcmp(name, "loss") == 0) {
+    static const Key keys[] = {{"task", false}};
+    const Expr *arg = NULL;
+    t.is_loss = lower = true;
+    if (!match_args(s, e, "`loss`", keys, 1, &arg)) f->fine = false;
+    const Symbol *y = arg && arg->kind == EX_NAME ? find_symbol(s, arg->name) : NULL;
+    if (y && y->kind == SYM_TASK) t.task = y->index;
+    else if (arg) {
+      diag_error(s->diag, "unknown-name", arg->at, "`%s` is no task", expr_text(s->m.arena, arg));
+      f->fine = false;
+    }
+  } else {
+    if (!task_metric(s, e, &t.task, &t.metric)) {
+      f->fine = false;
+      return;
+    }
+    lower = metric_is_minimised(s->plan_tasks.data[t.task].metrics[t.metric].kind);
+  }
+  if (lower == (factor > 0)) f->minimised++;
+  else f->maximised++;
+  vec_push(s->m.arena, &f->terms, t);
+}
+
+static void figure_terms(FigureBuild *f, const Expr *e, double factor) {
+  double v;
+  bool binary = e->kind == EX_BINARY;
+  if (e->kind == EX_BAD) f->fine = false;
+  else if (binary && (e->op == AST_ADD || e->op == AST_SUB)) {
+    figure_terms(f, e->a, factor);
+    figure_terms(f, e->b, e->op == AST_SUB ? -factor : factor);
+  } else if (binary && e->op == AST_MUL && const_number(f->s, e->a, &v)) figure_terms(f, e->b, factor * v);
+  else if (binary && (e->op == AST_MUL || e->op == AST_DIV) && const_number(f->s, e->b, &v))
+    figure_terms(f, e->a, e->op == AST_MUL ? factor * v : factor / v);
+  else if (e->kind == EX_UNARY && e->op == AST_NEG) figure_terms(f, e->a, -factor);
+  else figure_term(f, e, factor);
+}
+
+static bool figure(Spec *s, const Expr *e, Figure *out) {
+  FigureBuild f = {.s = s, .fine = true};
+  figure_terms(&f, e, 1);
+  if (f.fine && f.minimised && f.maximised) {
+    diag_error(s->diag, "bad-value", e->at, "part of this is better when lower, part when higher");
+    diag_help(s->diag, "take one away from the other: `auc(a) - loss`");
+    return false;
+  }
+  if (!f.fine) return false;
+  *out = (Figure){f.terms.data, f.terms.n, f.minimised > 0, expr_text(s->m.arena, e)};
+  return true;
+}
+
+static bool has_valid_rows(const Split *p) {
+  if (p->kind == SPLIT_FRACTION) return p->fraction[1] > 0;
+  if (p->kind == SPLIT_RULE) return p->rule[1] != NULL;
+  if (p->kind == SPLIT_FILES) return p->valid_fraction > 0;
+  return p->kind == SPLIT_COLUMN;
+}
+
+static void need_valid_rows(Spec *s, const Clause *c) {
+  if (has_valid_rows(&s->m.data.split) || diag_errors(s->diag)) return;
+  diag_error(s->diag, "no-validation", c->at, "`%s` judges the rows for validation, and the split has none", c->key);
+  diag_help(s->diag, "give `split` a part `valid`");
+}
+
+static void stop(Spec *s, const Clause *c, Place at) {
+  static const Key keys[] = {{"epochs", false}, {"figure", false}};
+  TrainPlan *t = &s->m.train;
+  const Expr *arg[2];
+  if (!c) {
+    add_default(s, at, "stop", "none");
+    return;
+  }
+  const char *name = callee_name(c->value);
+  if (!name || strcmp(name, "patience") != 0 || c->value->kind != EX_CALL) {
+    diag_error(s->diag, "bad-value", c->value->at, "`stop` is `patience(EPOCHS, FIGURE)`, as `patience(5, loss)`");
+    return;
+  }
+  if (!match_args(s, c->value, "`patience`", keys, 2, arg)) return;
+  if (!arg[0] || !arg[1]) {
+    diag_error(s->diag, "missing-argument", c->value->at, "`patience` needs %s", arg[0] ? "a figure, as `loss`" : "a number of epochs");
+    return;
+  }
+  need_int(s, arg[0], "a number of epochs", 1, 1000000, &t->patience);
+  figure(s, arg[1], &t->stop);
+  need_valid_rows(s, c);
+}
+
+static void best(Spec *s, const Clause *c, Place at) {
+  TrainPlan *t = &s->m.train;
+  if (c) {
+    if (c->value->kind == EX_NAME && strcmp(c->value->name, "last") == 0) return;   // the last epoch's weights
+    figure(s, c->value, &t->best);
+    need_valid_rows(s, c);
+    return;
+  }
+  t->best = t->stop;
+  add_default(s, at, "best", "%s", t->stop.n_terms ? t->stop.text : "last");
+}
+
+// ---------------------------------------------------------------- the block
+static const Decl *train_decl(Spec *s) {
+  const Decl *first = NULL;
+  for (int i = 0; i < s->decls.n; i++) {
+    const Decl *d = s->decls.data[i];
+    if (d->kind != DECL_TRAIN) continue;
+    if (first) {
+      diag_error(s->diag, "duplicate-name", d->word_at, "a spec has one `train`");
+      diag_note(s->diag, first->word_at, "the first is here");
+    } else {
+      first = d;
+    }
+  }
+  return first;
+}
+
+static void whole(Spec *s, const Decl *d, const char *key, int64_t otherwise, int64_t lo, int64_t hi, int64_t *v) {
+  const Clause *c = find_clause(d, key);
+  *v = otherwise;
+  const char *callee = c ? callee_name(c->value) : NULL;
+  if (!c) add_default(s, d->word_at, key, "%lld", (long long)otherwise);
+  else if (c->value->kind == EX_CALL && callee && strcmp(callee, "groups") == 0) error_unsupported(s->diag, c->value->at, "a batch of groups");
+  else need_int(s, c->value, arena_printf(s->m.arena, "`%s`", key), lo, hi, v);
+}
+
+void resolve_train(Spec *s) {
+  enum { MAX_BATCH = 1 << 20 };
+  static const Decl nothing = {.kind = DECL_TRAIN};
+  const Decl *d = train_decl(s);
+  TrainPlan *t = &s->m.train;
+  int64_t seed;
+  if (!d) d = &nothing;
+  check_clauses(s, d, train_keys, COUNT_OF(train_keys), "`train`");
+  optimizer(s, find_clause(d, "optimizer"), d->word_at);
+  whole(s, d, "batch", 32, 1, MAX_BATCH, &t->batch);
+  whole(s, d, "epochs", 10, 1, 1000000, &t->epochs);
+  whole(s, d, "seed", 1, 0, ((int64_t)1 << 53) - 1, &seed);
+  split(s, find_clause(d, "split"), d->word_at);
+  const Clause *shuffle = find_clause(d, "shuffle");
+  t->shuffle = true;
+  if (shuffle) need_bool(s, shuffle->value, "`shuffle`", &t->shuffle);
+  else add_default(s, d->word_at, "shuffle", "true");
+  stop(s, find_clause(d, "stop"), d->word_at);
+  best(s, find_clause(d, "best"), d->word_at);
+  t->seed = s->m.data.seed = (uint64_t)seed;
+  t->learning_rate = s->m.optimizer.args[0];
+  t->optimizer = s->m.optimizer.text;
+}
+
+// ---------------------------------------------------------------- require
+static int row_op(AstOp op) {
+  static const struct { AstOp ast; RowOp row; } ops[] = {
+    {AST_LT, RX_LT}, {AST_LE, RX_LE}, {AST_GT, RX_GT}, {AST_GE, RX_GE}, {AST_EQ, RX_EQ}, {AST_NE, RX_NE}};
+  for (int i = 0; i < COUNT_OF(ops); i++)
+    if (ops[i].ast == op) return ops[i].row;
+  return -1;
+}
+
+static bool is_order(const Expr *e) { return e->kind == EX_BINARY && e->op >= AST_LT && e->op <= AST_GE; }
+
+static int task_of(Spec *s, const Expr *e) {
+  const Symbol *y = e->kind == EX_NAME ? find_symbol(s, e->name) : NULL;
+  if (y && y->kind == SYM_TASK) return y->index;
+  if (e->kind == EX_BAD) return -1;
+  Words w = {0};
+  for (int i = 0; i < s->plan_tasks.n; i++) vec_push(s->m.arena, &w, s->plan_tasks.data[i].name);
+  diag_error(s->diag, "unknown-name", e->at, "`always` compares two tasks, and `%s` is none", expr_text(s->m.arena, e));
+  if (y) diag_note(s->diag, y->at, "it is %s", symbol_kind_text(y->kind));
+  if (e->kind == EX_NAME) help_nearest(s->diag, e->name, &w);
+  return -1;
+}
+
+static bool require_always(Spec *s, const Expr *e, Require *r) {
+  const Expr *c = e->n_args == 1 && !e->args[0].name ? e->args[0].value : NULL;
+  if (!c || !is_order(c)) {
+    diag_error(s->diag, "bad-value", e->at, "`always` holds a comparison of two tasks, as `always(ctcvr <= ctr)`");
+    return false;
+  }
+  r->task = task_of(s, c->a);
+  r->other_task = task_of(s, c->b);
+  r->metric = -1;
+  r->op = row_op(c->op);
+  return r->task >= 0 && r->other_task >= 0;
+}
+
+static bool require_metric(Spec *s, const Expr *e, Require *r) {
+  double bound;
+  if (!is_order(e)) {
+    diag_error(s->diag, "bad-value", e->at, "`require` compares a metric with a number: `auc(TASK) >= 0.7`; or two tasks: `always(a <= b)`");
+    return false;
+  }
+  const Expr *metric = e->a, *number = e->b;
+  r->op = row_op(e->op);
+  r->other_task = -1;
+  if (!const_number(s, number, &bound)) {
+    diag_error(s->diag, "bad-value", number->at, "a metric is compared with a number, not `%s`", expr_text(s->m.arena, number));
+    return false;
+  }
+  r->bound = bound;
+  return task_metric(s, metric, &r->task, &r->metric);
+}
+
+void resolve_requires(Spec *s) {
+  for (int i = 0; i < s->decls.n; i++) {
+    const Decl *d = s->decls.data[i];
+    if (d->kind != DECL_REQUIRE || !d->value || d->value->kind == EX_BAD) continue;
+    Require r = {.text = expr_spelling(s->m.arena, d->value), .reason = d->text};
+    const char *name = callee_name(d->value);
+    bool always = d->value->kind == EX_CALL && name && strcmp(name, "always") == 0;
+    if (always ? require_always(s, d->value, &r) : require_metric(s, d->value, &r)) vec_push(s->m.arena, &s->requires, r);
+  }
+}
