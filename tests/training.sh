@@ -1,0 +1,75 @@
+#!/bin/sh
+# From a spec to predictions on rows that mtlc makes: run, eval, predict, resume; equal bytes; data that are wrong.
+. "${srcdir:-.}/tests/tap.sh"
+cd "$tmp" || exit 99
+spec=$top/specs/article_shared.mtl
+
+expect 0 "rows to train on"                     "$mtlc" synth "$spec" --rows 600 --seed 1 -o rows.csv
+expect 0 "run"                                  "$mtlc" run "$spec" --data rows.csv -o one --epochs 3
+has err "a line per epoch"                      "epoch 3/3"
+has out "the first task's name in the table"    "rec_output"
+has out "the second task's name in the table"   "行为_output"
+for f in spec.mtl prep.json weights.safetensors metrics.json run.json; do
+  check "run folder has $f"                     test -s one/$f
+done
+expect 0 "run again, quiet"                     "$mtlc" run "$spec" --data rows.csv -o two --epochs 3 -q
+empty err "run -q: no progress"
+check "equal weights of two runs"               cmp one/weights.safetensors two/weights.safetensors
+expect 0 "run with another seed"                "$mtlc" run "$spec" --data rows.csv -o three --epochs 3 -q --seed 99
+check "another seed, other weights"             sh -c '! cmp -s one/weights.safetensors three/weights.safetensors'
+expect 0 "run --json"                           "$mtlc" run "$spec" --data rows.csv -o four --epochs 2 --json
+for key in model rows epochs test best_epoch step_us rows_per_s compile_ms peak_rss_mb run; do
+  has out "run --json has $key"                 "\"$key\""
+done
+expect 0 "run numbers its folders"              "$mtlc" run "$spec" --data rows.csv --epochs 1 -q
+check "runs/MODEL-1"                            sh -c 'ls -d runs/*-1'
+expect 2 "a run folder that exists"             "$mtlc" run "$spec" --data rows.csv -o one
+expect 0 "eval on the held-out rows"            "$mtlc" eval one
+expect 0 "eval on other rows"                   "$mtlc" eval one --data rows.csv --json
+has out "eval names the task"                   "行为_output"
+expect 0 "predict to standard output"           "$mtlc" predict one --data rows.csv
+check "predict: a line per row and a header"    test "$(wc -l <out)" -eq 601
+cp out predictions.csv
+expect 0 "predict to a file"                    "$mtlc" predict one --data rows.csv -o p.csv -q
+check "predict: the same to a file"             cmp p.csv predictions.csv
+
+gzip -c rows.csv >rows.csv.gz
+expect 0 "run on a compressed file"             "$mtlc" run "$spec" --data rows.csv.gz -o packed --epochs 3 -q
+check "equal weights from a compressed file"    cmp one/weights.safetensors packed/weights.safetensors
+
+# ---- Ctrl-C, and going on to the same bits
+expect 0 "a long run"                           "$mtlc" run "$spec" --data rows.csv -o long --epochs 400 -q
+"$mtlc" run "$spec" --data rows.csv -o cut --epochs 400 >out 2>err &
+pid=$!
+n=0
+while [ $n -lt 200 ] && ! grep -q 'epoch 3/' err; do sleep 0.02; n=$((n + 1)); done
+kill -TERM $pid
+wait $pid
+code=$?
+if [ $code -eq 130 ]; then
+  pass "interrupted: exit 130"
+  check "it says how to go on"                  grep -q -- "--resume cut" out err
+  expect 0 "resume"                             "$mtlc" run --resume cut -q
+  check "resumed: equal weights"                cmp cut/weights.safetensors long/weights.safetensors
+else
+  fail "interrupted: exit 130, not $code"
+  note err
+fi
+
+# ---- data that are wrong: exit 3, the row and the column, no run folder
+wrong() {
+  expect 3 "$1"                                 "$mtlc" run "$spec" --data bad.csv -o bad
+  has err "$1: where"                           "$2"
+  check "$1: no run folder"                     sh -c '! ls -d bad bad.part* 2>/dev/null'
+}
+awk -F, -v OFS=, 'NR == 8 { $2 = "abc" } 1' rows.csv >bad.csv
+wrong "text in a number column" "8"
+awk -F, -v OFS=, 'NR == 8 { $0 = $1 OFS $2 } 1' rows.csv >bad.csv
+wrong "a broken row" "8"
+awk -F, -v OFS=, '{ $1 = ""; sub(/^,/, ""); print }' rows.csv >bad.csv
+wrong "a missing column" "$(head -n 1 rows.csv | cut -d, -f1)"
+: >bad.csv
+wrong "an empty file" "bad.csv"
+head -n 1 rows.csv >bad.csv
+wrong "no rows" "bad.csv"
+done_testing
