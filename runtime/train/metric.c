@@ -1,7 +1,7 @@
 // metric.c: what a task's predictions are worth, over all rows of a split at once; never a mean of batch values. A row counts
 // when w ≠ 0. Sums in double, in row order.
 #include <math.h>
-#include "train.h"
+#include "../train.h"
 
 typedef struct { double at; const float *y, *w, *p; int64_t n; int width; } Scored;
 

@@ -2,7 +2,7 @@
 // a call costs a few ns a phase. Denormals are flushed while generated code runs: an Adam state that fades away must not slow
 // the step.
 #include <sys/mman.h>
-#include "train.h"
+#include "../train.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif

@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
-#include "train.h"
+#include "../train.h"
 
 static bool write_all(int fd, const char *p, size_t n) {
   while (n) {

@@ -1,7 +1,7 @@
 // data_int.h: what the files of the data side share.
 #ifndef MTLC_DATA_INT_H
 #define MTLC_DATA_INT_H
-#include "data.h"
+#include "../data.h"
 
 // ---- number.c
 bool parse_number(const char *s, double *v);              // the whole text is one finite number; no locale

@@ -1,7 +1,7 @@
 // init.c: initial values of slots. An element is a function of hash(path), seed and its own index alone (a counter-based
 // generator), so that a layer added to a spec changes no other layer's start.
 #include <math.h>
-#include "train.h"
+#include "../train.h"
 
 static uint64_t mix(uint64_t x) {                            // finaliser of splitmix64 (Steele, Lea, Flood 2014)
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;

@@ -1,5 +1,5 @@
 // batch.c: the order of an epoch's rows, and rows in that order → the input buffers of a batch.
-#include "data.h"
+#include "../data.h"
 
 static uint64_t mix(uint64_t x) {                            // finaliser of splitmix64 (Steele, Lea, Flood 2014)
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;

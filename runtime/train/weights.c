@@ -2,7 +2,7 @@
 // from 0 to the end of the file. Names sorted, so equal weights give equal bytes; a 64-bit digest of each tensor stands in the
 // metadata. The reader checks every bound before it uses it.
 #include <jansson.h>
-#include "train.h"
+#include "../train.h"
 
 enum { MAX_HEADER = 100 << 20 };
 

@@ -1,7 +1,7 @@
 // train_int.h: what the files of the training side share.
 #ifndef MTLC_TRAIN_INT_H
 #define MTLC_TRAIN_INT_H
-#include "train.h"
+#include "../train.h"
 
 typedef struct {                          // host state of a training; with the slots all that decides the next bit
   int64_t epoch, batch;                   // epoch from 0; batches done in it

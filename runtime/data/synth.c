@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <math.h>
 #include "data_int.h"
-#include "train.h"
+#include "../train.h"
 
 enum { LATENT = 4, MAX_TEXTS = 16 };
 typedef enum { COLUMN_NOISE, COLUMN_REAL, COLUMN_CATEGORY, COLUMN_ID, COLUMN_TEXTS, COLUMN_BINARY, COLUMN_CLASS, COLUMN_TARGET } ColumnRole;
