@@ -64,8 +64,8 @@ static const Command *find_command(const char *name) {
 }
 
 static int unknown_command(const char *word) {
-  const char *names[64] = { "help" };
-  int n = 1;
+  const char *names[64] = { "help", "--help", "--version" };
+  int n = 3;
   for (const Command *c = command_table; c->name; c++) names[n++] = c->name;
   const char *meant = nearest(word, names, n);
   fprintf(stderr, "mtlc: unknown %s `%s`", word[0] == '-' ? "option" : "command", word);
