@@ -13,7 +13,8 @@ static bool is_std_place(const Build *b, Place at) {
 }
 
 Place blame(const Build *b, const Env *e, const Value *v, Place at) {
-  return v->at.file && !is_std_place(b, v->at) ? v->at : place_of(e, at);
+  bool literal = is_scalar(v) || v->kind == V_STRING || v->kind == V_LAST;
+  return literal && v->at.file && !is_std_place(b, v->at) ? v->at : place_of(e, at);
 }
 
 void note_calls(Build *b, const Env *e) {
@@ -496,7 +497,10 @@ Graph *build(Model *m, DType dtype, Diag *d) {
   b.g = graph_new(m->arena, dtype, m->train.batch, d);
   prepare(&b);
   for (int i = 0; i < b.s->modules.data[1]->layers.n; i++) check_layer(&b, b.s->modules.data[1]->layers.data[i].decl);
-  for (int i = 0; i < m->n_bindings; i++) force(&b, &b.bindings[i], m->bindings[i].name, m->bindings[i].decl->at);
+  for (int i = 0; i < m->n_bindings; i++) {
+    b.loops = b.calls = b.too_large = 0;         // one that unfolds too far leaves the others their errors
+    force(&b, &b.bindings[i], m->bindings[i].name, m->bindings[i].decl->at);
+  }
   b.s->binding_shape = NEW_ARRAY(b.a, const char *, m->n_bindings + 1);
   for (int i = 0; i < m->n_bindings; i++) b.s->binding_shape[i] = shape_summary(&b, b.bindings[i].value);
   build_tasks(&b);

@@ -6,7 +6,9 @@
 // ---------------------------------------------------------------- helpers
 static Value *misfit(BuiltinCall *c, const Value *v, const char *needs) {
   Build *b = c->b;
-  build_error(b, c->env, "type-mismatch", blame(b, c->env, v, c->at), "`%s` needs %s, not %s", c->f->name, needs, value_text(b, v));
+  Place at = blame(b, c->env, v, c->at);
+  build_error(b, c->env, "type-mismatch", at, "`%s` needs %s, not %s", c->f->name, needs, value_text(b, v));
+  if (v->input || (v->kind == V_TENSOR && v->at.file && v->at.off != at.off)) diag_note(b->d, v->at, "this is %s", value_text(b, v));
   if (v->kind == V_IDS) diag_help(b->d, "embed it: `embed(%s, 8)`", b->m->data.inputs[v->input - 1].name);
   return &bad_value;
 }
@@ -356,7 +358,7 @@ static Value *fn_param(BuiltinCall *c) {
   if (!param_shape(c, &rank, axis)) return &bad_value;
   Init init = c->arg[1]->init;
   if (is_scalar(c->arg[1])) init = (Init){.kind = INIT_CONSTANT, .a = c->arg[1]->number};
-  else if (c->arg[1]->kind != V_INIT) return misfit(c, c->arg[1], "an initialiser, as `glorot_uniform` or `zeros`,");
+  else if (c->arg[1]->kind != V_INIT) return misfit(c, c->arg[1], "an initialiser (`glorot_uniform`, `zeros` …)");
   if (b->g->slots.n >= MAX_PARAMS) {
     if (!b->too_large) build_error(b, c->env, "too-large", c->at, "a model has at most %d parameters", MAX_PARAMS);
     b->too_large = true;

@@ -142,8 +142,15 @@ const char *callee_name(const Expr *e) {
   return e->kind == EX_NAME ? e->name : NULL;
 }
 
+// Positions count what is supported; what comes later is named.
+static int n_positions(const Key *keys, int n) {
+  int k = 0;
+  while (k < n && !keys[k].later) k++;
+  return k;
+}
+
 static int arg_index(const Key *keys, int n, const Arg *a, int position) {
-  if (!a->name) return position < n ? position : -1;
+  if (!a->name) return position < n_positions(keys, n) ? position : -1;
   const Key *k = find_key(keys, n, a->name);
   return k ? (int)(k - keys) : -1;
 }
@@ -153,7 +160,8 @@ static bool report_arg(Spec *s, const Arg *a, const char *what, const Key *keys,
     diag_error(s->diag, "unknown-argument", a->name_at, "%s has no argument `%s`", what, a->name);
     help_keys(s, a->name, keys, n);
   } else {
-    diag_error(s->diag, "too-many-arguments", a->value->at, "%s takes at most %d argument%s", what, n, n == 1 ? "" : "s");
+    int most = n_positions(keys, n);
+    diag_error(s->diag, "too-many-arguments", a->value->at, "%s takes at most %d argument%s", what, most, most == 1 ? "" : "s");
   }
   return false;
 }

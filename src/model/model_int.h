@@ -103,6 +103,7 @@ void resolve_train(Spec *s);
 void resolve_requires(Spec *s);
 // `auc(task, at = …)`: finds (adds, if it is not in the task's list) the metric; false after an error.
 bool task_metric(Spec *s, const Expr *e, int *task, int *metric);
+void add_metric_words(Spec *s, Words *w);
 bool is_metric_name(const char *name);
 bool metric_is_minimised(MetricKind k);
 bool add_metric(Spec *s, int task, const Expr *e, int *index);         // e: `auc`, `f1(at = 0.3)`
@@ -201,7 +202,7 @@ Value *eval(Build *b, Env *e, const Expr *x);
 Value *force(Build *b, Lazy *l, const char *name, Place used_at);
 Value *lookup_callee(Build *b, Env *e, const Expr *x);
 Place  place_of(const Env *e, Place at);             // at; inside a std layer the call in the spec
-Place  blame(const Build *b, const Env *e, const Value *v, Place at);   // v's own place where the user wrote it, else place_of
+Place  blame(const Build *b, const Env *e, const Value *v, Place at);   // a literal's own place, where the user wrote it; else place_of
 // An error at `at`, with the calls that led there as notes.
 void   build_error(Build *b, const Env *e, const char *code, Place at, const char *fmt, ...) PRINTF_LIKE(5, 6);
 Value *tensor_result(Build *b, Env *e, NodeId n, Place at, int errors_before, Value *const *operands, int n_operands);

@@ -39,10 +39,14 @@ bool metric_is_minimised(MetricKind k) {
   return false;
 }
 
+void add_metric_words(Spec *s, Words *w) {
+  for (int i = 0; i < COUNT_OF(metrics); i++) vec_push(s->m.arena, w, metrics[i].name);
+}
+
 static bool unknown_metric(Spec *s, const Expr *e, const char *name) {
   if (name && is_later_metric(name)) return error_unsupported(s->diag, e->at, arena_printf(s->m.arena, "the metric `%s`", name));
   Words w = {0};
-  for (int i = 0; i < COUNT_OF(metrics); i++) vec_push(s->m.arena, &w, metrics[i].name);
+  add_metric_words(s, &w);
   diag_error(s->diag, "unknown-name", e->at, "there is no metric `%s`", expr_text(s->m.arena, e));
   if (name) help_nearest(s->diag, name, &w);
   help_list(s->diag, "the metrics are", &w);
@@ -155,14 +159,13 @@ static void unknown_loss(Spec *s, const Expr *e) {
 }
 
 // Does the label have the type that the loss wants? `label` of the table names them: "real or binary".
-static bool label_fits_loss(Spec *s, const Expr *e, const Expr *label_expr, int row, int label) {
+static bool label_fits_loss(Spec *s, const Expr *label_expr, int row, int label) {
   static const char *const names[] = {[LABEL_BINARY] = "binary", [LABEL_CLASS] = "class", [LABEL_REAL] = "real"};
   const DataLabel *l = &s->labels.data[label];
   if (strstr(loss_rows[row].label, names[l->kind])) return true;
   diag_error(s->diag, "loss-label", label_expr->at, "`%s` needs a label of type %s, and `%s` is %s", loss_rows[row].name,
              loss_rows[row].label, l->name, label_kind_text(l, s->m.arena));
   diag_note(s->diag, s->label_at.data[label], l->anonymous ? "this is %s" : "declared here as %s", label_kind_text(l, s->m.arena));
-  (void)e;
   for (int i = 0; i < n_loss_rows; i++)
     if (strstr(loss_rows[i].label, names[l->kind])) {
       diag_help(s->diag, "for it there is `%s`", loss_rows[i].name);
@@ -182,7 +185,7 @@ static void loss_term(Terms *t, const Expr *e, double factor) {
     diag_error(s->diag, "missing-argument", e->at, "`%s` of which label?", e->a->name);
   } else if (fine) {
     x.label = row_label(s, arg[0], &x.label_at);
-    if (x.label >= 0 && !label_fits_loss(s, e, arg[0], x.loss, x.label)) x.label = -1;
+    if (x.label >= 0 && !label_fits_loss(s, arg[0], x.loss, x.label)) x.label = -1;
   }
   vec_push(s->m.arena, &t->terms, x);
 }

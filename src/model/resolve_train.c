@@ -80,7 +80,7 @@ static void optimizer(Spec *s, const Clause *c, Place at) {
   Key keys[COUNT_OF(optim_rows[0].arg)] = {{0}};
   const Expr *args[COUNT_OF(keys)];
   for (int i = 0; i < optim_rows[row].n_args; i++) keys[i].key = optim_rows[row].arg[i];
-  if (!match_args(s, c->value, arena_printf(s->m.arena, "`%s`", name), keys, optim_rows[row].n_args, args)) return;
+  match_args(s, c->value, arena_printf(s->m.arena, "`%s`", name), keys, optim_rows[row].n_args, args);
   o->row = row;
   o->text = expr_text(s->m.arena, c->value);
   for (int i = 0; i < optim_rows[row].n_args; i++) {
@@ -175,6 +175,16 @@ static void split(Spec *s, const Clause *c, Place at) {
 // ---------------------------------------------------------------- figures: loss, auc(ctr) + auc(cvr), 0.5 * loss(ctr)
 typedef struct { Spec *s; VEC(FigureTerm) terms; bool fine; int minimised, maximised; } FigureBuild;
 
+static bool is_figure(Spec *s, const Expr *e, const char *name) {
+  if (name && is_metric_name(name)) return true;
+  Words w = {0};
+  vec_push(s->m.arena, &w, "loss");
+  add_metric_words(s, &w);
+  diag_error(s->diag, "unknown-name", e->at, "`%s` is no figure: that is `loss`, `loss(TASK)` or a metric of a task", expr_text(s->m.arena, e));
+  if (name) help_nearest(s->diag, name, &w);
+  return false;
+}
+
 static void figure_term(FigureBuild *f, const Expr *e, double factor) {
   Spec *s = f->s;
   FigureTerm t = {.task = -1, .metric = -1, .factor = factor};
@@ -192,7 +202,8 @@ static void figure_term(FigureBuild *f, const Expr *e, double factor) {
       f->fine = false;
     }
   } else {
-    if (!task_metric(s, e, &t.task, &t.metric)) {
+    bool known = is_figure(s, e, name) && task_metric(s, e, &t.task, &t.metric);
+    if (!known) {
       f->fine = false;
       return;
     }
