@@ -134,8 +134,7 @@ static Map own_map(const Maker *k, NodeId n) {
 
 static void set_dims(Maker *k) {
   const Cluster *c = &k->p->clusters.data[k->cluster];
-  if (c->n_domain > MAX_DIMS) diag_error(k->p->g->diag, "unsupported", (Place){0}, "a value of more than %d axes is not supported", MAX_DIMS);
-  for (int i = 0; i < c->n_domain && i < MAX_DIMS; i++) k->call.dims[k->call.n_dims++] = dim_of(k->p->g, c->domain[i]);
+  for (int i = 0; i < c->n_domain; i++) k->call.dims[k->call.n_dims++] = dim_of(k->p->g, c->domain[i]);
   k->rank[0] = k->call.n_dims;
 }
 

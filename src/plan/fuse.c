@@ -133,6 +133,9 @@ static int new_cluster(Planner *p, CallKind kind, NodeId anchor, NodeId shape) {
   Cluster c = { .kind = kind, .anchor = anchor };
   c.n_domain = domain_of(p->g, shape, c.domain);
   c.rows = c.n_domain > 0 && c.domain[0] == AXIS_OF_ROWS;
+  if (c.n_domain > MAX_DIMS)
+    diag_error(p->g->diag, "unsupported", node(p->g, shape)->at, "a value of more than %d axes, %s, cannot be computed", MAX_DIMS,
+               shape_text(p->g, shape, p->g->arena));
   vec_push(p->s->arena, &p->clusters, c);
   return p->clusters.n - 1;
 }
@@ -206,11 +209,8 @@ static CallKind reduce_kind(Planner *p, NodeId n) {
   AxisId d[MAX_RANK];
   int rank = domain_of(g, node_in(g, n, 0), d), axis = (int)node(g, n)->attr.i[0], before = 0;
   for (int i = 0; i < axis; i++) before += !is_unit(g, x->axis[i]);
-  if (before == 0) return CALL_REDUCE_ROWS;                       // the first axis, or the only one
-  if (before == rank - 1) return CALL_REDUCE_LANES;
-  diag_error(g->diag, "unsupported", node(g, n)->at, "a sum over an axis in the middle of %s is not supported",
-             shape_text(g, node_in(g, n, 0), g->arena));
-  return CALL_REDUCE_LANES;
+  CHECK(before == 0 || before == rank - 1);                       // lower.c leaves sums over the first or the last axis
+  return before == 0 ? CALL_REDUCE_ROWS : CALL_REDUCE_LANES;
 }
 
 static void place_anchor(Planner *p, NodeId n) {

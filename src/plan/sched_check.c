@@ -1,33 +1,181 @@
-// sched_check.c: invariants of a schedule. A value is written before it is read; a slot is not read after its assign (but
-// in the call that assigns it); buffers that live at the same time do not overlap.
+// sched_check.c: invariants of a schedule:
+// every access lies in its buffer; a call over rows touches, of a value over rows, its own row; what is read was written
+// in an earlier phase, or earlier by the same item; calls of a phase whose items may run at the same time do not touch what
+// another of them writes; a slot is written once, and read afterwards by nobody; buffers that live at the same time lie apart.
 #include "plan_int.h"
 
-typedef struct { const Schedule *s; bool *written, *assigned; int *first, *last; const char *where; } Check;
+// The elements offset + Σ i_d · stride_d, 0 ≤ i_d < size_d.
+typedef struct {
+  int buffer, call;
+  bool writes;
+  bool own_row;                                                   // over rows: for row r it touches row r alone
+  int n; int64_t offset, stride[MAX_DIMS + 2], size[MAX_DIMS + 2];
+} Access;
+typedef VEC(Access) Accesses;
+typedef struct { const Schedule *s; Accesses all; int *written, *first, *last; const char *where; } Check;   // phase, −1: never
 
-static void check_read(Check *k, int buffer, int t, const bool *here) {
-  const Buffer *b = &k->s->buffers.data[buffer];
-  if (b->role == BUF_ROWS && !k->written[buffer]) BUG("%s reads %s before it is written", k->where, b->name);
-  if (b->role == BUF_SLOT && k->assigned[buffer] && !here[buffer]) BUG("%s reads %s after its update", k->where, b->name);
-  if (b->role == BUF_OUT) BUG("%s reads the output %s", k->where, b->name);
-  if (t > k->last[buffer]) k->last[buffer] = t;
+static int64_t elements(const Schedule *s, const Buffer *b) { return (b->rows_a + b->rows_b * s->capacity) * b->ld; }
+
+// ---------------------------------------------------------------- do two accesses meet?
+static int64_t last_of(const Access *a) {
+  int64_t at = a->offset;
+  for (int i = 0; i < a->n; i++) at += (a->size[i] - 1) * a->stride[i];
+  return at;
 }
 
-static void check_call(Check *k, const Call *c, int t) {
-  bool *here = NEW_ARRAY(k->s->arena, bool, k->s->buffers.n);
-  for (int i = 0; i < c->n_vals; i++)
-    for (int j = 0; j < c->vals[i].n_in; j++) CHECK(c->vals[i].in[j] < i);
-  if (c->kind == CALL_DOT) check_read(k, c->left.buffer, t, here), check_read(k, c->right.buffer, t, here);
-  for (int i = 0; i < c->n_inputs; i++) check_read(k, c->inputs[i].buffer, t, here);
-  for (int i = 0; i < c->n_outputs; i++) {
-    int b = c->outputs[i].buffer;
-    k->written[b] = k->assigned[b] = true;
-    if (t < k->first[b]) k->first[b] = t;
-    if (t > k->last[b]) k->last[b] = t;
+static Access modulo(const Access *a, int64_t m) {                // the elements' residues, if last_of() it is below m
+  Access r = *a;
+  r.offset = a->offset % m;
+  r.n = 0;
+  for (int i = 0; i < a->n; i++)
+    if (a->stride[i] % m) r.stride[r.n] = a->stride[i], r.size[r.n++] = a->size[i];
+  return r;
+}
+
+static int64_t largest_below(const Access *a, const Access *b, int64_t m) {
+  int64_t best = 0;
+  for (int i = 0; i < a->n; i++)
+    if (a->stride[i] < m && a->stride[i] > best) best = a->stride[i];
+  for (int i = 0; i < b->n; i++)
+    if (b->stride[i] < m && b->stride[i] > best) best = b->stride[i];
+  return best;
+}
+
+// False: they do not. By residues modulo one stride after the other, the largest first. True also where it cannot be told.
+static bool meet(Access a, Access b) {
+  for (int64_t m = INT64_MAX;;) {
+    if (last_of(&a) < b.offset || last_of(&b) < a.offset) return false;
+    if ((m = largest_below(&a, &b, m)) <= 1) return true;
+    Access x = modulo(&a, m), y = modulo(&b, m);
+    if (last_of(&x) < m && last_of(&y) < m) a = x, b = y;
   }
 }
 
+// ---------------------------------------------------------------- what a call touches
+static int64_t stride_of_rows(const Dim *dims, const int64_t *stride, int n) { return n > 0 && dims[0].is_rows ? stride[0] : -1; }
+
+static Access *add(Check *k, const Call *c, int call, int buffer, bool writes, int64_t offset, const int64_t *stride, const Dim *dims, int n) {
+  const Buffer *b = &k->s->buffers.data[buffer];
+  Access a = { .buffer = buffer, .call = call, .writes = writes, .offset = offset };
+  for (int i = 0; i < n; i++) {
+    if (stride[i] < 0) BUG("%s: %s goes backwards in %s", k->where, c->name, b->name);
+    if (stride[i] == 0 || dims[i].size <= 1) continue;
+    a.stride[a.n] = stride[i];
+    a.size[a.n++] = dims[i].size;
+  }
+  if (offset < 0 || last_of(&a) >= elements(k->s, b)) BUG("%s: %s leaves %s", k->where, c->name, b->name);
+  bool by_label = b->role == BUF_Y || b->role == BUF_W;           // rows run along the buffer's rows there
+  Access of_row = modulo(&a, b->ld);
+  bool by_row = stride_of_rows(dims, stride, n) == (by_label ? 1 : b->ld);
+  a.own_row = by_row && (by_label || (offset < b->ld && last_of(&of_row) < b->ld));
+  vec_push(k->s->arena, &k->all, a);
+  return &k->all.data[k->all.n - 1];
+}
+
+static void add_rows_of_table(const Check *k, Access *a, int64_t index_stride) {   // the row is not known
+  const Buffer *b = &k->s->buffers.data[a->buffer];
+  a->own_row = false;
+  a->stride[a->n] = index_stride;
+  a->size[a->n++] = (elements(k->s, b) - 1) / (index_stride > 0 ? index_stride : 1) + 1;
+}
+
+static bool in_prologue(const Call *c, int input) {
+  if (c->kind == CALL_SPREAD) return true;
+  for (int v = 0; v < c->n_vals; v++)
+    if (c->vals[v].kind == VAL_INPUT && c->vals[v].input == input) return c->vals[v].prologue;
+  for (int i = 0; i < c->n_inputs; i++)
+    if (c->inputs[i].index == input) return in_prologue(c, i);
+  return false;
+}
+
+static void add_call(Check *k, const Call *c, int call) {
+  Dim pro[MAX_DIMS + 1];
+  int at = 0;
+  bool first = c->kind != CALL_REDUCE_LANES;                      // the reduced dim of a prologue's domain
+  if (first) pro[at++] = c->reduced;
+  for (int d = 0; d < c->n_dims; d++) pro[at++] = c->dims[d];
+  if (!first) pro[at++] = c->reduced;
+  for (int i = 0; i < c->n_inputs; i++) {
+    const Input *in = &c->inputs[i];
+    bool p = in_prologue(c, i);
+    Access *a = add(k, c, call, in->buffer, false, in->offset, in->stride, p ? pro : c->dims, p ? at : c->n_dims);
+    if (in->index >= 0) add_rows_of_table(k, a, in->index_stride);
+  }
+  for (int i = 0; i < c->n_outputs; i++)
+    add(k, c, call, c->outputs[i].buffer, true, c->outputs[i].offset, c->outputs[i].stride, c->dims, c->n_dims);
+  if (c->kind != CALL_DOT) return;
+  const Dim left[2] = { c->dims[0], c->reduced }, right[2] = { c->dims[1], c->reduced };
+  int64_t by_left[2] = { c->left.stride_mn, c->left.stride_k }, by_right[2] = { c->right.stride_mn, c->right.stride_k };
+  if (c->dims[1].size > 1 && c->right.stride_mn != 1) BUG("%s: %s: the right operand does not run over lanes", k->where, c->name);
+  add(k, c, call, c->left.buffer, false, c->left.offset, by_left, left, 2);
+  add(k, c, call, c->right.buffer, false, c->right.offset, by_right, right, 2);
+}
+
+// ---------------------------------------------------------------- one call by itself
+static void check_form(const Check *k, const Phase *ph, const Call *c) {
+  for (int i = 0; i < c->n_vals; i++) {
+    const Val *v = &c->vals[i];
+    for (int j = 0; j < v->n_in; j++) {
+      if (v->in[j] >= i) BUG("%s: %s: value %d reads a later one", k->where, c->name, i);
+      bool same = v->kind == VAL_ANCHOR ? c->vals[v->in[j]].prologue : c->vals[v->in[j]].prologue == v->prologue;
+      if (!same) BUG("%s: %s: value %d mixes domains", k->where, c->name, i);
+    }
+  }
+  if (!c->n_outputs) BUG("%s: %s writes nothing", k->where, c->name);
+  if (ph->over_rows) {
+    if (c->n_dims < 1 || !c->dims[0].is_rows) BUG("%s: %s is not over rows", k->where, c->name);
+    return;
+  }
+  int64_t rows = c->n_dims ? c->dims[0].size : 1;
+  if (c->n_dims && c->dims[0].is_rows) BUG("%s: %s is over rows", k->where, c->name);
+  if (c->items < 1 || c->item_rows < 1 || c->items * c->item_rows < rows || (c->items - 1) * c->item_rows >= rows)
+    BUG("%s: %s: %lld items of %lld rows for %lld", k->where, c->name, (long long)c->items, (long long)c->item_rows, (long long)rows);
+}
+
+// ---------------------------------------------------------------- accesses of a phase
+static void check_pair(const Check *k, const Phase *ph, const Access *w, const Access *o) {   // w writes
+  const Buffer *b = &k->s->buffers.data[w->buffer];
+  if (w == o || w->buffer != o->buffer || !meet(*w, *o)) return;
+  const char *name = ph->calls[o->call].name;
+  if (o->writes) BUG("%s: %s and %s write the same of %s", k->where, ph->calls[w->call].name, name, b->name);
+  if (ph->over_rows) {
+    if (!o->own_row || !w->own_row) BUG("%s: %s reads %s of other items", k->where, name, b->name);
+    if (b->role != BUF_SLOT && o->call <= w->call) BUG("%s: %s reads %s before it is written", k->where, name, b->name);
+  } else if (o->call != w->call || b->role != BUF_SLOT)
+    BUG("%s: %s reads %s while %s writes it", k->where, name, b->name, ph->calls[w->call].name);
+}
+
+static void check_read(const Check *k, const Access *a, int t) {
+  const Buffer *b = &k->s->buffers.data[a->buffer];
+  int w = k->written[a->buffer];
+  if (b->role == BUF_OUT) BUG("%s reads the output %s", k->where, b->name);
+  if (b->role == BUF_ROWS && w < 0) BUG("%s reads %s before it is written", k->where, b->name);
+  if (b->role == BUF_SLOT && w >= 0 && w != t) BUG("%s reads %s after its update", k->where, b->name);
+}
+
+static void check_phase(Check *k, const Phase *ph, int t) {
+  k->where = ph->symbol;
+  k->all.n = 0;
+  for (int c = 0; c < ph->n_calls; c++) check_form(k, ph, &ph->calls[c]), add_call(k, &ph->calls[c], c);
+  for (int i = 0; i < k->all.n; i++) {
+    const Access *a = &k->all.data[i];
+    BufferRole role = k->s->buffers.data[a->buffer].role;
+    if (t < k->first[a->buffer]) k->first[a->buffer] = t;
+    k->last[a->buffer] = t;
+    if (!a->writes) continue;
+    if (role != BUF_SLOT && role != BUF_ROWS && role != BUF_OUT) BUG("%s writes %s", k->where, k->s->buffers.data[a->buffer].name);
+    if (ph->over_rows && !a->own_row) BUG("%s writes %s across items", k->where, k->s->buffers.data[a->buffer].name);
+    if (role == BUF_SLOT && k->written[a->buffer] >= 0) BUG("%s writes %s again", k->where, k->s->buffers.data[a->buffer].name);
+    k->written[a->buffer] = t;
+    for (int j = 0; j < k->all.n; j++) check_pair(k, ph, a, &k->all.data[j]);
+  }
+  for (int i = 0; i < k->all.n; i++)
+    if (!k->all.data[i].writes) check_read(k, &k->all.data[i], t);
+}
+
+// ---------------------------------------------------------------- memory
 static int64_t bytes_of(const Schedule *s, const Buffer *b) {
-  return (b->rows_a + b->rows_b * s->capacity) * b->ld * (b->dtype == F64 || b->dtype == I64 ? 8 : 4);
+  return elements(s, b) * (b->dtype == F64 || b->dtype == I64 ? 8 : 4);
 }
 
 static void check_overlap(const Check *k) {
@@ -35,24 +183,19 @@ static void check_overlap(const Check *k) {
   for (int i = 0; i < s->buffers.n; i++)
     for (int j = 0; j < i; j++) {
       const Buffer *a = &s->buffers.data[i], *b = &s->buffers.data[j];
-      if (a->role != BUF_ROWS || b->role != BUF_ROWS || k->last[i] < 0 || k->last[j] < 0) continue;
-      bool apart = k->last[i] < k->first[j] || k->last[j] < k->first[i];
+      if (a->role != b->role || (a->role != BUF_ROWS && a->role != BUF_SLOT)) continue;
       bool clear = a->offset + bytes_of(s, a) <= b->offset || b->offset + bytes_of(s, b) <= a->offset;
-      if (!apart && !clear) BUG("%s and %s live at the same time in the same memory", a->name, b->name);
+      if (a->role == BUF_ROWS && (k->last[i] < 0 || k->last[j] < 0 || k->last[i] < k->first[j] || k->last[j] < k->first[i])) continue;
+      if (!clear) BUG("%s and %s live at the same time in the same memory", a->name, b->name);
     }
 }
 
 void schedule_check(const Schedule *s) {
   for (int p = 0; p < N_PROGRAMS; p++) {
     int n = s->buffers.n;
-    Check k = { .s = s, .written = NEW_ARRAY(s->arena, bool, n), .assigned = NEW_ARRAY(s->arena, bool, n),
-                .first = NEW_ARRAY(s->arena, int, n), .last = NEW_ARRAY(s->arena, int, n) };
-    for (int i = 0; i < n; i++) k.first[i] = INT32_MAX, k.last[i] = -1;
-    for (int t = 0; t < s->programs[p].n_phases; t++) {
-      const Phase *ph = &s->programs[p].phases[t];
-      k.where = ph->symbol;
-      for (int c = 0; c < ph->n_calls; c++) check_call(&k, &ph->calls[c], t);
-    }
+    Check k = { .s = s, .written = NEW_ARRAY(s->arena, int, n), .first = NEW_ARRAY(s->arena, int, n), .last = NEW_ARRAY(s->arena, int, n) };
+    for (int i = 0; i < n; i++) k.first[i] = INT32_MAX, k.last[i] = k.written[i] = -1;
+    for (int t = 0; t < s->programs[p].n_phases; t++) check_phase(&k, &s->programs[p].phases[t], t);
     check_overlap(&k);
   }
 }

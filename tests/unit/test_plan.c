@@ -338,6 +338,206 @@ static void hazards(Case *c) {                                   // assigns whos
   graph_out(g, "output:power", g_map2(g, OP_MUL, g_dot(g, g_dense(g, 0, DENSE), g_slice(g, rb, 0, 0, DENSE), "rk,kn>rn"), rk));
 }
 
+// ---------------------------------------------------------------- graphs drawn at random
+typedef struct { Case c; uint64_t seed; VEC(NodeId) pool; int n_slots; } Draw;
+enum { MOST_ITEMS = 400, MOST_AXES = 3 };
+
+static int below(Draw *d, int n) {
+  d->seed++;
+  return (int)(hash_bytes(&d->seed, sizeof d->seed, 77) % (uint64_t)n);
+}
+static NodeId any(Draw *d) { return d->pool.data[d->pool.n - 1 - below(d, below(d, 3) ? d->pool.n / 3 + 1 : d->pool.n)]; }
+
+static bool small(const Graph *g, NodeId n) {
+  return item_elements(g, n) <= MOST_ITEMS && node(g, n)->rank - has_rows(g, n) <= MOST_AXES;
+}
+
+static void keep(Draw *d, NodeId n) {
+  if (n && small(d->c.g, n) && node(d->c.g, n)->dtype == d->c.g->dtype) vec_push(d->c.a, &d->pool, n);
+}
+
+static bool fits(const Graph *g, NodeId a, NodeId b) {           // do they broadcast to something small?
+  const Node *x = node(g, a), *y = node(g, b);
+  int i = x->rank - has_rows(g, a), j = y->rank - has_rows(g, b);
+  int64_t n = 1;
+  for (int k = 1; k <= (i > j ? i : j); k++) {
+    AxisId p = k <= i ? x->axis[x->rank - k] : AXIS_OF_ONE, q = k <= j ? y->axis[y->rank - k] : AXIS_OF_ONE;
+    if (p != q && p != AXIS_OF_ONE && q != AXIS_OF_ONE) return false;
+    n *= axis_size(g, p == AXIS_OF_ONE ? q : p);
+  }
+  return n <= MOST_ITEMS;
+}
+
+static int item_axis(Draw *d, NodeId n) {                        // −1: there is none
+  int rows = has_rows(d->c.g, n), rank = node(d->c.g, n)->rank - rows;
+  return rank ? rows + below(d, rank) : -1;
+}
+
+static int64_t size_at(Draw *d, NodeId n, int axis) { return axis_size(d->c.g, node(d->c.g, n)->axis[axis]); }
+
+static NodeId draw_map(Draw *d) {
+  static const OpId one[] = {OP_RELU, OP_TANH, OP_NEG, OP_ABS, OP_SIGMOID}, two[] = {OP_ADD, OP_SUB, OP_MUL, OP_MAX, OP_MIN};
+  Graph *g = d->c.g;
+  NodeId a = any(d), b = any(d), x = any(d);
+  if (below(d, 3) == 0) return g_map1(g, one[below(d, COUNT_OF(one))], a);
+  if (!fits(g, a, b)) return 0;
+  NodeId v = g_map2(g, two[below(d, COUNT_OF(two))], a, b);
+  return below(d, 4) == 0 && fits(g, v, x) ? g_select(g, g_map2(g, OP_LT, a, b), v, x) : v;
+}
+
+static NodeId draw_sum(Draw *d) {
+  NodeId a = any(d);
+  int rank = node(d->c.g, a)->rank;
+  if (!rank) return 0;
+  int axis = below(d, rank);
+  if (below(d, 4) == 0) return g_max(d->c.g, a, axis);
+  return g_map2(d->c.g, OP_MUL, g_sum(d->c.g, a, axis), g_const(d->c.g, 0.25));
+}
+
+// Letters: equal axes of both sides are joined or, now and then, kept or apart; each side's own axes stay.
+static NodeId draw_dot(Draw *d) {
+  Graph *g = d->c.g;
+  NodeId in[2] = {any(d), any(d)};
+  char label[3][16] = {{0}}, used = 0;
+  const Node *a = node(g, in[0]), *b = node(g, in[1]);
+  for (int i = 0; i < a->rank; i++) label[0][i] = (char)('a' + used++);
+  for (int j = 0; j < b->rank; j++) {
+    for (int i = 0; i < a->rank && !label[1][j]; i++) {
+      bool must = b->axis[j] == AXIS_OF_ROWS;
+      if (a->axis[i] == b->axis[j] && !strchr(label[1], label[0][i]) && (must || below(d, 4))) label[1][j] = label[0][i];
+    }
+    if (!label[1][j]) label[1][j] = (char)('a' + used++);
+  }
+  int n = 0;
+  for (int rows = 1; rows >= 0; rows--)
+    for (int side = 0; side < 2; side++)
+      for (int i = 0; label[side][i]; i++) {
+        char c = label[side][i];
+        bool shared = strchr(label[0], c) && strchr(label[1], c), is_rows = node(g, in[side])->axis[i] == AXIS_OF_ROWS;
+        if (is_rows != rows || strchr(label[2], c) || (shared && (side == 1 || below(d, 3)))) continue;
+        if (n < MAX_RANK) label[2][n++] = c;
+      }
+  if (below(d, 2) && n > 1 && node(g, in[0])->axis[0] != AXIS_OF_ROWS && node(g, in[1])->axis[0] != AXIS_OF_ROWS) {
+    char c = label[2][0];
+    memmove(label[2], label[2] + 1, (size_t)n - 1);
+    label[2][n - 1] = c;
+  }
+  char *spec = arena_printf(d->c.a, "%s,%s>%s", label[0], label[1], label[2]);
+  if (used > 6) return 0;
+  int64_t size = 1;
+  for (int i = 0; i < n; i++)
+    for (int side = 0; side < 2; side++) {
+      const char *at = strchr(label[side], label[2][i]);
+      AxisId x = at ? node(g, in[side])->axis[at - label[side]] : 0;
+      if (at && x != AXIS_OF_ROWS && (side == 0 || !strchr(label[0], label[2][i]))) size *= axis_size(g, x);
+    }
+  return size > MOST_ITEMS ? 0 : g_map1(g, OP_TANH, g_dot(g, in[0], in[1], spec));
+}
+
+static NodeId draw_piece(Draw *d) {
+  NodeId a = any(d);
+  int axis = item_axis(d, a);
+  if (axis < 0) return 0;
+  int64_t n = size_at(d, a, axis), from = below(d, (int)n), to = from + 1 + below(d, (int)(n - from));
+  return below(d, 3) ? g_slice(d->c.g, a, axis, from, to) : g_pad(d->c.g, a, axis, below(d, 3), below(d, 3));
+}
+
+static NodeId draw_concat(Draw *d) {
+  Graph *g = d->c.g;
+  NodeId in[3] = {any(d)};
+  int axis = item_axis(d, in[0]), n = 1;
+  for (int tries = 0; axis >= 0 && tries < 20 && n < 3; tries++) {
+    NodeId x = any(d);
+    bool ok = node(g, x)->rank == node(g, in[0])->rank && has_rows(g, x) == has_rows(g, in[0]);
+    for (int i = 0; ok && i < node(g, x)->rank; i++) ok = i == axis || node(g, x)->axis[i] == node(g, in[0])->axis[i];
+    if (ok) in[n++] = x;
+  }
+  return n > 1 ? g_concat(g, in, n, axis) : 0;
+}
+
+static NodeId draw_view(Draw *d) {
+  Graph *g = d->c.g;
+  NodeId a = any(d);
+  int rows = has_rows(g, a), rank = node(g, a)->rank, item = rank - rows, perm[MAX_RANK];
+  AxisId to[MAX_RANK];
+  for (int i = 0; i < rank; i++) perm[i] = i, to[i] = node(g, a)->axis[i];
+  int64_t n = item_elements(g, a), divisor = 2 + below(d, 4);
+  switch (below(d, 5)) {
+  case 0:
+    for (int i = rank - 1; i > rows; i--) {
+      int j = rows + below(d, i - rows + 1), t = perm[i];
+      perm[i] = perm[j], perm[j] = t;
+    }
+    return g_transpose(g, a, perm);
+  case 1: return g_expand(g, a, rows + below(d, item + 1));
+  case 2: return g_reshape(g, a, 1, (AxisId[]){axis_fixed(g, n)});
+  case 3: return n % divisor ? 0 : g_reshape(g, a, 2, (AxisId[]){axis_fixed(g, divisor), axis_fixed(g, n / divisor)});
+  default:
+    if (rows || item > 2) return 0;
+    for (int i = rank; i > 0; i--) to[i] = to[i - 1];
+    to[0] = below(d, 2) ? (AxisId)AXIS_OF_ROWS : axis_fixed(g, 3);
+    return g_broadcast(g, a, rank + 1, to);
+  }
+}
+
+static NodeId draw_index(Draw *d) {
+  Graph *g = d->c.g;
+  NodeId a = any(d), ids = g_column(g, OP_IDS, below(d, IDS));
+  if (has_rows(g, a)) return g_spread(g, a, ids, axis_fixed(g, VOCAB));
+  return node(g, a)->rank > 0 && size_at(d, a, 0) >= VOCAB ? g_gather(g, a, ids) : 0;
+}
+
+static void draw_leaves(Draw *d) {
+  static const int64_t sizes[] = {1, 2, 3, 5, 7, 17, 20};
+  Graph *g = d->c.g;
+  for (int i = 0; i < 6; i++) {
+    int64_t a = sizes[below(d, COUNT_OF(sizes))], b = sizes[below(d, COUNT_OF(sizes))];
+    keep(d, param(&d->c, arena_printf(d->c.a, "slot%d", i), below(d, 4) ? 2 : below(d, 2), a, b));
+  }
+  keep(d, param(&d->c, "table", 2, VOCAB, sizes[below(d, COUNT_OF(sizes))]));
+  for (int i = 0; i < 3; i++) {
+    int first = below(d, DENSE);
+    keep(d, g_dense(g, first, 1 + below(d, DENSE - first)));
+  }
+  keep(d, g_column(g, OP_LABEL, 0));
+  keep(d, g_column(g, OP_KNOWN, 1));
+  keep(d, g_const(g, 0.5));
+  keep(d, g_iota(g, sizes[below(d, COUNT_OF(sizes))]));
+}
+
+static void draw_roots(Draw *d) {
+  Graph *g = d->c.g;
+  for (int i = 0; i < 6; i++) graph_out(g, arena_printf(d->c.a, "output:%d", i), any(d));
+  NodeId loss = any(d);
+  while (node(g, loss)->rank) loss = g_sum(g, loss, below(d, node(g, loss)->rank));
+  g->loss = g_map2(g, OP_MUL, loss, g_const(g, 1e-3));
+  if (below(d, 2)) { train_by(&d->c, below(d, 2) ? "sgd" : "momentum"); return; }
+  for (int s = 0; s < g->slots.n; s++)                           // anything of its shape is a new value
+    for (int tries = 0; tries < 40; tries++) {
+      NodeId v = d->pool.data[below(d, d->pool.n)];
+      if (!same_shape(g, v, g_read(g, s)) || v == g_read(g, s)) continue;
+      graph_assign(g, s, v);
+      break;
+    }
+}
+
+static void draw_and_run(uint64_t seed) {
+  static NodeId (*const draws[])(Draw *) = {draw_map, draw_map, draw_map, draw_sum, draw_dot, draw_piece, draw_concat, draw_view, draw_index};
+  Draw d = {.c = new_case(F64, 70), .seed = seed * 1000003};
+  draw_leaves(&d);
+  for (int i = 0; i < 40; i++) keep(&d, draws[below(&d, COUNT_OF(draws))](&d));
+  draw_roots(&d);
+  trouble = arena_printf(d.c.a, "graph %llu\n", (unsigned long long)seed);
+  run_case(&d.c, 1e-9);
+}
+
+static void test_random(void **state) {
+  const char *one = getenv("PLAN_SEED"), *many = getenv("PLAN_SEEDS");
+  (void)state;
+  for (int i = 0; !one && i < (many ? atoi(many) : 150); i++) draw_and_run((uint64_t)i);
+  if (one) draw_and_run((uint64_t)atoll(one));
+}
+
 // ---------------------------------------------------------------- tests
 static void test_mlp(void **state) {
   (void)state;
@@ -440,6 +640,7 @@ int main(int argc, char **argv) {
     cmocka_unit_test(test_mlp), cmocka_unit_test(test_softmax), cmocka_unit_test(test_experts),
     cmocka_unit_test(test_stacked_experts), cmocka_unit_test(test_batch_norm), cmocka_unit_test(test_clipping),
     cmocka_unit_test(test_moves), cmocka_unit_test(test_tables), cmocka_unit_test(test_hazards),
+    cmocka_unit_test(test_random),
     cmocka_unit_test(test_phases_of_an_mlp), cmocka_unit_test(test_phases_of_tables)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
