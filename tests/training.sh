@@ -33,6 +33,20 @@ cp out predictions.csv
 expect 0 "predict to a file"                    "$mtlc" predict one --data rows.csv -o p.csv -q
 check "predict: the same to a file"             cmp p.csv predictions.csv
 
+# ---- the same bits by every instruction set; no LLVM for a model that was compiled before
+for target in portable avx2; do
+  if MTLC_TARGET=$target "$mtlc" run "$spec" --data rows.csv -o $target --epochs 3 -q >/dev/null 2>err; then
+    check "equal weights by $target"            cmp one/weights.safetensors $target/weights.safetensors
+  else
+    check "$target is not for this processor"   grep -q bad-target err
+  fi
+done
+expect 0 "run from the cache, without a module" env MTLC_MODULE=none "$mtlc" run "$spec" --data rows.csv -o cached --epochs 3 -q
+check "equal weights from the cache"            cmp one/weights.safetensors cached/weights.safetensors
+expect 4 "an empty cache, no module"            env MTLC_MODULE=none XDG_CACHE_HOME="$tmp/no-cache" "$mtlc" run "$spec" --data rows.csv -o none -q
+has err "it names the module"                   "none"
+check "and leaves no run folder"                sh -c '! ls -d none none.part* 2>/dev/null'
+
 gzip -c rows.csv >rows.csv.gz
 expect 0 "run on a compressed file"             "$mtlc" run "$spec" --data rows.csv.gz -o packed --epochs 3 -q
 check "equal weights from a compressed file"    cmp one/weights.safetensors packed/weights.safetensors
