@@ -97,9 +97,11 @@ static void open_module(Emit *e, LLVMTargetMachineRef tm) {
 static int tree_levels(const Schedule *s) {                // blocks of the longest sum over rows, as a binary number
   int64_t longest = s->capacity;
   for (int p = 0; p < N_PROGRAMS; p++)
-    for (int i = 0; i < s->programs[p].n_phases; i++)
-      for (int c = 0; c < s->programs[p].phases[i].n_calls; c++)
-        if (s->programs[p].phases[i].calls[c].reduced.size > longest) longest = s->programs[p].phases[i].calls[c].reduced.size;
+    for (int i = 0; i < s->programs[p].n_phases; i++) {
+      const Phase *ph = &s->programs[p].phases[i];
+      for (int c = 0; c < ph->n_calls; c++)
+        if (ph->calls[c].reduced.size > longest) longest = ph->calls[c].reduced.size;
+    }
   int levels = 1;
   for (int64_t blocks = longest / s->block + 1; blocks > 0; blocks /= 2) levels++;
   return levels;

@@ -191,7 +191,8 @@ static void swap(Value *a, Value *b) {
 static void column_vector(Kernel *k, Point *p, void *ctx) {
   Value acc;
   (void)ctx;
-  Tile t = {.k = k, .mr = 1, .nv = 1, .width = p->width, .mask = {p->mask}, .left = {k->right}, .right = left_row(k, k->st.idx[0])};
+  Tile t = {.k = k, .mr = 1, .nv = 1, .width = p->width, .mask = {p->mask}, .left = {k->right}};
+  t.right = left_row(k, k->st.idx[0]);
   swap(&k->left_k, &k->right_k);
   sum_over_k(&t, &acc);
   swap(&k->left_k, &k->right_k);

@@ -74,8 +74,10 @@ typedef struct { int width; int lane_axis; Value mask; Value *memo; } Point;
 // ---- emit.c
 void emit_error(Emit *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
 Type emit_type(Emit *e, DType t);
-static inline int kernel_width(const Emit *e) { return e->s->dtype == F64 ? e->target->lanes_f32 / 2 : e->target->lanes_f32; }
-static inline bool dot_is_column(const Call *c) { return c->kind == CALL_DOT && !c->dims[1].is_rows && c->dims[1].size == 1; }
+static inline int kernel_width(const Emit *e) { return e->target->lanes_f32 / (e->s->dtype == F64 ? 2 : 1); }
+static inline bool dot_is_column(const Call *c) {
+  return c->kind == CALL_DOT && !c->dims[1].is_rows && c->dims[1].size == 1;
+}
 static inline unsigned dtype_bytes(DType t) { return t == F32 || t == U32 ? 4 : 8; }
 
 // ---- emit_phase.c
@@ -115,11 +117,11 @@ Value math_softplus(Emit *e, Value x);
 
 // ---- emit_loop.c
 typedef struct { Value i, to; int64_t step; Block pre, body, exit; int n; Value *init, *carried; } Loop;
-// for (i = from; i < to; i += step), bottom-tested, with n carried values: carried[] inside and, after loop_end, the results.
+// for (i = from; i < to; i += step), bottom-tested, with n carried values: carried[] inside, and the results after loop_end.
 void loop_begin(Emit *e, Loop *l, Value from, Value to, int64_t step, const char *name, int n, const Value *init);
 void loop_end(Emit *e, Loop *l, const Value *next);
 typedef void BodyFn(Kernel *k, Point *p, void *ctx);
-void nest(Kernel *k, int n_scalar, BodyFn *body, void *ctx);            // scalar loops over dims, lanes over the last if left
+void nest(Kernel *k, int n_scalar, BodyFn *body, void *ctx);            // scalar loops, then lanes over the dim left
 void lanes(Kernel *k, int axis, Value from, Value to, BodyFn *body, void *ctx);
 Value lane_mask(Emit *e, int width, Value left);                        // lane < left
 // Sum over 0 … extent−1 by blocks, combined by the aligned binary tree (see emit_reduce.c).

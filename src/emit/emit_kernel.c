@@ -239,8 +239,8 @@ void kernel_hoist(Kernel *k, int lane_axis) {
 }
 
 // ---------------------------------------------------------------- the function
-static const char *const kind_names[] = {[CALL_MAP] = "map", [CALL_REDUCE_LANES] = "sum_lanes", [CALL_REDUCE_ROWS] = "sum_rows",
-                                         [CALL_DOT] = "dot", [CALL_SPREAD] = "spread"};
+static const char *const kind_names[] = {[CALL_MAP] = "map", [CALL_REDUCE_LANES] = "sum_lanes",
+                                         [CALL_REDUCE_ROWS] = "sum_rows", [CALL_DOT] = "dot", [CALL_SPREAD] = "spread"};
 static void (*const emitters[])(Kernel *) = {[CALL_MAP] = emit_map, [CALL_REDUCE_LANES] = emit_reduce_lanes,
                                              [CALL_REDUCE_ROWS] = emit_reduce_rows, [CALL_DOT] = emit_dot,
                                              [CALL_SPREAD] = emit_spread};

@@ -49,7 +49,8 @@ static void split_f64(LL *l, Value a, Value *hi, Value *lo) {               // V
   *lo = ll_fsub(l, a, *hi);
 }
 
-// In f64: product and sum as exact pairs, the lower two added to odd. Right where nothing over- or underflows, |a|, |b| < 2^995.
+// In f64: product and sum as exact pairs, the lower two added to odd. Right where nothing over- or underflows and
+// |a|, |b| < 2^995.
 static Value fma_f64_by_pairs(Emit *e, Value a, Value b, Value c) {
   LL *l = &e->l;
   Value ah, al, bh, bl, th, tl, vh, vl, zh, zl;
@@ -90,7 +91,7 @@ Value emit_fma(Emit *e, Value a, Value b, Value c) {
   return LLVMBuildCall2(e->l.b, signature, fma_function(e, t, signature), (Value[]){a, b, c}, 3, "");
 }
 
-// ---------------------------------------------------------------- one function per MAP op; x: operands in the result's dtype
+// ---------------------------------------------------------------- one function per MAP op; x: operands
 typedef Value OpFn(Emit *e, Value *x);
 static Value zero_of(Value x) { return ll_real(LLVMTypeOf(x), 0); }
 static Value one_of(Value x) { return ll_real(LLVMTypeOf(x), 1); }
@@ -297,8 +298,10 @@ void eval_outputs(Kernel *k, Point *p) {
       emit_error(k->e, "call %s: output %d is a value of the operand's domain", c->name ? c->name : "", i);
     else eval(k, p, o->val);                               // all loads before the first store: outputs may stand on inputs
   }
-  for (int i = 0; i < c->n_outputs && !k->e->error; i++)
-    store_output(k, p, i, convert(k->e, eval(k, p, c->outputs[i].val), c->vals[c->outputs[i].val].dtype, c->outputs[i].dtype));
+  for (int i = 0; i < c->n_outputs && !k->e->error; i++) {
+    const Output *o = &c->outputs[i];
+    store_output(k, p, i, convert(k->e, eval(k, p, o->val), c->vals[o->val].dtype, o->dtype));
+  }
 }
 
 static void map_body(Kernel *k, Point *p, void *ctx) {

@@ -6,8 +6,6 @@
 
 typedef struct { Emit *e; Value buf, n; Value *base; } PhaseState;      // base: buffer → its pointer, loaded in the entry
 
-static int64_t max_extent(Dim d) { return d.size; }
-
 static Value buffer_pointer(PhaseState *s, int buffer) {
   LL *l = &s->e->l;
   if (s->base[buffer]) return s->base[buffer];
@@ -69,7 +67,7 @@ static void fixed_call(PhaseState *s, const Call *c, int64_t first, Value lo, Va
   Value a = ll_max(l, ll_sub(l, lo, ll_i64(l, first)), zero);
   Value b = ll_min(l, ll_sub(l, hi, ll_i64(l, first)), ll_i64(l, c->items));
   if (c->n_dims > 0) {
-    Value size = c->dims[0].is_rows ? s->n : ll_i64(l, max_extent(c->dims[0]));
+    Value size = c->dims[0].is_rows ? s->n : ll_i64(l, c->dims[0].size);
     a = LLVMBuildMul(l->b, a, ll_i64(l, c->item_rows), "lo");
     b = ll_min(l, ll_mul(l, b, ll_i64(l, c->item_rows)), size);
   }
