@@ -12,7 +12,7 @@ typedef struct {
   int n; int64_t offset, stride[MAX_DIMS + 2], size[MAX_DIMS + 2];
 } Access;
 typedef VEC(Access) Accesses;
-typedef struct { const Schedule *s; Accesses all; int *written, *first, *last; const char *where; } Check;   // phase, −1: never
+typedef struct { const Schedule *s; const Graph *g; Accesses all; int *written, *first, *last; const char *where; } Check;   // phase, −1: never
 
 static int64_t elements(const Schedule *s, const Buffer *b) { return (b->rows_a + b->rows_b * s->capacity) * b->ld; }
 
@@ -72,11 +72,12 @@ static Access *add(Check *k, const Call *c, int call, int buffer, bool writes, i
   return &k->all.data[k->all.n - 1];
 }
 
-static void add_rows_of_table(const Check *k, Access *a, int64_t index_stride) {   // the row is not known
-  const Buffer *b = &k->s->buffers.data[a->buffer];
+static void add_rows_of_table(const Check *k, Access *a, const Input *in) {   // any row of it
+  int64_t rows = axis_size(k->g, node(k->g, in->node)->axis[0]);
+  if (last_of(a) + (rows - 1) * in->index_stride >= elements(k->s, &k->s->buffers.data[a->buffer])) BUG("%s: a table leaves its buffer", k->where);
   a->own_row = false;
-  a->stride[a->n] = index_stride;
-  a->size[a->n++] = (elements(k->s, b) - 1) / (index_stride > 0 ? index_stride : 1) + 1;
+  a->stride[a->n] = in->index_stride;
+  a->size[a->n++] = rows;
 }
 
 static bool in_prologue(const Call *c, int input) {
@@ -99,7 +100,7 @@ static void add_call(Check *k, const Call *c, int call) {
     const Input *in = &c->inputs[i];
     bool p = in_prologue(c, i);
     Access *a = add(k, c, call, in->buffer, false, in->offset, in->stride, p ? pro : c->dims, p ? at : c->n_dims);
-    if (in->index >= 0) add_rows_of_table(k, a, in->index_stride);
+    if (in->index >= 0) add_rows_of_table(k, a, in);
   }
   for (int i = 0; i < c->n_outputs; i++)
     add(k, c, call, c->outputs[i].buffer, true, c->outputs[i].offset, c->outputs[i].stride, c->dims, c->n_dims);
@@ -193,7 +194,7 @@ static void check_overlap(const Check *k) {
 void schedule_check(const Schedule *s) {
   for (int p = 0; p < N_PROGRAMS; p++) {
     int n = s->buffers.n;
-    Check k = { .s = s, .written = NEW_ARRAY(s->arena, int, n), .first = NEW_ARRAY(s->arena, int, n), .last = NEW_ARRAY(s->arena, int, n) };
+    Check k = { .s = s, .g = s->graph[p], .written = NEW_ARRAY(s->arena, int, n), .first = NEW_ARRAY(s->arena, int, n), .last = NEW_ARRAY(s->arena, int, n) };
     for (int i = 0; i < n; i++) k.first[i] = INT32_MAX, k.last[i] = k.written[i] = -1;
     for (int t = 0; t < s->programs[p].n_phases; t++) check_phase(&k, &s->programs[p].phases[t], t);
     check_overlap(&k);

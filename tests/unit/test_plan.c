@@ -3,8 +3,11 @@
 // NaN. Then the shape of plain training; and graphs drawn at random.
 #include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <cmocka.h>
 #include "sched_run.h"
 
@@ -634,6 +637,59 @@ static void test_phases_of_tables(void **state) {                // after the sp
   arena_free(c.a);
 }
 
+// ---------------------------------------------------------------- the checker finds what is broken
+static void swap_phases(Schedule *s) {
+  Phase *p = s->programs[PROG_TRAIN].phases, t = p[1];
+  p[1] = p[2], p[2] = t;
+}
+static void drop_a_call(Schedule *s) {                           // what it wrote is read later
+  Phase *p = &s->programs[PROG_TRAIN].phases[1];
+  p->calls++, p->n_calls--;
+}
+static void reverse_rows(Schedule *s) {
+  Phase *p = &s->programs[PROG_TRAIN].phases[1];
+  Call t = p->calls[0];
+  memmove(p->calls, p->calls + 1, sizeof t * (size_t)(p->n_calls - 1));
+  p->calls[p->n_calls - 1] = t;
+}
+static void update_twice(Schedule *s) {
+  Phase *p = &s->programs[PROG_TRAIN].phases[2];
+  p->calls[p->n_calls - 1] = p->calls[p->n_calls - 2];
+}
+static void leave_the_buffer(Schedule *s) { s->programs[PROG_TRAIN].phases[1].calls[0].outputs[0].offset += s->capacity * 1000; }
+static void touch_another_row(Schedule *s) { s->programs[PROG_TRAIN].phases[1].calls[0].outputs[0].stride[0] *= 2; }
+static void too_few_items(Schedule *s) { s->programs[PROG_TRAIN].phases[2].calls[0].item_rows = 0; }
+static void share_all_memory(Schedule *s) {
+  for (int i = 0; i < s->buffers.n; i++)
+    if (s->buffers.data[i].role == BUF_ROWS) s->buffers.data[i].offset = 0;
+}
+
+static void test_checker(void **state) {
+  static void (*const breaks[])(Schedule *) = {swap_phases, drop_a_call, reverse_rows, update_twice, leave_the_buffer, touch_another_row,
+                                               too_few_items, share_all_memory};
+  (void)state;
+  for (int i = -1; i < COUNT_OF(breaks); i++) {
+    Case c = new_case(F32, 96);
+    mlp(&c);
+    train_by(&c, "adam");
+    const Graph *g;
+    Schedule *s = schedule_case(&c, &g);
+    if (i >= 0) breaks[i](s);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {                                            // BUG aborts
+      if (!freopen("/dev/null", "w", stderr)) _exit(1);
+      signal(SIGABRT, SIG_DFL);
+      schedule_check(s);
+      _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (i < 0 ? status != 0 : !(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT)) fail_msg("broken schedule %d: status %d", i, status);
+    arena_free(c.a);
+  }
+}
+
 int main(int argc, char **argv) {
   if (argc > 1) cmocka_set_test_filter(argv[1]);
   const struct CMUnitTest tests[] = {
@@ -641,6 +697,7 @@ int main(int argc, char **argv) {
     cmocka_unit_test(test_stacked_experts), cmocka_unit_test(test_batch_norm), cmocka_unit_test(test_clipping),
     cmocka_unit_test(test_moves), cmocka_unit_test(test_tables), cmocka_unit_test(test_hazards),
     cmocka_unit_test(test_random),
-    cmocka_unit_test(test_phases_of_an_mlp), cmocka_unit_test(test_phases_of_tables)};
+    cmocka_unit_test(test_phases_of_an_mlp), cmocka_unit_test(test_phases_of_tables),
+    cmocka_unit_test(test_checker)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
