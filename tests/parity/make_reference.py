@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Makes the reference numbers that tests/unit/test_parity.c compares with: tests/parity/*.json.
 
-A file is one model: initial weights, batches (inputs, ids, labels, masks), what PyTorch computes for each batch before training,
-and its weights after STEPS steps of each optimizer, the batches in turn. All in float64 and in float32, on one CPU thread.
-Inputs and initial weights are float32 numbers, so both start from equal values. Numbers are hex floats apart by blanks: nothing
-is lost in decimal.
+A file is one model: initial weights, batches (inputs, ids, labels, masks), what PyTorch computes for each batch before
+training, and its weights after STEPS steps of each optimizer, the batches in turn. All in float64 and in float32, on one CPU
+thread. Inputs and initial weights are float32 numbers, so both start from equal values. Numbers are hex floats apart by
+blanks: nothing is lost in decimal.
 
     python tests/parity/make_reference.py          # needs PyTorch; the test needs the files alone
 """
@@ -117,8 +117,8 @@ def make_batch(rng, at, width, vocabularies, kinds, masked):
 
 
 def saturate(weights, batches):
-    """esmm: x5 is 0, but ±1 in every sixth row, and drives both logits to ±40 through two hidden units of its own: there p, or
-    1 − p, lies below EPS and the clamp holds."""
+    """esmm: x5 is 0, but ±1 in every sixth row, and drives both logits to ±40 through two hidden units of its own: there p,
+    or 1 − p, lies below EPS and the clamp holds."""
     for unit in range(8):
         weights["h.w"][5 * 8 + unit] = {0: 8.0, 1: -8.0}.get(unit, 0.0)
     for k in range(5):
@@ -198,10 +198,11 @@ def case_json(seed, model, shapes, width, vocabularies, kinds, masked, optimizer
         "about": f"made by make_reference.py with PyTorch {torch.__version__}; hex floats, row-major",
         "model": model.__name__, "dense": width, "ids": len(vocabularies), "labels": len(kinds), "capacity": max(SIZES),
         "weights": {path: {"shape": shapes[path], "value": hexes(v)} for path, v in weights.items()},
-        "batches": [{"n": len(b["x"]), "dense": hexes(sum(b["x"], [])), "ids": sum(b["ids"], []), "y": hexes(sum(b["y"], [])),
-                     "w": hexes(sum(b["w"], []))} for b in batches],
+        "batches": [{"n": len(b["x"]), "dense": hexes(sum(b["x"], [])), "ids": sum(b["ids"], []),
+                     "y": hexes(sum(b["y"], [])), "w": hexes(sum(b["w"], []))} for b in batches],
         "forward": in_both(outputs),
-        "runs": [{"optimizer": name, "args": args, "steps": STEPS, "weights": trained(name, args)} for name, args in optimizers],
+        "runs": [{"optimizer": name, "args": args, "steps": STEPS, "weights": trained(name, args)}
+                 for name, args in optimizers],
     }
 
 

@@ -1,0 +1,467 @@
+// test_gradcheck.c: gradients of compiled code, by looping over the tables: every op with a gradient and every loss. A row
+// without a case fails.
+// Each row becomes one graph: its variants, each reduced to a number in which every element weighs differently, summed.
+//   f64: the compiled gradients against central differences of the compiled loss (eps 1e-6, atol 1e-5, rtol 1e-3)
+//   f32 and f64: the compiled gradients and loss against the interpreter in double (2e-5, 1e-11)
+// on every target that runs here. Rows: more than a block of sums, and no multiple of any width of lanes.
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include "src/compile.h"
+#include "runtime/train.h"
+
+enum { CAPACITY = 80, ROWS = 71, DENSE = 12, IDS = 2, LABELS = 3, VOCAB = 5, CLASSES = 4, MAX_SLOTS = 64 };
+enum { LABEL_REAL_1, LABEL_YES_NO, LABEL_GRADE };             // the three labels
+#define F32_TOLERANCE 2e-5
+static const Place nowhere;
+
+// ---------------------------------------------------------------- a graph with random inputs
+typedef struct {
+  Arena *a;
+  Graph *g;
+  Diag *d;
+  NodeId total;                   // the sum of the variants
+  double **slots;                 // [MAX_SLOTS], row-major
+  int used;                       // columns of the dense input taken by per_row in this variant
+  double lo, hi, grid;            // of new parameters; grid: they are multiples of it, 0: any float32
+  uint64_t seed;
+  InterpInput in;
+} Bench;
+
+static double uniform(Bench *b, double lo, double hi) {       // a float32 number
+  b->seed = b->seed * 6364136223846793005u + 1442695040888963407u;
+  return (float)(lo + (hi - lo) * (double)(b->seed >> 11) * 0x1p-53);
+}
+
+static double *numbers(Bench *b, int64_t n, double lo, double hi) {
+  double *x = NEW_ARRAY(b->a, double, n + 1);
+  for (int64_t i = 0; i < n; i++) x[i] = uniform(b, lo, hi);
+  return x;
+}
+
+static void fill(Bench *b) {
+  double *y = numbers(b, LABELS * ROWS, 0.2, 1), *w = NEW_ARRAY(b->a, double, LABELS * ROWS);
+  uint32_t *ids = NEW_ARRAY(b->a, uint32_t, ROWS * IDS);
+  for (int i = 0; i < ROWS * IDS; i++) ids[i] = (uint32_t)uniform(b, 0, VOCAB - 1);   // the last id occurs in no row
+  for (int i = 0; i < ROWS; i++) {
+    y[LABEL_YES_NO * ROWS + i] = i % 3 == 0;
+    y[LABEL_GRADE * ROWS + i] = (double)((i * 3) % CLASSES);
+    for (int l = 0; l < LABELS; l++) w[l * ROWS + i] = uniform(b, 0, 1) < 0.8;
+  }
+  double *dense = numbers(b, ROWS * DENSE, 0.5, 1.5);
+  b->in = (InterpInput){ ROWS, dense, ids, y, w, DENSE, IDS, LABELS, 1, 0.1, b->slots };
+}
+
+static Bench bench_new(DType dtype, uint64_t seed) {
+  Bench b = { .a = arena_new(), .lo = -1.5, .hi = 1.5, .seed = seed };
+  b.d = diag_new(b.a, NULL);
+  b.g = graph_new(b.a, dtype, CAPACITY, b.d);
+  b.slots = NEW_ARRAY(b.a, double *, MAX_SLOTS);
+  fill(&b);
+  return b;
+}
+
+static NodeId param(Bench *b, int rank, int64_t d0, int64_t d1, int64_t d2) {
+  int64_t size[] = { d0, d1, d2 }, total = 1;
+  AxisId axis[3];
+  for (int i = 0; i < rank; i++) axis[i] = axis_fixed(b->g, size[i]), total *= size[i];
+  const char *path = arena_printf(b->a, "p%d", b->g->slots.n);
+  int slot = graph_slot(b->g, path, SLOT_PARAM, b->g->dtype, rank, axis, (Init){0}, nowhere);
+  assert_true(slot < MAX_SLOTS);
+  b->slots[slot] = numbers(b, total, b->lo, b->hi);
+  for (int64_t i = 0; b->grid > 0 && i < total; i++) b->slots[slot][i] = b->grid * round(b->slots[slot][i] / b->grid);
+  return g_read(b->g, slot);
+}
+static NodeId vector(Bench *b, int64_t n) { return param(b, 1, n, 0, 0); }
+static NodeId matrix(Bench *b, int64_t m, int64_t n) { return param(b, 2, m, n, 0); }
+
+// [rows, n]: columns of the input times a parameter, so that its adjoint is visible
+static NodeId per_row(Bench *b, int64_t n) {
+  NodeId x = g_dense(b->g, b->used, n), p = vector(b, n);
+  b->used += (int)n;
+  return g_map2(b->g, OP_MUL, x, p);
+}
+
+// A scalar in which every element of v has another weight: a fixed one by position, and a label by row.
+static NodeId weighted_sum(Bench *b, NodeId v) {
+  Graph *g = b->g;
+  double step = 1;
+  for (int i = node(g, v)->rank - 1; i >= has_rows(g, v); i--) {
+    int64_t n = axis_size(g, node(g, v)->axis[i]);
+    NodeId w = g_map2(g, OP_MUL, g_iota(g, n), g_const(g, step / 8));
+    w = g_map2(g, OP_ADD, w, g_const(g, 0.5));
+    for (int k = i + 1; k < node(g, v)->rank; k++) w = g_expand(g, w, -1);
+    v = g_map2(g, OP_MUL, v, w);
+    step *= 0.6;
+  }
+  if (has_rows(g, v)) {
+    NodeId by_row = g_column(g, OP_LABEL, LABEL_REAL_1);
+    for (int i = 1; i < node(g, v)->rank; i++) by_row = g_expand(g, by_row, -1);
+    v = g_map2(g, OP_MUL, v, by_row);
+  }
+  while (node(g, v)->rank) v = g_sum(g, v, -1);
+  return v;
+}
+
+static void add_variant(Bench *b, NodeId scalar) {
+  b->total = b->total ? g_map2(b->g, OP_ADD, b->total, scalar) : scalar;
+  b->used = 0;
+}
+
+// ---------------------------------------------------------------- every op
+// A case gives the op's node for a variant, 0 after the last one.
+typedef NodeId OpCase(Bench *b, OpId op, int variant);
+
+static NodeId case_unary(Bench *b, OpId op, int variant) {
+  NodeId x;
+  switch (variant) {
+  case 0: x = matrix(b, 3, 4); break;
+  case 1: x = per_row(b, 5); break;
+  case 2: x = param(b, 0, 0, 0, 0); break;
+  default: return 0;
+  }
+  return g_map1(b->g, op, x);
+}
+
+static NodeId case_binary(Bench *b, OpId op, int variant) {
+  NodeId x, y;
+  switch (variant) {
+  case 0: x = matrix(b, 3, 4), y = matrix(b, 3, 4); break;
+  case 1: x = matrix(b, 3, 4), y = vector(b, 4); break;
+  case 2: x = matrix(b, 3, 1), y = matrix(b, 1, 4); break;
+  case 3: x = per_row(b, 5), y = vector(b, 5); break;
+  case 4: x = per_row(b, 1), y = per_row(b, 5); break;
+  case 5: x = param(b, 0, 0, 0, 0), y = per_row(b, 4); break;
+  case 6: x = g_drop(b->g, per_row(b, 1), 1), y = vector(b, 4); break;   // [rows] and [4]: [rows, 4]
+  default: return 0;
+  }
+  return g_map2(b->g, op, x, y);
+}
+
+static NodeId case_fma(Bench *b, OpId op, int variant) {
+  NodeId x, y, z;
+  switch (variant) {
+  case 0: x = matrix(b, 2, 3), y = vector(b, 3), z = matrix(b, 2, 1); break;
+  case 1: x = per_row(b, 3), y = param(b, 0, 0, 0, 0), z = vector(b, 3); break;
+  default: return 0;
+  }
+  return g_map3(b->g, op, x, y, z);
+}
+
+static NodeId case_select(Bench *b, OpId op, int variant) {
+  (void)op;
+  if (variant > 1) return 0;
+  NodeId one = g_const(b->g, 1), cond = g_map2(b->g, OP_LT, g_dense(b->g, 8, 4), one);
+  NodeId x = variant ? param(b, 0, 0, 0, 0) : vector(b, 4), y = per_row(b, 4);
+  return variant ? g_select(b->g, cond, x, y) : g_select(b->g, cond, y, x);
+}
+
+// To the other type and back. Values and eps are multiples of 1/256 and the loss is linear: differences are exact in float32.
+static NodeId case_cast(Bench *b, OpId op, int variant) {
+  (void)op;
+  if (variant > 1) return 0;
+  DType own = (DType)b->g->dtype;
+  b->grid = 0x1p-8;
+  NodeId x = g_cast(b->g, variant ? vector(b, 5) : matrix(b, 3, 4), own == F64 ? F32 : F64);
+  return g_cast(b->g, x, own);
+}
+
+static NodeId case_reduce(Bench *b, OpId op, int variant) {
+  if (variant > 4) return 0;
+  NodeId x = variant < 3 ? param(b, 3, 2, 3, 4) : per_row(b, 5);
+  return graph_add(b->g, op, &x, 1, (Attr){ .i = { variant < 3 ? variant : variant - 3 } }, nowhere);
+}
+
+static NodeId case_dot(Bench *b, OpId op, int variant) {
+  (void)op;
+  NodeId x, y;
+  switch (variant) {
+  case 0: x = per_row(b, 3), y = matrix(b, 3, 4); return g_dot(b->g, x, y, "rk,kn>rn");
+  case 1: x = per_row(b, 3), y = param(b, 3, 3, 2, 4); return g_dot(b->g, x, y, "rk,ken>ren");
+  case 2: x = matrix(b, 2, 3), y = matrix(b, 4, 3); return g_dot(b->g, x, y, "kp,lp>kl");
+  case 3: x = per_row(b, 3), y = per_row(b, 2); return g_dot(b->g, x, y, "rk,rn>kn");
+  case 4: x = vector(b, 3), y = vector(b, 3); return g_dot(b->g, x, y, "k,k>");
+  case 5: x = matrix(b, 3, 3); return g_dot(b->g, x, x, "ij,jk>ik");
+  case 6: x = per_row(b, 7), y = matrix(b, 7, 35); return g_dot(b->g, x, y, "rk,kn>rn");   // tiles and their tails
+  default: return 0;
+  }
+}
+
+static NodeId case_gather(Bench *b, OpId op, int variant) {
+  (void)op;
+  if (variant >= IDS) return 0;
+  NodeId table = matrix(b, VOCAB, variant ? 17 : 3), ids = g_column(b->g, OP_IDS, variant);
+  return g_gather(b->g, table, ids);
+}
+
+static NodeId case_spread(Bench *b, OpId op, int variant) {
+  (void)op;
+  if (variant >= IDS) return 0;
+  NodeId x = per_row(b, 3), ids = g_column(b->g, OP_IDS, variant);
+  return g_spread(b->g, x, ids, axis_fixed(b->g, VOCAB));
+}
+
+static NodeId case_concat(Bench *b, OpId op, int variant) {
+  (void)op;
+  NodeId x, y;
+  switch (variant) {
+  case 0: x = per_row(b, 2), y = per_row(b, 3); return g_concat(b->g, (NodeId[]){ x, y, x }, 3, 1);
+  case 1: x = matrix(b, 2, 3), y = matrix(b, 1, 3); return g_concat(b->g, (NodeId[]){ x, y }, 2, 0);
+  case 2: x = param(b, 3, 2, 1, 2), y = param(b, 3, 2, 2, 2); return g_concat(b->g, (NodeId[]){ x, y }, 2, 1);
+  default: return 0;
+  }
+}
+
+static NodeId case_slice(Bench *b, OpId op, int variant) {
+  (void)op;
+  NodeId x, low, high;
+  switch (variant) {
+  case 0: return g_slice(b->g, per_row(b, 4), 1, 1, 3);
+  case 1: return g_slice(b->g, matrix(b, 4, 3), 0, 2, 4);
+  case 2: x = per_row(b, 6), low = g_slice(b->g, x, 1, 0, 3), high = g_slice(b->g, x, 1, 3, 6); break;   // tiles
+  case 3: x = per_row(b, 6), low = g_slice(b->g, x, 1, 1, 3), high = g_slice(b->g, x, 1, 4, 5); break;   // gaps
+  case 4: x = per_row(b, 6), low = g_slice(b->g, x, 1, 0, 4), high = g_slice(b->g, x, 1, 2, 6); break;   // overlaps
+  default: return 0;
+  }
+  return g_map2(b->g, OP_MUL, low, high);
+}
+
+static NodeId case_pad(Bench *b, OpId op, int variant) {
+  (void)op;
+  return variant == 0 ? g_pad(b->g, per_row(b, 2), 1, 1, 2) : variant == 1 ? g_pad(b->g, matrix(b, 2, 3), 0, 0, 1) : 0;
+}
+
+static NodeId case_transpose(Bench *b, OpId op, int variant) {
+  (void)op;
+  if (variant > 1) return 0;
+  if (!variant) return g_transpose(b->g, param(b, 3, 2, 3, 4), (int[]){ 2, 0, 1 });
+  NodeId x = per_row(b, 2), y = param(b, 3, 2, 3, 4);
+  return g_transpose(b->g, g_dot(b->g, x, y, "ra,abc>rbc"), (int[]){ 0, 2, 1 });
+}
+
+static NodeId case_reshape(Bench *b, OpId op, int variant) {
+  (void)op;
+  AxisId two = axis_fixed(b->g, 2), six = axis_fixed(b->g, 6);
+  if (variant == 0) return g_reshape(b->g, per_row(b, 4), 2, (AxisId[]){ two, two });
+  return variant == 1 ? g_reshape(b->g, param(b, 3, 2, 3, 2), 2, (AxisId[]){ six, two }) : 0;
+}
+
+static NodeId case_broadcast(Bench *b, OpId op, int variant) {
+  (void)op;
+  AxisId two = axis_fixed(b->g, 2), four = axis_fixed(b->g, 4);
+  if (variant == 0) return g_broadcast(b->g, vector(b, 4), 2, (AxisId[]){ AXIS_OF_ROWS, four });
+  if (variant == 1) return g_broadcast(b->g, per_row(b, 1), 3, (AxisId[]){ AXIS_OF_ROWS, two, four });
+  return variant == 2 ? g_broadcast(b->g, matrix(b, 2, 1), 2, (AxisId[]){ two, four }) : 0;
+}
+
+static OpCase *const by_kind[] = { [KIND_MAP] = case_unary, [KIND_REDUCE] = case_reduce };
+static OpCase *const by_op[N_OPS] = {
+  [OP_FMA] = case_fma,       [OP_SELECT] = case_select, [OP_CAST] = case_cast,           [OP_DOT] = case_dot,
+  [OP_GATHER] = case_gather, [OP_SPREAD] = case_spread, [OP_CONCAT] = case_concat,       [OP_SLICE] = case_slice,
+  [OP_PAD] = case_pad,       [OP_RESHAPE] = case_reshape, [OP_TRANSPOSE] = case_transpose, [OP_BROADCAST] = case_broadcast,
+};
+
+static OpCase *case_of(OpId op) {
+  if (by_op[op]) return by_op[op];
+  if (op_rows[op].kind == KIND_MAP && op_rows[op].arity == 2) return case_binary;
+  return op_rows[op].kind < COUNT_OF(by_kind) ? by_kind[op_rows[op].kind] : NULL;
+}
+
+static void build_op(Bench *b, int row) {
+  OpId op = (OpId)row;
+  if (op == OP_LOG || op == OP_SQRT || op == OP_RECIP || op == OP_DIV) b->lo = 0.4, b->hi = 2;
+  NodeId v;
+  for (int variant = 0; (v = case_of(op)(b, op, variant)); variant++) add_variant(b, weighted_sum(b, v));
+  assert_true(b->total != 0);
+}
+
+// ---------------------------------------------------------------- every loss
+static NodeId logits(Bench *b, int64_t n) {
+  NodeId x = per_row(b, 3), w = matrix(b, 3, n);
+  return g_dot(b->g, x, w, "rk,kn>rn");
+}
+static NodeId head_logit(Bench *b) { return logits(b, 1); }
+static NodeId head_sigmoid(Bench *b) { return g_map1(b->g, OP_SIGMOID, logits(b, 1)); }
+static NodeId head_softmax(Bench *b) { return g_softmax(b->g, logits(b, CLASSES)); }
+static NodeId head_product(Bench *b) {
+  NodeId first = head_sigmoid(b), second = head_sigmoid(b);
+  return g_map2(b->g, OP_MUL, first, second);
+}
+static NodeId head_mixed(Bench *b) {
+  NodeId first = head_softmax(b), second = head_softmax(b), half = g_const(b->g, 0.5);
+  return g_map2(b->g, OP_MUL, g_map2(b->g, OP_ADD, first, second), half);
+}
+typedef struct { const char *loss; NodeId (*head)(Bench *b); int label; } LossCase;
+static const LossCase loss_cases[] = {
+  { "bce", head_sigmoid, LABEL_YES_NO },          { "bce", head_product, LABEL_YES_NO },
+  { "cross_entropy", head_softmax, LABEL_GRADE }, { "cross_entropy", head_mixed, LABEL_GRADE },
+  { "mse", head_logit, LABEL_REAL_1 },            { "mse", head_sigmoid, LABEL_YES_NO },
+  { "mae", head_logit, LABEL_REAL_1 },
+};
+
+// Σ w·ℓ / Σ w over the rows whose label is known
+static NodeId masked_mean(Bench *b, NodeId loss, int label) {
+  NodeId w = g_column(b->g, OP_KNOWN, label), zero = g_const(b->g, 0), sum = g_sum(b->g, g_select(b->g, w, loss, zero), 0);
+  return g_map2(b->g, OP_DIV, sum, g_sum(b->g, w, 0));
+}
+
+static void build_loss(Bench *b, int row) {
+  for (int i = 0; i < COUNT_OF(loss_cases); i++) {
+    const LossCase *c = &loss_cases[i];
+    if (strcmp(c->loss, loss_rows[row].name)) continue;
+    NodeId head = c->head(b), y = g_column(b->g, OP_LABEL, c->label);
+    add_variant(b, masked_mean(b, loss_build(b->g, row, head, y, NULL), c->label));
+  }
+  if (!b->total) fail_msg("the loss %s has no case", loss_rows[row].name);
+}
+
+// ---------------------------------------------------------------- compiled
+typedef struct { Bench b; Compiled out; StepCode code; Engine *e; int loss; char what[64]; } Check;
+
+static int out_named(const StepPlan *p, const char *name) {
+  for (int i = 0; i < p->n_buffers; i++)
+    if (p->buffers[i].role == BUF_OUT && !strcmp(p->buffers[i].name, name)) return i;
+  return -1;
+}
+
+static void put(Engine *e, int buffer, int64_t at, double v) {
+  if (e->plan->buffers[buffer].dtype == F64) ((double *)e->buf[buffer])[at] = v;
+  else ((float *)e->buf[buffer])[at] = (float)v;
+}
+
+// [rows, cols] of x into an IN buffer; −1: an input that nothing reads
+static void put_matrix(Engine *e, int buffer, const double *x, int64_t rows, int64_t cols) {
+  int64_t ld = buffer < 0 ? 0 : e->plan->buffers[buffer].ld;
+  for (int64_t k = 0; buffer >= 0 && k < rows * cols; k++) put(e, buffer, k / cols * ld + k % cols, x[k]);
+}
+
+static void put_slot(Engine *e, int slot, int64_t k, double v) {
+  const Buffer *b = &e->plan->buffers[e->plan->slots[slot].buffer];
+  put(e, e->plan->slots[slot].buffer, k / b->cols * b->ld + k % b->cols, v);
+}
+
+static void load(Check *c) {
+  Engine *e = c->e;
+  const InterpInput *in = &c->b.in;
+  put_matrix(e, e->dense, in->dense, ROWS, DENSE);
+  put_matrix(e, e->y, in->y, LABELS, ROWS);
+  put_matrix(e, e->w, in->w, LABELS, ROWS);
+  for (int64_t k = 0; e->ids >= 0 && k < ROWS * IDS; k++)
+    ((uint32_t *)e->buf[e->ids])[k / IDS * e->plan->buffers[e->ids].ld + k % IDS] = in->ids[k];
+  for (int i = 0; i < e->plan->n_slots; i++)
+    for (int64_t k = 0; k < item_elements(c->b.g, c->b.g->slots.data[i].read); k++) put_slot(e, i, k, c->b.slots[i][k]);
+}
+
+static void start(Check *c, void (*build_row)(Bench *, int), int row, const char *name, DType dtype, TargetId target) {
+  Text text = {0};
+  JitInfo info;
+  snprintf(c->what, sizeof c->what, "%s, %s, %s", name, dtype == F64 ? "f64" : "f32", targets[target].name);
+  c->b = bench_new(dtype, 100 + (uint64_t)row);
+  build_row(&c->b, row);
+  c->b.g->loss = c->b.total;
+  graph_out(c->b.g, "sum:loss", c->b.total);
+  bool ok = compile_graph(c->b.g, -1, NULL, DENSE, IDS, LABELS, &c->out, c->b.d);
+  ok = ok && jit(c->out.schedule, target, c->b.a, &c->code, &info, c->b.d);
+  diag_print(c->b.d, &text, false);
+  if (!ok) fail_msg("%s: %s", c->what, text.data);
+  text_free(&text);
+  c->e = engine_new(&c->out.plan, &c->code);
+  c->loss = out_named(&c->out.plan, "sum:loss");
+  assert_true(c->loss >= 0);
+  load(c);
+}
+
+static void finish(Check *c) {
+  engine_free(c->e);
+  jit_free(&c->code);
+  arena_free(c->b.a);
+}
+
+static double loss_of(Check *c) {
+  engine_run(c->e, PROG_EVAL, ROWS, 0);
+  return engine_out(c->e, c->loss, 0, 0);
+}
+
+static void close_to(const Check *c, const char *path, int64_t k, double got, double want, double atol, double rtol) {
+  if (fabs(got - want) <= atol + rtol * fabs(want)) return;
+  fail_msg("%s, %s[%lld]: %.12g, expected %.12g", c->what, path, (long long)k, got, want);
+}
+
+// The compiled gradient of slot i, [elements]; every slot of these graphs has one.
+static double *gradient(Check *c, int i, int64_t n) {
+  const char *path = c->b.g->slots.data[i].path;
+  int buffer = out_named(&c->out.plan, arena_printf(c->b.a, "grad:%s", path));
+  if (buffer < 0) fail_msg("%s: no gradient reaches %s", c->what, path);
+  int64_t cols = c->out.plan.buffers[buffer].cols;
+  double *x = NEW_ARRAY(c->b.a, double, n + 1);
+  for (int64_t k = 0; k < n; k++) x[k] = engine_out(c->e, buffer, k / cols, k % cols);
+  return x;
+}
+
+static void check_differences(Check *c) {
+  double eps = c->b.grid > 0 ? c->b.grid : 1e-6;
+  engine_run(c->e, PROG_GRADS, ROWS, 0);
+  for (int i = 0; i < c->e->plan->n_slots; i++) {
+    int64_t n = item_elements(c->b.g, c->b.g->slots.data[i].read);
+    double *got = gradient(c, i, n);
+    for (int64_t k = 0; k < n; k++) {
+      double keep = c->b.slots[i][k], up, down;
+      put_slot(c->e, i, k, keep + eps), up = loss_of(c);
+      put_slot(c->e, i, k, keep - eps), down = loss_of(c);
+      put_slot(c->e, i, k, keep);
+      close_to(c, c->b.g->slots.data[i].path, k, got[k], (up - down) / (2 * eps), 1e-5, 1e-3);
+    }
+  }
+}
+
+static void check_interpreter(Check *c, double tolerance) {
+  const Graph *g = c->out.program[PROG_GRADS];
+  engine_run(c->e, PROG_GRADS, ROWS, 0);
+  double **want = NEW_ARRAY(c->b.a, double *, g->roots.n + 1);
+  interp_roots(g, &c->b.in, want, c->b.a);
+  for (int r = 0; r < g->roots.n; r++) {
+    const char *name = g->roots.data[r].name;
+    int buffer = out_named(&c->out.plan, name);
+    assert_true(buffer >= 0);
+    int64_t n = item_elements(g, g->roots.data[r].value), cols = c->out.plan.buffers[buffer].cols;
+    for (int64_t k = 0; k < n; k++)
+      close_to(c, name, k, engine_out(c->e, buffer, k / cols, k % cols), want[r][k], tolerance, tolerance);
+  }
+}
+
+// ---------------------------------------------------------------- loops over the tables
+static void check_row(void (*build_row)(Bench *, int), int row, const char *name) {
+  for (TargetId t = 0; t < N_TARGETS; t++) {
+    if (!target_usable(t)) continue;
+    Check c = {0};
+    start(&c, build_row, row, name, F64, t);
+    check_differences(&c);
+    check_interpreter(&c, c.b.grid > 0 ? F32_TOLERANCE : 1e-11);   // a cast: what passes through float32 is rounded to it
+    finish(&c);
+    start(&c, build_row, row, name, F32, t);
+    check_interpreter(&c, F32_TOLERANCE);
+    finish(&c);
+  }
+}
+
+static void test_every_op(void **state) {
+  (void)state;
+  for (int op = 0; op < N_OPS; op++) {
+    if (!op_rows[op].grad) continue;
+    if (!case_of((OpId)op)) fail_msg("%s has a gradient and no case", op_rows[op].name);
+    check_row(build_op, op, op_rows[op].name);
+  }
+}
+
+static void test_every_loss(void **state) {
+  (void)state;
+  for (int row = 0; row < n_loss_rows; row++) check_row(build_loss, row, loss_rows[row].name);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = { cmocka_unit_test(test_every_op), cmocka_unit_test(test_every_loss) };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
