@@ -93,6 +93,11 @@ static Value *predeclared_value(Build *b, Env *e, const Expr *x) {
   if (strcmp(n, "true") == 0 || strcmp(n, "false") == 0) return v_bool(b, n[0] == 't', x->at);
   if (strcmp(n, "inf") == 0) return v_number(b, INFINITY, x->at);
   if (strcmp(n, "last") == 0) return v_new(b, V_LAST, x->at);
+  if (strcmp(n, "row") == 0 || strcmp(n, "loss") == 0) {
+    build_error(b, e, "type-mismatch", x->at, n[0] == 'r' ? "`row` is for labels, conditions and splits: it is no tensor"
+                                                          : "`loss` is for `stop` and `best`: it is no tensor");
+    return &bad_value;
+  }
   if (strcmp(n, "training") != 0) return NULL;
   build_error(b, e, "unsupported", x->at, "what differs between training and use (`training`; a dropout rate above 0) is not supported yet");
   return &bad_value;
