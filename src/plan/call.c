@@ -58,7 +58,8 @@ static int add_input(Maker *k, NodeId n, const Map *m, uint8_t prologue) {
 
 static int input_val(Maker *k, NodeId n, const Map *m, uint8_t prologue) {
   int in = add_input(k, n, m, prologue);
-  return add_val(k, (Val){ .kind = VAL_INPUT, .dtype = (DType)node(k->p->g, n)->dtype, .prologue = prologue, .input = in }, n, m);
+  return add_val(k, (Val){ .kind = VAL_INPUT, .dtype = (DType)node(k->p->g, n)->dtype, .prologue = prologue, .input = in },
+                 n, m);
 }
 
 static int gather_val(Maker *k, NodeId n, const Map *m, uint8_t prologue) {       // table [V, d] by ids [rows]
@@ -81,7 +82,11 @@ static int value(Maker *k, NodeId n, Map m, uint8_t prologue);
 
 static int op_val(Maker *k, NodeId n, const Map *m, uint8_t prologue) {
   const Graph *g = k->p->g;
-  Val v = { .kind = VAL_OP, .op = (OpId)node(g, n)->op, .dtype = (DType)node(g, n)->dtype, .prologue = prologue, .n_in = node(g, n)->n_in };
+  Val v = { .kind = VAL_OP,
+            .op = (OpId)node(g, n)->op,
+            .dtype = (DType)node(g, n)->dtype,
+            .prologue = prologue,
+            .n_in = node(g, n)->n_in };
   for (int i = 0; i < v.n_in; i++) {
     NodeId x = node_in(g, n, i);
     v.in[i] = value(k, x, map_operand(g, n, x, m, k->rank[prologue]), prologue);
@@ -105,7 +110,8 @@ static int value(Maker *k, NodeId n, Map m, uint8_t prologue) {
   int v = known_val(k, n, &m, prologue);
   if (v >= 0) return v;
   const Node *x = node(g, n);
-  if (x->op == OP_CONST) return add_val(k, (Val){ .kind = VAL_CONST, .dtype = (DType)x->dtype, .prologue = prologue, .f = x->attr.f }, n, &m);
+  if (x->op == OP_CONST)
+    return add_val(k, (Val){ .kind = VAL_CONST, .dtype = (DType)x->dtype, .prologue = prologue, .f = x->attr.f }, n, &m);
   if (x->op == OP_IOTA) {
     int dim = -1;
     for (int d = 0; d < k->rank[prologue]; d++)
@@ -126,7 +132,8 @@ static Map own_map(const Maker *k, NodeId n) {
   int axes[MAX_RANK], n_axes = 0;
   for (int i = 0; i < node(g, n)->rank; i++)
     if (!is_unit(g, node(g, n)->axis[i])) axes[n_axes++] = i;
-  if (k->call.kind == CALL_DOT && n_axes == 1) m.axis[k->call.dims[1].size == 1 && !k->call.dims[1].is_rows ? 0 : 1] = axes[0];
+  if (k->call.kind == CALL_DOT && n_axes == 1)
+    m.axis[k->call.dims[1].size == 1 && !k->call.dims[1].is_rows ? 0 : 1] = axes[0];
   else
     for (; d < n_axes; d++) m.axis[d] = axes[d];
   return m;
@@ -217,7 +224,8 @@ static void spread_call(Maker *k, NodeId n) {                           // ids i
   c->reduced = dim_of(g, AXIS_OF_ROWS);
   DType t = (DType)node(g, n)->dtype;
   vec_push(arena_of(k), &k->inputs, ((Input){ ids.buffer, ids.offset, { ids.stride[0] }, U32, -1, 0, node_in(g, n, 1) }));
-  vec_push(arena_of(k), &k->inputs, ((Input){ x.buffer, x.offset, { x.stride[0], 0, x.stride[1] }, t, -1, 0, node_in(g, n, 0) }));
+  vec_push(arena_of(k), &k->inputs,
+           ((Input){ x.buffer, x.offset, { x.stride[0], 0, x.stride[1] }, t, -1, 0, node_in(g, n, 0) }));
   vec_push(arena_of(k), &k->outputs, ((Output){ -1, out.buffer, out.offset, { out.stride[0], out.stride[1] }, t, n }));
 }
 

@@ -111,7 +111,8 @@ static void providers(const Planner *p, NodeId n, Ints *out) {
   if (p->info[n].cluster >= 0) { vec_push(p->s->arena, out, p->info[n].cluster); return; }
   if (is_leaf(g, n)) return;
   if (node(g, n)->op == OP_READ) return;
-  for (int i = 0; i < node(g, n)->n_in; i++) providers(p, node_in(g, n, i), out);   // views, concats, inlined and prologue nodes
+  for (int i = 0; i < node(g, n)->n_in; i++)
+    providers(p, node_in(g, n, i), out);   // views, concats, inlined and prologue nodes
 }
 
 // Clusters whose values n's operand i is read from in memory, by a view or as a table: not those that it is evaluated with.
@@ -134,8 +135,8 @@ static int new_cluster(Planner *p, CallKind kind, NodeId anchor, NodeId shape) {
   c.n_domain = domain_of(p->g, shape, c.domain);
   c.rows = c.n_domain > 0 && c.domain[0] == AXIS_OF_ROWS;
   if (c.n_domain > MAX_DIMS)
-    diag_error(p->g->diag, "unsupported", node(p->g, shape)->at, "a value of more than %d axes, %s, cannot be computed", MAX_DIMS,
-               shape_text(p->g, shape, p->g->arena));
+    diag_error(p->g->diag, "unsupported", node(p->g, shape)->at, "a value of more than %d axes, %s, cannot be computed",
+               MAX_DIMS, shape_text(p->g, shape, p->g->arena));
   vec_push(p->s->arena, &p->clusters, c);
   return p->clusters.n - 1;
 }
@@ -161,14 +162,15 @@ static bool can_join(Planner *p, int c, NodeId n, const Ints *from) {
   for (int i = 0; i < node(p->g, n)->n_in; i++) read_in_memory(p, n, i, &memory);
   for (int i = 0; i < memory.n; i++)
     if (memory.data[i] == c) return false;
-  if (x->kind == CALL_SPREAD || x->free || x->apart || k != x->n_domain || memcmp(d, x->domain, sizeof *d * (size_t)k)) return false;
+  if (x->kind == CALL_SPREAD || x->free || x->apart || k != x->n_domain || memcmp(d, x->domain, sizeof *d * (size_t)k))
+    return false;
   for (int i = 0; i < from->n; i++)
     if (from->data[i] != c && after(p, from->data[i], c)) return false;
   return true;
 }
 
-// A MAP cluster that already comes after all that n reads, something at least: n is evaluated beside it. (Adam's m and v, where
-// the gradient comes out of a spread.)
+// A MAP cluster that already comes after all that n reads, something at least: n is evaluated beside it. (Adam's m and v,
+// where the gradient comes out of a spread.)
 static int sibling(Planner *p, NodeId n, const Ints *from) {
   for (int c = p->clusters.n - 1; c >= 0 && from->n > 0; c--) {
     bool fits = p->clusters.data[c].kind == CALL_MAP && can_join(p, c, n, from);
@@ -264,7 +266,8 @@ void fuse(Planner *p) {
   }
   store_free(p, free_node);
   for (NodeId id = 1; id < (NodeId)g->nodes.n; id++) {
-    if (!p->info[id].live || is_leaf(g, id) || is_view(g, id) || node(g, id)->op == OP_CONCAT || p->info[id].prologue) continue;
+    if (!p->info[id].live || is_leaf(g, id) || is_view(g, id) || node(g, id)->op == OP_CONCAT || p->info[id].prologue)
+      continue;
     if (free_node[id]) {
       if (p->info[id].stored || p->info[id].root) place_free(p, id);
     } else if (is_pointwise(g, id)) place_pointwise(p, id);

@@ -26,7 +26,8 @@ static bool same_domain(const Graph *g, NodeId a, NodeId b) {
 
 bool is_unit_move(const Graph *g, NodeId n) {
   const Node *x = node(g, n);
-  if (x->op != OP_RESHAPE && x->op != OP_SUM && x->op != OP_AMAX && x->op != OP_TRANSPOSE && x->op != OP_BROADCAST) return false;
+  if (x->op != OP_RESHAPE && x->op != OP_SUM && x->op != OP_AMAX && x->op != OP_TRANSPOSE && x->op != OP_BROADCAST)
+    return false;
   if (x->op == OP_TRANSPOSE && domain_of(g, n, (AxisId[MAX_RANK]){0}) > 1) return false;
   return same_domain(g, n, node_in(g, n, 0));
 }
@@ -150,7 +151,8 @@ static NodeId lower_reduce(Lower *l, const Node *n, NodeId x) {
     before += counts && i < axis;
     after += counts && i > axis;
   }
-  if (before == 0 || after == 0 || is_unit(t, node(t, x)->axis[axis])) return graph_add(t, (OpId)n->op, &x, 1, n->attr, n->at);
+  if (before == 0 || after == 0 || is_unit(t, node(t, x)->axis[axis]))
+    return graph_add(t, (OpId)n->op, &x, 1, n->attr, n->at);
   g_at(t, n->at);
   NodeId turned = axis_to_end(t, in_memory(l, x, n->at), axis);
   return graph_add(t, (OpId)n->op, &turned, 1, (Attr){ .i = { node(t, x)->rank - 1 } }, n->at);
@@ -250,7 +252,8 @@ static NodeId matrix_product(Lower *l, Dot *d) {
   return graph_add(t, OP_DOT, d->in, 2, d->a, d->at);
 }
 
-// The operand with its axes in the order of `letters`, and axes of size 1 for those that it lacks (the batch axis needs none).
+// The operand with its axes in the order of `letters`, and axes of size 1 for those that it lacks (the batch axis needs
+// none).
 static NodeId spread_out(Lower *l, const Dot *d, int side, const char *letters) {
   Graph *t = l->t;
   NodeId x = d->in[side];

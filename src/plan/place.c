@@ -10,7 +10,9 @@ int64_t leading_dimension(int64_t cols) {
 }
 
 int add_buffer(Schedule *s, const char *name, BufferRole role, DType t, int64_t rows_a, int64_t rows_b, int64_t cols) {
-  Buffer b = { .name = name, .role = role, .dtype = t, .rows_a = rows_a, .rows_b = rows_b, .cols = cols, .ld = leading_dimension(cols) };
+  Buffer b = {
+    .name = name, .role = role, .dtype = t, .rows_a = rows_a, .rows_b = rows_b, .cols = cols, .ld = leading_dimension(cols)
+  };
   vec_push(s->arena, &s->buffers, b);
   return s->buffers.n - 1;
 }
@@ -140,7 +142,8 @@ static void place_node(Planner *p, NodeId n) {
   if (!x->placed) {
     int64_t a, b, cols;
     matrix_of(p->g, n, &a, &b, &cols);
-    int buffer = add_buffer(p->s, arena_printf(p->s->arena, "%s.%u", op_rows[node(p->g, n)->op].name, n), BUF_ROWS, (DType)node(p->g, n)->dtype, a, b, cols);
+    int buffer = add_buffer(p->s, arena_printf(p->s->arena, "%s.%u", op_rows[node(p->g, n)->op].name, n), BUF_ROWS,
+                            (DType)node(p->g, n)->dtype, a, b, cols);
     if (is_packed(p->g, n)) p->s->buffers.data[buffer].ld = cols;
     x->loc = matrix_loc(p->g, n, buffer, p->s->buffers.data[buffer].ld);
     x->placed = true;

@@ -12,7 +12,7 @@ typedef struct {
   bool free;                              // reads leaves alone
   bool apart;                             // takes no further nodes
   VEC(NodeId) nodes;                      // MAP and GATHER nodes evaluated here, ascending; the anchor is not among them
-  VEC(int) deps;                          // clusters whose values it reads, and (order only) whose reads of a slot it must follow
+  VEC(int) deps;   // clusters whose values it reads, and (order only) whose reads of a slot it must follow
   VEC(int) reads;                         // slots it reads
   int phase;                              // T
 } Cluster;
@@ -45,8 +45,12 @@ typedef struct {
 // NULL: something cannot be scheduled; the error is in the graph's diag.
 enum { COPY_PACKED = 1, COPY_APART = 1 };                             // attributes i1, i2 of a STOP
 Graph *lower(const Graph *g, const bool *copy_slot);
-static inline bool is_packed(const Graph *g, NodeId n) { return node(g, n)->op == OP_STOP && node(g, n)->attr.i[1] == COPY_PACKED; }
-static inline bool is_apart(const Graph *g, NodeId n) { return node(g, n)->op == OP_STOP && node(g, n)->attr.i[2] == COPY_APART; }
+static inline bool is_packed(const Graph *g, NodeId n) {
+  return node(g, n)->op == OP_STOP && node(g, n)->attr.i[1] == COPY_PACKED;
+}
+static inline bool is_apart(const Graph *g, NodeId n) {
+  return node(g, n)->op == OP_STOP && node(g, n)->attr.i[2] == COPY_APART;
+}
 // Axis of a unit move's operand that is axis i of its result; −1: that is of size 1.
 int    axis_under_unit_move(const Graph *g, NodeId n, int axis);
 // Same value, other unit axes: RESHAPE that only adds or drops axes of size 1, sums over one. Gives the value underneath.
@@ -59,7 +63,9 @@ static inline bool is_view(const Graph *g, NodeId n) {
   return op == OP_SLICE || op == OP_RESHAPE || op == OP_BROADCAST || op == OP_TRANSPOSE || is_unit_move(g, n);
 }
 static inline bool is_leaf(const Graph *g, NodeId n) { return op_rows[node(g, n)->op].kind == KIND_LEAF; }
-static inline bool is_pointwise(const Graph *g, NodeId n) { return op_rows[node(g, n)->op].kind == KIND_MAP || node(g, n)->op == OP_GATHER; }
+static inline bool is_pointwise(const Graph *g, NodeId n) {
+  return op_rows[node(g, n)->op].kind == KIND_MAP || node(g, n)->op == OP_GATHER;
+}
 // Position in operand x's axes of axis i of its MAP user u, by the rule of broadcasting; −1: it repeats along it.
 int    operand_axis(const Graph *g, NodeId u, NodeId x, int i);
 

@@ -29,7 +29,7 @@ typedef struct {
 
 typedef struct {             // an operand read per point
   int buffer; int64_t offset;              // element offset of the first point
-  int64_t stride[MAX_DIMS + 1];            // per dim of its domain (0: repeats). PROLOGUE inputs: MAX 1 more dim (the reduced one)
+  int64_t stride[MAX_DIMS + 1];            // per dim of its domain (0: repeats); a prologue's has one more, the reduced one
   DType dtype;
   int index;                 // −1, or the input (u32 ids, same domain) whose value selects the row:
   int64_t index_stride;      //   address += value · index_stride (a gather)
@@ -39,13 +39,14 @@ typedef struct { int val; int buffer; int64_t offset; int64_t stride[MAX_DIMS]; 
 
 typedef enum {
   CALL_MAP,                  // outputs = program over dims
-  CALL_REDUCE_LANES,         // anchor: program's prologue over dims + one more (reduced, the lanes), summed or maximised over it
-                             //   into one value per point of dims; 16 canonical lanes, halves 8 4 2 1. No epilogue but plain MAP steps on dims
-  CALL_REDUCE_ROWS,          // anchor: prologue over [reduced] + dims; sum over the reduced dim (rows or fixed) by blocks and tree
-                             //   (max: plain), then epilogue on dims, lanes along dims' last; dims may be empty: a scalar
+  CALL_REDUCE_LANES,         // anchor: program's prologue over dims + one more (reduced, the lanes), summed or maximised over
+                             //   it into one value per point of dims; 16 canonical lanes, halves 8 4 2 1. No epilogue but
+                             //   plain MAP steps on dims
+  CALL_REDUCE_ROWS,          // anchor: prologue over [reduced] + dims; sum over the reduced dim (rows or fixed) by blocks and
+                             //   tree (max: plain), then epilogue on dims, lanes along dims' last; dims may be empty: a scalar
                              //   (then inside a block 16 canonical lanes run along the reduced dim)
-  CALL_DOT,                  // anchor[m, n] = Σ_k left · right, dims = [m, n], k ascending fma chain (blocked + tree when k is rows);
-                             //   n runs over lanes: right has stride 1 along n. Then epilogue on dims
+  CALL_DOT,                  // anchor[m, n] = Σ_k left · right, dims = [m, n], k ascending fma chain (blocked + tree when k is
+                             //   rows); n runs over lanes: right has stride 1 along n. Then epilogue on dims
   CALL_SPREAD                // out[v, j] = Σ over rows r ascending with ids[r] = v of in[r, j]; zeroed first; no program
 } CallKind;
 
@@ -60,7 +61,8 @@ typedef struct {
   Output *outputs; int n_outputs;
   int anchor;                // index in vals, or −1
   // DOT: addresses of the operands, elements
-  struct { int buffer; int64_t offset, stride_mn, stride_k; DType dtype; } left, right;   // left: stride along m; right: along n (1)
+  // stride_mn: left along m, right along n (1)
+  struct { int buffer; int64_t offset, stride_mn, stride_k; DType dtype; } left, right;
   // SPREAD: ids input 0, values input 1, output 0; dims = [V, d]; reduced = rows
   int64_t items;             // fixed calls: how many items (blocks of the first dim); row calls: unused
   int64_t item_rows;         // fixed calls: rows of dims[0] per item
@@ -73,7 +75,7 @@ typedef struct { Phase *phases; int n_phases; int *outs; int n_outs; } SchedProg
 
 typedef struct {
   Arena *arena;
-  const Graph *graph[N_PROGRAMS];
+  const Graph *graph[N_PROGRAMS];                // as scheduled: plan/lower.c made it from the graph given
   DType dtype; int64_t capacity;
   VEC(Buffer) buffers;
   VEC(PlanSlot) slots;
@@ -82,9 +84,10 @@ typedef struct {
   SchedProgram programs[N_PROGRAMS];
 } Schedule;
 
-// data: dense_width, n_ids, n_labels for the IN buffers. All graphs share slots (same table, same order) and IN, RT, SLOT buffers.
+// data: dense_width, n_ids, n_labels for the IN buffers. All graphs share slots (same table, same order) and IN, RT, SLOT
+// buffers. NULL: something cannot be scheduled; the errors (code "unsupported") are in the graphs' diag.
 Schedule *schedule(Arena *a, const Graph *const graphs[N_PROGRAMS], int dense_width, int n_ids, int n_labels);
-void schedule_check(const Schedule *s);          // BUG on: a read before its write, a slot read after its assign, lifetimes that overlap
+void schedule_check(const Schedule *s);          // BUG on a broken invariant: see sched_check.c
 void schedule_print(const Schedule *s, Text *out);
 void schedule_plan(const Schedule *s, StepPlan *out);   // the runtime's view
 #endif

@@ -1,7 +1,8 @@
 // sched_check.c: invariants of a schedule:
 // every access lies in its buffer; a call over rows touches, of a value over rows, its own row; what is read was written
 // in an earlier phase, or earlier by the same item; calls of a phase whose items may run at the same time do not touch what
-// another of them writes; a slot is written once, and read afterwards by nobody; buffers that live at the same time lie apart.
+// another of them writes; a slot is written once, and read afterwards by nobody; buffers that live at the same time lie
+// apart.
 #include "plan_int.h"
 
 // The elements offset + Σ i_d · stride_d, 0 ≤ i_d < size_d.
@@ -12,7 +13,13 @@ typedef struct {
   int n; int64_t offset, stride[MAX_DIMS + 2], size[MAX_DIMS + 2];
 } Access;
 typedef VEC(Access) Accesses;
-typedef struct { const Schedule *s; const Graph *g; Accesses all; int *written, *first, *last; const char *where; } Check;   // phase, −1: never
+typedef struct {
+  const Schedule *s;
+  const Graph *g;
+  Accesses all;
+  int *written, *first, *last;            // by buffer, a phase; −1: never
+  const char *where;
+} Check;
 
 static int64_t elements(const Schedule *s, const Buffer *b) { return (b->rows_a + b->rows_b * s->capacity) * b->ld; }
 
@@ -52,9 +59,12 @@ static bool meet(Access a, Access b) {
 }
 
 // ---------------------------------------------------------------- what a call touches
-static int64_t stride_of_rows(const Dim *dims, const int64_t *stride, int n) { return n > 0 && dims[0].is_rows ? stride[0] : -1; }
+static int64_t stride_of_rows(const Dim *dims, const int64_t *stride, int n) {
+  return n > 0 && dims[0].is_rows ? stride[0] : -1;
+}
 
-static Access *add(Check *k, const Call *c, int call, int buffer, bool writes, int64_t offset, const int64_t *stride, const Dim *dims, int n) {
+static Access *add(Check *k, const Call *c, int call, int buffer, bool writes, int64_t offset, const int64_t *stride,
+                   const Dim *dims, int n) {
   const Buffer *b = &k->s->buffers.data[buffer];
   Access a = { .buffer = buffer, .call = call, .writes = writes, .offset = offset };
   for (int i = 0; i < n; i++) {
@@ -74,7 +84,8 @@ static Access *add(Check *k, const Call *c, int call, int buffer, bool writes, i
 
 static void add_rows_of_table(const Check *k, Access *a, const Input *in) {   // any row of it
   int64_t rows = axis_size(k->g, node(k->g, in->node)->axis[0]);
-  if (last_of(a) + (rows - 1) * in->index_stride >= elements(k->s, &k->s->buffers.data[a->buffer])) BUG("%s: a table leaves its buffer", k->where);
+  if (last_of(a) + (rows - 1) * in->index_stride >= elements(k->s, &k->s->buffers.data[a->buffer]))
+    BUG("%s: a table leaves its buffer", k->where);
   a->own_row = false;
   a->stride[a->n] = in->index_stride;
   a->size[a->n++] = rows;
@@ -107,7 +118,8 @@ static void add_call(Check *k, const Call *c, int call) {
   if (c->kind != CALL_DOT) return;
   const Dim left[2] = { c->dims[0], c->reduced }, right[2] = { c->dims[1], c->reduced };
   int64_t by_left[2] = { c->left.stride_mn, c->left.stride_k }, by_right[2] = { c->right.stride_mn, c->right.stride_k };
-  if (c->dims[1].size > 1 && c->right.stride_mn != 1) BUG("%s: %s: the right operand does not run over lanes", k->where, c->name);
+  if (c->dims[1].size > 1 && c->right.stride_mn != 1)
+    BUG("%s: %s: the right operand does not run over lanes", k->where, c->name);
   add(k, c, call, c->left.buffer, false, c->left.offset, by_left, left, 2);
   add(k, c, call, c->right.buffer, false, c->right.offset, by_right, right, 2);
 }
@@ -130,7 +142,8 @@ static void check_form(const Check *k, const Phase *ph, const Call *c) {
   int64_t rows = c->n_dims ? c->dims[0].size : 1;
   if (c->n_dims && c->dims[0].is_rows) BUG("%s: %s is over rows", k->where, c->name);
   if (c->items < 1 || c->item_rows < 1 || c->items * c->item_rows < rows || (c->items - 1) * c->item_rows >= rows)
-    BUG("%s: %s: %lld items of %lld rows for %lld", k->where, c->name, (long long)c->items, (long long)c->item_rows, (long long)rows);
+    BUG("%s: %s: %lld items of %lld rows for %lld", k->where, c->name, (long long)c->items, (long long)c->item_rows,
+        (long long)rows);
 }
 
 // ---------------------------------------------------------------- accesses of a phase
@@ -164,9 +177,11 @@ static void check_phase(Check *k, const Phase *ph, int t) {
     if (t < k->first[a->buffer]) k->first[a->buffer] = t;
     k->last[a->buffer] = t;
     if (!a->writes) continue;
-    if (role != BUF_SLOT && role != BUF_ROWS && role != BUF_OUT) BUG("%s writes %s", k->where, k->s->buffers.data[a->buffer].name);
+    if (role != BUF_SLOT && role != BUF_ROWS && role != BUF_OUT)
+      BUG("%s writes %s", k->where, k->s->buffers.data[a->buffer].name);
     if (ph->over_rows && !a->own_row) BUG("%s writes %s across items", k->where, k->s->buffers.data[a->buffer].name);
-    if (role == BUF_SLOT && k->written[a->buffer] >= 0) BUG("%s writes %s again", k->where, k->s->buffers.data[a->buffer].name);
+    if (role == BUF_SLOT && k->written[a->buffer] >= 0)
+      BUG("%s writes %s again", k->where, k->s->buffers.data[a->buffer].name);
     k->written[a->buffer] = t;
     for (int j = 0; j < k->all.n; j++) check_pair(k, ph, a, &k->all.data[j]);
   }
@@ -186,7 +201,8 @@ static void check_overlap(const Check *k) {
       const Buffer *a = &s->buffers.data[i], *b = &s->buffers.data[j];
       if (a->role != b->role || (a->role != BUF_ROWS && a->role != BUF_SLOT)) continue;
       bool clear = a->offset + bytes_of(s, a) <= b->offset || b->offset + bytes_of(s, b) <= a->offset;
-      if (a->role == BUF_ROWS && (k->last[i] < 0 || k->last[j] < 0 || k->last[i] < k->first[j] || k->last[j] < k->first[i])) continue;
+      if (a->role == BUF_ROWS && (k->last[i] < 0 || k->last[j] < 0 || k->last[i] < k->first[j] || k->last[j] < k->first[i]))
+        continue;
       if (!clear) BUG("%s and %s live at the same time in the same memory", a->name, b->name);
     }
 }
@@ -194,7 +210,11 @@ static void check_overlap(const Check *k) {
 void schedule_check(const Schedule *s) {
   for (int p = 0; p < N_PROGRAMS; p++) {
     int n = s->buffers.n;
-    Check k = { .s = s, .g = s->graph[p], .written = NEW_ARRAY(s->arena, int, n), .first = NEW_ARRAY(s->arena, int, n), .last = NEW_ARRAY(s->arena, int, n) };
+    Check k = { .s = s,
+                .g = s->graph[p],
+                .written = NEW_ARRAY(s->arena, int, n),
+                .first = NEW_ARRAY(s->arena, int, n),
+                .last = NEW_ARRAY(s->arena, int, n) };
     for (int i = 0; i < n; i++) k.first[i] = INT32_MAX, k.last[i] = k.written[i] = -1;
     for (int t = 0; t < s->programs[p].n_phases; t++) check_phase(&k, &s->programs[p].phases[t], t);
     check_overlap(&k);

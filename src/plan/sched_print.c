@@ -69,8 +69,8 @@ static void print_call(const Schedule *s, const Call *c, Text *out) {
 }
 
 void schedule_print(const Schedule *s, Text *out) {
-  text_printf(out, "batch of %lld rows, sums by blocks of %lld; %lld bytes of slots, %lld of work\n", (long long)s->capacity, (long long)s->block,
-              (long long)s->slot_bytes, (long long)s->rows_bytes);
+  text_printf(out, "batch of %lld rows, sums by blocks of %lld; %lld bytes of slots, %lld of work\n",
+              (long long)s->capacity, (long long)s->block, (long long)s->slot_bytes, (long long)s->rows_bytes);
   for (int p = 0; p < N_PROGRAMS; p++)
     for (int i = 0; i < s->programs[p].n_phases; i++) {
       const Phase *ph = &s->programs[p].phases[i];

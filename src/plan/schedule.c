@@ -15,7 +15,9 @@ static void add_slots(Planner *p, const Graph *g) {
   p->slot_buffer = NEW_ARRAY(s->arena, int, g->slots.n + 1);
   for (int i = 0; i < g->slots.n; i++) {
     const Slot *x = &g->slots.data[i];
-    PlanSlot out = { .path = x->path, .role = x->role, .dtype = x->dtype, .rank = x->rank, .init = x->init, .frozen = x->frozen };
+    PlanSlot out = {
+      .path = x->path, .role = x->role, .dtype = x->dtype, .rank = x->rank, .init = x->init, .frozen = x->frozen
+    };
     int64_t rows = 1, cols = 1;
     for (int k = 0; k < x->rank; k++) {
       out.shape[k] = fixed_size(g, x->axis[k]);
@@ -128,7 +130,8 @@ static void find_hazards(Planner *p, const Phase *ph, int n) {
     for (int c = 0; c < ph[t].n_calls; c++)
       for (int o = 0; o < ph[t].calls[c].n_outputs; o++)
         for (int i = 0; i < p->g->slots.n; i++)
-          if (p->slot_buffer[i] == ph[t].calls[c].outputs[o].buffer && reads_otherwise(&ph[t].calls[c], &ph[t].calls[c].outputs[o]))
+          if (p->slot_buffer[i] == ph[t].calls[c].outputs[o].buffer &&
+              reads_otherwise(&ph[t].calls[c], &ph[t].calls[c].outputs[o]))
             p->again = p->copy_slot[i] = true;
 }
 
@@ -202,8 +205,14 @@ static void phase_cost(const Phase *ph, PlanPhase *out) {
 }
 
 void schedule_plan(const Schedule *s, StepPlan *out) {
-  *out = (StepPlan){ .dtype = s->dtype, .capacity = s->capacity, .buffers = s->buffers.data, .n_buffers = s->buffers.n,
-                     .slots = s->slots.data, .n_slots = s->slots.n, .slot_bytes = s->slot_bytes, .rows_bytes = s->rows_bytes };
+  *out = (StepPlan){ .dtype = s->dtype,
+                     .capacity = s->capacity,
+                     .buffers = s->buffers.data,
+                     .n_buffers = s->buffers.n,
+                     .slots = s->slots.data,
+                     .n_slots = s->slots.n,
+                     .slot_bytes = s->slot_bytes,
+                     .rows_bytes = s->rows_bytes };
   for (int p = 0; p < N_PROGRAMS; p++) {
     const SchedProgram *from = &s->programs[p];
     PlanPhase *ph = NEW_ARRAY(s->arena, PlanPhase, from->n_phases + 1);

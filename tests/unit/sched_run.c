@@ -41,7 +41,8 @@ SchedMemory *sched_memory_new(const Schedule *s) {
     const Buffer *b = &s->buffers.data[i];
     int64_t bytes = elements(s, b) * (int64_t)width(b->dtype);
     bool slot = b->role == BUF_SLOT, row = b->role == BUF_ROWS;
-    if ((slot && b->offset + bytes > s->slot_bytes) || (row && b->offset + bytes > s->rows_bytes)) BUG("%s is not in its arena", b->name);
+    if ((slot && b->offset + bytes > s->slot_bytes) || (row && b->offset + bytes > s->rows_bytes))
+      BUG("%s is not in its arena", b->name);
     if ((slot || row) && b->offset % 64) BUG("%s is not aligned", b->name);
     m->buf[i] = slot ? m->slots + b->offset : row ? m->rows + b->offset : xmalloc((size_t)bytes);
   }
@@ -236,7 +237,8 @@ static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static void run_item(SchedMemory *m, const Phase *ph, int64_t n, int64_t item) {
   if (ph->over_rows) {
-    for (int i = 0; i < ph->n_calls; i++) run_call(m, &ph->calls[i], n, item * ph->group, smaller(n, (item + 1) * ph->group));
+    for (int i = 0; i < ph->n_calls; i++)
+      run_call(m, &ph->calls[i], n, item * ph->group, smaller(n, (item + 1) * ph->group));
     return;
   }
   for (int i = 0; i < ph->n_calls; item -= ph->calls[i++].items) {

@@ -16,7 +16,7 @@ double  sched_get(const SchedMemory *m, int buffer, int64_t row, int64_t col);
 void    sched_put(SchedMemory *m, int buffer, int64_t row, int64_t col, double v);
 int     sched_buffer(const Schedule *s, BufferRole role, const char *name);   // name NULL: the first of the role; −1: none
 
-// Runs a program on n rows; RT buffers are filled here. The items of a phase run in an order drawn from `order` (0: ascending),
-// to show that they do not depend on each other. Ends the process at an address outside of its buffer.
+// Runs a program on n rows; RT buffers are filled here. The items of a phase run in an order drawn from `order` (0:
+// ascending), to show that they do not depend on each other. Ends the process at an address outside of its buffer.
 void    sched_run(SchedMemory *m, ProgramId program, int64_t n, int64_t step, double lr, uint64_t order);
 #endif

@@ -25,10 +25,13 @@ static int slot(Case *c, const char *path, int rank, int64_t a, int64_t b) {
   AxisId axis[2] = {axis_fixed(c->g, a), axis_fixed(c->g, b)};
   return graph_slot(c->g, path, SLOT_PARAM, c->g->dtype, rank, axis, (Init){INIT_NORMAL, 0, 0.3}, (Place){0});
 }
-static NodeId param(Case *c, const char *path, int rank, int64_t a, int64_t b) { return g_read(c->g, slot(c, path, rank, a, b)); }
+static NodeId param(Case *c, const char *path, int rank, int64_t a, int64_t b) {
+  return g_read(c->g, slot(c, path, rank, a, b));
+}
 
 static NodeId layer(Case *c, NodeId x, int64_t in, int64_t out, const char *name) {
-  NodeId w = param(c, arena_printf(c->a, "%s.w", name), 2, in, out), b = param(c, arena_printf(c->a, "%s.b", name), 1, out, 1);
+  NodeId w = param(c, arena_printf(c->a, "%s.w", name), 2, in, out),
+         b = param(c, arena_printf(c->a, "%s.b", name), 1, out, 1);
   NodeId z = g_dot(c->g, x, w, "rk,kn>rn");
   return g_map2(c->g, OP_ADD, z, b);
 }
@@ -133,10 +136,12 @@ static void compare(const SchedMemory *m, const Graph *g, double **outs, double 
     int b = sched_buffer(m->s, BUF_OUT, r->name);
     const Buffer *x = &m->s->buffers.data[b];
     int64_t rows = has_rows(g, r->value) ? n : x->rows_a;
-    for (int64_t k = 0; k < rows * x->cols; k++) close_to(sched_get(m, b, k / x->cols, k % x->cols), outs[i][k], tolerance, r->name, k);
+    for (int64_t k = 0; k < rows * x->cols; k++)
+      close_to(sched_get(m, b, k / x->cols, k % x->cols), outs[i][k], tolerance, r->name, k);
   }
   for (int i = 0; i < m->s->slots.n; i++)
-    for (int64_t k = 0; k < slot_elements(m->s, i); k++) close_to(slot_at(m, i, k), slots[i][k], tolerance, m->s->slots.data[i].path, k);
+    for (int64_t k = 0; k < slot_elements(m->s, i); k++)
+      close_to(slot_at(m, i, k), slots[i][k], tolerance, m->s->slots.data[i].path, k);
 }
 
 static void one_step(SchedMemory *m, const Graph *g, int64_t n, uint64_t seed, double tolerance, Arena *a) {
@@ -234,7 +239,8 @@ static void stacked_experts(Case *c) {
   Graph *g = c->g;
   NodeId x = g_dense(g, 0, DENSE), h = relu_layer(c, x, DENSE, 3 * 10, "pool");
   NodeId stack = g_reshape(g, h, 2, (AxisId[]){axis_fixed(g, 3), axis_fixed(g, 10)});
-  NodeId gate = g_expand(g, g_softmax(g, layer(c, x, DENSE, 3, "gate")), 2), mix = g_sum(g, g_map2(g, OP_MUL, gate, stack), 1);
+  NodeId gate = g_expand(g, g_softmax(g, layer(c, x, DENSE, 3, "gate")), 2),
+         mix = g_sum(g, g_map2(g, OP_MUL, gate, stack), 1);
   task(c, "one", "bce", g_map1(g, OP_SIGMOID, layer(c, mix, 10, 1, "tower")), 0);
 }
 
@@ -253,16 +259,18 @@ static void batch_norm(Case *c) {                                // statistics a
   task(c, "click", "bce", g_map1(g, OP_SIGMOID, layer(c, y, 18, 1, "click")), 0);
 }
 
-static void clipped_and_decayed(Case *c) {                       // Σ g² over parameters between dW and the update; l2 in the loss
+static void clipped_and_decayed(Case *c) {   // Σ g² over parameters between dW and the update; l2 in the loss
   Graph *g = c->g;
   int w = slot(c, "w", 2, DENSE, 21), v = slot(c, "v", 1, 21, 1);
-  NodeId h = g_map1(g, OP_TANH, g_dot(g, g_dense(g, 0, DENSE), g_read(g, w), "rk,kn>rn")), z = g_dot(g, h, g_read(g, v), "rk,k>r");
+  NodeId h = g_map1(g, OP_TANH, g_dot(g, g_dense(g, 0, DENSE), g_read(g, w), "rk,kn>rn")),
+         z = g_dot(g, h, g_read(g, v), "rk,k>r");
   NodeId y = g_column(g, OP_LABEL, 1), e = g_map2(g, OP_SUB, z, y), read[2] = {g_read(g, w), g_read(g, v)}, dp[2];
   add_loss(c, "spend", g_map2(g, OP_MUL, e, e), 1);
   NodeId l2 = g_sum(g, g_sum(g, g_map2(g, OP_MUL, read[0], read[0]), 1), 0);
   g->loss = g_map3(g, OP_FMA, l2, g_const(g, 0.01), g->loss);
   grad(g, g->loss, read, 2, dp);
-  NodeId norm = g_map2(g, OP_ADD, g_sum(g, g_sum(g, g_map2(g, OP_MUL, dp[0], dp[0]), 1), 0), g_sum(g, g_map2(g, OP_MUL, dp[1], dp[1]), 0));
+  NodeId norm = g_map2(g, OP_ADD, g_sum(g, g_sum(g, g_map2(g, OP_MUL, dp[0], dp[0]), 1), 0),
+                       g_sum(g, g_map2(g, OP_MUL, dp[1], dp[1]), 0));
   NodeId scale = g_map2(g, OP_MIN, g_const(g, 1), g_map1(g, OP_RECIP, g_map1(g, OP_SQRT, norm)));
   for (int i = 0; i < 2; i++) {
     NodeId step = g_map2(g, OP_MUL, dp[i], scale);
@@ -270,10 +278,11 @@ static void clipped_and_decayed(Case *c) {                       // Σ g² over 
   }
 }
 
-static void moves(Case *c) {                                     // views and copies of all kinds, roots that are no computed values
+static void moves(Case *c) {   // views and copies of all kinds, roots that are no computed values
   Graph *g = c->g;
   NodeId w = param(c, "w", 2, 20, 12), b = param(c, "b", 1, 12, 1), x = g_dense(g, 0, DENSE), y = g_column(g, OP_LABEL, 1);
-  AxisId a5 = axis_fixed(g, 5), a48 = axis_fixed(g, 48), a240 = axis_fixed(g, 240), a3 = axis_fixed(g, 3), a2 = axis_fixed(g, 2);
+  AxisId a5 = axis_fixed(g, 5), a48 = axis_fixed(g, 48), a240 = axis_fixed(g, 240), a3 = axis_fixed(g, 3),
+         a2 = axis_fixed(g, 2);
   NodeId flat = g_reshape(g, w, 1, &a240), cube = g_reshape(g, flat, 2, (AxisId[]){a5, a48});
   NodeId turned = g_transpose(g, w, (int[]){1, 0}), column = g_drop(g, g_slice(g, w, 1, 3, 4), 1);
   graph_out(g, "output:slot", w);
@@ -300,7 +309,9 @@ static void moves(Case *c) {                                     // views and co
   graph_out(g, "output:covariance", g_dot(g, x, x, "rk,rl>kl"));
   NodeId items = g_reshape(g, x, 2, (AxisId[]){a3, a2});
   graph_out(g, "output:batched", g_dot(g, items, items, "rka,rla>rkl"));
-  graph_out(g, "output:matrix.each", g_dot(g, items, g_slice(g, g_reshape(g, flat, 3, (AxisId[]){a2, a3, axis_fixed(g, 40)}), 2, 1, 6), "rka,akn>rkn"));
+  graph_out(
+      g, "output:matrix.each",
+      g_dot(g, items, g_slice(g, g_reshape(g, flat, 3, (AxisId[]){a2, a3, axis_fixed(g, 40)}), 2, 1, 6), "rka,akn>rkn"));
   graph_out(g, "output:merged", g_dot(g, items, g_slice(g, w, 0, 4, 6), "rka,an>rkn"));
   graph_out(g, "output:both", g_dot(g, items, items, "rka,rkb>ab"));
   graph_out(g, "output:middle", g_sum(g, items, 1));
@@ -327,10 +338,12 @@ static void tables(Case *c) {                                    // gathers and 
   graph_out(g, "output:normed", g_map2(g, OP_DIV, row, g_expand(g, g_sum(g, g_map1(g, OP_EXP, row), 1), 1)));
 }
 
-static void hazards(Case *c) {                                   // assigns whose old value is read otherwise than point by point
+static void hazards(Case *c) {   // assigns whose old value is read otherwise than point by point
   Graph *g = c->g;
-  int a = slot(c, "a", 2, 9, 9), b = slot(c, "b", 2, 9, 9), p = slot(c, "p", 1, 9, 1), q = slot(c, "q", 1, 9, 1), k = slot(c, "k", 0, 1, 1);
-  NodeId ra = g_read(g, a), rb = g_read(g, b), rp = g_read(g, p), rq = g_read(g, q), rk = g_read(g, k), half = g_const(g, 0.5);
+  int a = slot(c, "a", 2, 9, 9), b = slot(c, "b", 2, 9, 9), p = slot(c, "p", 1, 9, 1), q = slot(c, "q", 1, 9, 1),
+      k = slot(c, "k", 0, 1, 1);
+  NodeId ra = g_read(g, a), rb = g_read(g, b), rp = g_read(g, p), rq = g_read(g, q), rk = g_read(g, k),
+         half = g_const(g, 0.5);
   graph_assign(g, a, g_map2(g, OP_ADD, g_map2(g, OP_MUL, ra, half), g_transpose(g, ra, (int[]){1, 0})));
   graph_assign(g, b, g_map2(g, OP_MUL, half, g_dot(g, rb, rb, "kn,nm>km")));
   graph_assign(g, p, rq);                                        // swapped
@@ -338,7 +351,8 @@ static void hazards(Case *c) {                                   // assigns whos
   NodeId half_k = g_map2(g, OP_MUL, half, rk), sum = g_sum(g, g_map2(g, OP_MUL, rp, half_k), 0);
   graph_assign(g, k, half_k);
   graph_out(g, "output:sum", g_map2(g, OP_ADD, sum, rk));
-  graph_out(g, "output:power", g_map2(g, OP_MUL, g_dot(g, g_dense(g, 0, DENSE), g_slice(g, rb, 0, 0, DENSE), "rk,kn>rn"), rk));
+  graph_out(g, "output:power",
+            g_map2(g, OP_MUL, g_dot(g, g_dense(g, 0, DENSE), g_slice(g, rb, 0, 0, DENSE), "rk,kn>rn"), rk));
 }
 
 // ---------------------------------------------------------------- graphs drawn at random
@@ -525,7 +539,8 @@ static void draw_roots(Draw *d) {
 }
 
 static void draw_and_run(uint64_t seed) {
-  static NodeId (*const draws[])(Draw *) = {draw_map, draw_map, draw_map, draw_sum, draw_dot, draw_piece, draw_concat, draw_view, draw_index};
+  static NodeId (*const draws[])(Draw *) = {draw_map,   draw_map,    draw_map,  draw_sum,  draw_dot,
+                                            draw_piece, draw_concat, draw_view, draw_index};
   Draw d = {.c = new_case(F64, 70), .seed = seed * 1000003};
   draw_leaves(&d);
   for (int i = 0; i < 40; i++) keep(&d, draws[below(&d, COUNT_OF(draws))](&d));
@@ -587,7 +602,8 @@ static void test_moves(void **state) { (void)state; just_run(moves); }
 static void test_tables(void **state) { (void)state; just_run(tables); }
 static void test_hazards(void **state) { (void)state; just_run(hazards); }
 
-// Plain training: transposes, scalars, Σw; forward, loss, dX over rows; dW and db with the update in the epilogue, loss sums.
+// Plain training: transposes, scalars, Σw; forward, loss, dX over rows; dW and db with the update in the epilogue, loss
+// sums.
 static void test_phases_of_an_mlp(void **state) {
   (void)state;
   Case c = new_case(F32, 96);
@@ -656,7 +672,9 @@ static void update_twice(Schedule *s) {
   Phase *p = &s->programs[PROG_TRAIN].phases[2];
   p->calls[p->n_calls - 1] = p->calls[p->n_calls - 2];
 }
-static void leave_the_buffer(Schedule *s) { s->programs[PROG_TRAIN].phases[1].calls[0].outputs[0].offset += s->capacity * 1000; }
+static void leave_the_buffer(Schedule *s) {
+  s->programs[PROG_TRAIN].phases[1].calls[0].outputs[0].offset += s->capacity * 1000;
+}
 static void touch_another_row(Schedule *s) { s->programs[PROG_TRAIN].phases[1].calls[0].outputs[0].stride[0] *= 2; }
 static void too_few_items(Schedule *s) { s->programs[PROG_TRAIN].phases[2].calls[0].item_rows = 0; }
 static void share_all_memory(Schedule *s) {
@@ -665,8 +683,8 @@ static void share_all_memory(Schedule *s) {
 }
 
 static void test_checker(void **state) {
-  static void (*const breaks[])(Schedule *) = {swap_phases, drop_a_call, reverse_rows, update_twice, leave_the_buffer, touch_another_row,
-                                               too_few_items, share_all_memory};
+  static void (*const breaks[])(Schedule *) = {swap_phases,      drop_a_call,       reverse_rows,  update_twice,
+                                               leave_the_buffer, touch_another_row, too_few_items, share_all_memory};
   (void)state;
   for (int i = -1; i < COUNT_OF(breaks); i++) {
     Case c = new_case(F32, 96);
@@ -685,7 +703,8 @@ static void test_checker(void **state) {
     }
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
-    if (i < 0 ? status != 0 : !(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT)) fail_msg("broken schedule %d: status %d", i, status);
+    if (i < 0 ? status != 0 : !(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT))
+      fail_msg("broken schedule %d: status %d", i, status);
     arena_free(c.a);
   }
 }
