@@ -1,4 +1,4 @@
-// dataset.c: files → prepared rows of each split; the whole or nothing.
+// dataset.c: files → prepared rows of each split; the whole or nothing. And the summary that a user reads.
 #include <math.h>
 #include "data_int.h"
 
@@ -8,66 +8,84 @@ static Dataset *new_dataset(const DataPlan *p) {
   s->summary.input = arena_alloc(s->arena, sizeof *s->summary.input * (size_t)(p->n_inputs + 1));
   s->summary.label = arena_alloc(s->arena, sizeof *s->summary.label * (size_t)(p->n_labels + 1));
   for (int i = 0; i < p->n_inputs; i++) s->summary.input[i].input = p->inputs[i].name;
-  for (int i = 0; i < p->n_labels; i++) s->summary.label[i].label = p->labels[i].name;
+  for (int i = 0; i < p->n_labels; i++) {
+    s->summary.label[i].label = p->labels[i].name;
+    for (int k = 0; k < 3; k++) s->summary.label[i].mean[k] = NAN;
+  }
   return s;
+}
+
+void data_free(Dataset *s) {
+  if (!s) return;
+  arena_free(s->arena);
+  free(s);
 }
 
 static void count_rest(Dataset *s, const Raw *r) {
   for (int64_t i = 0; i < r->n; i++) {
-    s->summary.unused += r->split[i] == -1;
-    s->summary.dropped += r->split[i] == -2;
+    s->summary.unused += r->split[i] == SPLIT_UNUSED;
+    s->summary.dropped += r->split[i] == SPLIT_DROPPED;
   }
 }
 
-static void mark_drops(const DataPlan *p, Raw *r) {          // rows of new data that the spec drops
-  for (int i = 0; i < p->n_inputs; i++) {
-    const DataInput *in = &p->inputs[i];
-    for (int64_t row = 0; in->prep.missing == MISSING_DROP && row < r->n; row++) {
-      bool gone = in->id_at >= 0 && !r->id[in->id_at][row];
-      for (int k = 0; k < in->width; k++) gone |= isnan(r->dense[in->dense_at + k][row]);
-      if (gone && r->split[row] >= 0) r->split[row] = -2;
-    }
-  }
-}
-
-static bool apply_file(const DataPlan *p, const PrepState *prep, const char *path, bool need_labels, int split, Dataset *s, Diag *d) {
-  Raw *r = raw_read(p, path, need_labels, d);
+// All rows of a file to one split.
+static bool apply_file(const DataPlan *p, const PrepState *prep, const char *path, RawNeed need, int split, Dataset *s, Diag *d) {
+  Raw *r = raw_read(p, path, need, d);
   if (!r) return false;
-  for (int64_t i = 0; i < r->n; i++) r->split[i] = (int8_t)split;
-  mark_drops(p, r);
+  memset(r->split, split, (size_t)r->n);
+  raw_drop(r);
   count_rest(s, r);
-  bool ok = prep_apply(p, prep, r, split, &s->split[split], &s->summary, s->arena, d);
+  r->mute = need == NEED_INPUTS;
+  classes_apply(r, prep);
+  r->mute = false;
+  prep_apply(r, prep, split, &s->split[split], &s->summary, s->arena);
+  bool ok = raw_finish(r);
   raw_free(r);
   return ok;
 }
 
-// learn: a preparation is learned into s->prep, else `prep` is used.
+// The training file: split, learned from (prep NULL) and applied, all parts but `without`.
+static bool training_file(const DataPlan *p, const PrepState *prep, const char *path, int without, Dataset *s, Diag *d) {
+  Raw *r = raw_read(p, path, NEED_ALL, d);
+  if (!r) return false;
+  split_rows(r);
+  raw_drop(r);
+  count_rest(s, r);
+  bool ok = raw_finish(r);
+  if (prep) s->prep = *prep;
+  else ok = ok && prep_learn(r, &s->prep, s->arena);
+  if (ok) classes_apply(r, &s->prep);
+  for (int k = 0; ok && k < 3; k++)
+    if (k != without) prep_apply(r, &s->prep, k, &s->split[k], &s->summary, s->arena);
+  ok = raw_finish(r) && ok;
+  raw_free(r);
+  return ok;
+}
+
+static void count_vocabularies(const DataPlan *p, Dataset *s) {
+  for (int i = 0; i < p->n_inputs; i++)
+    if (p->inputs[i].kind == INPUT_CATEGORY) s->summary.input[i].vocabulary = s->prep.vocab[p->inputs[i].id_at].n;
+}
+
 static Dataset *prepare(const DataPlan *p, const PrepState *prep, const char *train, const char *test, Diag *d) {
   double start = monotonic_seconds();
   bool files = p->split.kind == SPLIT_FILES;
   if (files && !test) {
-    diag_data(d, "no-test-file", train, 0, 0, NULL, "the spec splits by files: name the second one with --test");
+    diag_data(d, "no-test-file", train, 0, 0, NULL, "the spec splits by files, and there is no second one");
+    diag_help(d, "name it with --test FILE, or in the spec's source: `test = \"…\"`");
     return NULL;
   }
-  Raw *r = raw_read(p, train, true, d);
-  if (!r) return NULL;
   Dataset *s = new_dataset(p);
-  split_rows(r);
-  bool ok = true;
-  if (prep) s->prep = *prep, mark_drops(p, r);
-  else ok = prep_learn(p, r, &s->prep, s->arena, d);
-  for (int k = 0; ok && k < 3; k++)
-    if (!(files && k == 2)) ok = prep_apply(p, &s->prep, r, k, &s->split[k], &s->summary, s->arena, d);
-  if (ok) count_rest(s, r);
-  raw_free(r);
-  ok = ok && (!files || apply_file(p, &s->prep, test, true, 2, s, d));
+  bool ok = training_file(p, prep, train, files ? 2 : -1, s, d);
+  ok = ok && (!files || apply_file(p, &s->prep, test, NEED_LABELS, 2, s, d));
+  if (!ok) {
+    data_free(s);
+    return NULL;
+  }
   for (int k = 0; k < 3; k++) s->prep.rows[k] = s->split[k].n;
-  for (int i = 0; ok && i < p->n_inputs; i++)
-    if (p->inputs[i].kind == INPUT_CATEGORY) s->summary.input[i].vocabulary = s->prep.vocab[p->inputs[i].id_at].n;
+  count_vocabularies(p, s);
   s->summary.seconds = monotonic_seconds() - start;
-  if (ok) return s;
-  data_free(s);
-  return NULL;
+  return s;
 }
 
 Dataset *data_prepare(const DataPlan *p, const char *train, const char *test, Diag *d) { return prepare(p, NULL, train, test, d); }
@@ -77,17 +95,26 @@ Dataset *data_split_again(const DataPlan *p, const PrepState *prep, const char *
 }
 
 Dataset *data_apply(const DataPlan *p, const PrepState *prep, const char *path, bool need_labels, Diag *d) {
+  double start = monotonic_seconds();
   Dataset *s = new_dataset(p);
   s->prep = *prep;
-  if (apply_file(p, prep, path, need_labels, 2, s, d)) return s;
-  data_free(s);
-  return NULL;
+  if (!apply_file(p, prep, path, need_labels ? NEED_LABELS : NEED_INPUTS, 2, s, d)) {
+    data_free(s);
+    return NULL;
+  }
+  count_vocabularies(p, s);
+  s->summary.seconds = monotonic_seconds() - start;
+  return s;
 }
 
-void data_free(Dataset *s) {
-  if (!s) return;
-  arena_free(s->arena);
-  free(s);
+// ---------------------------------------------------------------- summary
+static void add_count(Text *line, int64_t n, const char *what) {
+  if (n) text_printf(line, "%s%lld %s", line->n ? ", " : "", (long long)n, what);
+}
+
+static void print_line(Text *out, const char *name, Text *line) {
+  if (line->n) text_printf(out, "  %s: %s\n", name, line->data);
+  text_free(line);
 }
 
 void summary_print(const DataPlan *p, const DataSummary *s, Text *out) {
@@ -96,13 +123,16 @@ void summary_print(const DataPlan *p, const DataSummary *s, Text *out) {
   if (s->dropped) text_printf(out, ", %lld dropped", (long long)s->dropped);
   text_printf(out, " (%.2f s)\n", s->seconds);
   for (int i = 0; i < p->n_inputs; i++) {
-    int64_t unknown = s->input[i].unknown[1] + s->input[i].unknown[2];
-    if (!s->input[i].missing && !s->input[i].clipped && !unknown && !s->input[i].unknown[0]) continue;
-    text_printf(out, "  %s:", s->input[i].input);
-    if (s->input[i].missing) text_printf(out, " %lld missing", (long long)s->input[i].missing);
-    if (s->input[i].clipped) text_printf(out, " %lld clipped", (long long)s->input[i].clipped);
-    if (s->input[i].unknown[0]) text_printf(out, " %lld rare in training rows", (long long)s->input[i].unknown[0]);
-    if (unknown) text_printf(out, " %lld unknown (out of vocabulary) in other rows", (long long)unknown);
-    text_char(out, '\n');
+    Text line = {0};
+    add_count(&line, s->input[i].missing, "missing");
+    add_count(&line, s->input[i].clipped, "clipped");
+    add_count(&line, s->input[i].unknown[0], "rare (out of vocabulary) in training rows");
+    add_count(&line, s->input[i].unknown[1] + s->input[i].unknown[2], "unknown (out of vocabulary)");
+    print_line(out, s->input[i].input, &line);
+  }
+  for (int i = 0; i < p->n_labels; i++) {
+    Text line = {0};
+    add_count(&line, s->label[i].unknown[0] + s->label[i].unknown[1] + s->label[i].unknown[2], "rows without this label");
+    print_line(out, s->label[i].label, &line);
   }
 }

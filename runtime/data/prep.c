@@ -1,110 +1,123 @@
-// prep.c: what is learned from the training rows, and its application to any rows. Order: missing, clip, map, scale.
-// Means and deviations (population) in double, two passes, in row order.
+// prep.c: what is learned from the training rows: replacements of missing values, scales, vocabularies, classes.
+// Order of a number's preparation: missing, clip, map, scale. Means and deviations (population) in double, two passes, in row
+// order; so the same rows give the same bits.
 #include <math.h>
 #include "data_int.h"
 
-// ---------------------------------------------------------------- one column
-static double clip_and_map(const Prep *p, double v) {
+double clip_and_map(const Prep *p, double v) {
   if (p->has_clip) v = v < p->clip_lo ? p->clip_lo : v > p->clip_hi ? p->clip_hi : v;
   switch (p->map) {
-  case MAP_LOG1P: return log1p(v);                          // v ≤ −1: not finite, reported by the caller
+  case MAP_LOG1P: return log1p(v);
   case MAP_SQRT: return sqrt(v);
   case MAP_ABS: return fabs(v);
   default: return v;
   }
 }
 
+void prep_new(const DataPlan *p, PrepState *s, Arena *a) {
+  s->dense = NEW_ARRAY(a, Affine, p->dense_width + 1);
+  s->vocab = NEW_ARRAY(a, Vocabulary, p->n_ids + 1);
+  s->label = NEW_ARRAY(a, Affine, p->n_labels + 1);
+  s->label_class = NEW_ARRAY(a, Vocabulary, p->n_labels + 1);
+}
+
+// ---------------------------------------------------------------- missing values
 static int by_value(const void *a, const void *b) {
   double x = *(const double *)a, y = *(const double *)b;
   return (x > y) - (x < y);
 }
 
-static double most_frequent(const double *sorted, int64_t n) {
+static double most_frequent(const double *sorted, int64_t n) {          // the least of them where several are
   double best = sorted[0];
   int64_t most = 0;
   for (int64_t i = 0, j; i < n; i = j) {
     for (j = i; j < n && sorted[j] == sorted[i]; j++) continue;
-    if (j - i > most) most = j - i, best = sorted[i];
+    if (j - i > most) {
+      most = j - i;
+      best = sorted[i];
+    }
   }
   return best;
 }
 
-static double replacement(const Prep *p, double *known, int64_t n) {    // sorts `known`
+static double mean_of(const double *v, int64_t n) {
   double sum = 0;
-  switch (p->missing) {
-  case MISSING_CONSTANT: return p->missing_value;
-  case MISSING_MEAN:
-    for (int64_t i = 0; i < n; i++) sum += known[i];
-    return n ? sum / (double)n : 0;
-  case MISSING_MEDIAN: case MISSING_MODE:
-    qsort(known, (size_t)n, sizeof *known, by_value);
-    if (!n) return 0;
-    return p->missing == MISSING_MODE ? most_frequent(known, n) : (known[(n - 1) / 2] + known[n / 2]) / 2;
-  default: return 0;
-  }
+  for (int64_t i = 0; i < n; i++) sum += v[i];
+  return sum / (double)n;
 }
 
-static Affine scaling(ScaleKind kind, const double *v, int64_t n) {
-  Affine a = { 0, 0, 1 };
+static double replacement(const Prep *p, double *known, int64_t n) {    // n > 0; may sort `known`
+  if (p->missing == MISSING_CONSTANT) return p->missing_value;
+  if (p->missing == MISSING_MEAN) return mean_of(known, n);
+  if (p->missing != MISSING_MEDIAN && p->missing != MISSING_MODE) return 0;
+  qsort(known, (size_t)n, sizeof *known, by_value);
+  return p->missing == MISSING_MODE ? most_frequent(known, n) : known[(n - 1) / 2] / 2 + known[n / 2] / 2;
+}
+
+// ---------------------------------------------------------------- scales
+// A constant column has no scale: it becomes 0 (factor 1), and *constant is set.
+static Affine scaling(ScaleKind kind, const double *v, int64_t n, bool *constant) {
+  Affine a = {0, 0, 1};
   if (kind == SCALE_NONE || !n) return a;
-  double sum = 0, square = 0, lo = v[0], hi = v[0];
+  double square = 0, lo = v[0], hi = v[0];
   for (int64_t i = 0; i < n; i++) {
-    sum += v[i];
     if (v[i] < lo) lo = v[i];
     if (v[i] > hi) hi = v[i];
   }
-  double mean = sum / (double)n;
-  for (int64_t i = 0; i < n; i++) square += (v[i] - mean) * (v[i] - mean);
-  double spread = kind == SCALE_ZSCORE ? sqrt(square / (double)n) : hi - lo;
-  a.shift = kind == SCALE_ZSCORE ? mean : lo;
-  a.factor = spread > 0 ? 1 / spread : 1;                   // a constant column becomes 0
+  a.shift = lo;
+  *constant = lo == hi;
+  if (*constant) return a;
+  double spread = hi - lo;
+  if (kind == SCALE_ZSCORE) {
+    a.shift = mean_of(v, n);
+    for (int64_t i = 0; i < n; i++) square += (v[i] - a.shift) * (v[i] - a.shift);
+    spread = sqrt(square / (double)n);
+  }
+  if (spread > 0 && isfinite(spread) && isfinite(1 / spread)) a.factor = 1 / spread;
   return a;
 }
 
-// Learns one column from values[i] of training rows; NaN: missing.
-static Affine learn_column(const Prep *p, const double *values, const int8_t *split, const uint8_t *known, int64_t n, Arena *a, int64_t *seen) {
-  double *x = NEW_ARRAY(a, double, n + 1);
-  int64_t k = 0, missing = 0;
-  for (int64_t i = 0; i < n; i++) {
-    if (split[i] != 0 || (known && !known[i])) continue;
-    if (isnan(values[i])) missing++;
-    else x[k++] = values[i];
+typedef struct { const double *value; const uint8_t *known; const char *column; const char *name; } Numbers;   // known NULL: NaN is unknown
+
+// Learns one column of numbers from the training rows; all must be missing for an error.
+static Affine learn_numbers(Raw *r, const Prep *p, ScaleKind scale, Numbers c) {
+  double *x = xmalloc(sizeof *x * (size_t)r->n);
+  int64_t known = 0, missing = 0;
+  for (int64_t i = 0; i < r->n; i++) {
+    if (r->split[i] != 0) continue;
+    bool has = c.known ? c.known[i] : !isnan(c.value[i]);
+    if (has) x[known++] = c.value[i];
+    else missing += !c.known;
   }
-  *seen = k;
-  double fill = replacement(p, x, k);
-  k = 0;
-  for (int64_t i = 0; i < n; i++) {
-    if (split[i] != 0 || (known && !known[i]) || (isnan(values[i]) && p->missing == MISSING_DROP)) continue;
-    x[k++] = clip_and_map(p, isnan(values[i]) ? fill : values[i]);
+  if (!known) {
+    free(x);
+    diag_data(r->diag, "all-missing", r->table->path, 0, 0, c.column, "every training row misses `%s`", c.name);
+    return (Affine){0, 0, 1};
   }
-  Affine f = scaling(p->scale, x, k);
+  double fill = replacement(p, x, known);
+  bool fills = missing && p->missing != MISSING_ERROR && p->missing != MISSING_DROP, constant = false;
+  int64_t n = 0;
+  for (int64_t i = 0; i < r->n; i++) {
+    if (r->split[i] != 0) continue;
+    if (c.known ? c.known[i] : !isnan(c.value[i])) x[n++] = clip_and_map(p, c.value[i]);
+    else if (fills) x[n++] = clip_and_map(p, fill);
+  }
+  Affine f = scaling(scale, x, n, &constant);
   f.missing = fill;
+  free(x);
+  if (constant)
+    diag_warn(r->diag, "constant-column", (Place){0}, "`%s` is the same in every training row: it carries nothing", c.name);
   return f;
 }
 
 // ---------------------------------------------------------------- vocabularies
-static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+typedef struct { const char *value; int64_t count; } Counted;
+static int by_text(const void *a, const void *b) { return strcmp(((const Counted *)a)->value, ((const Counted *)b)->value); }
 
-static Vocabulary learn_vocabulary(const char **cells, const int8_t *split, int64_t n, int64_t min_count, Arena *a) {
-  const char **sorted = NEW_ARRAY(a, const char *, n + 1);
-  int64_t k = 0;
-  for (int64_t i = 0; i < n; i++)
-    if (split[i] == 0 && cells[i]) sorted[k++] = cells[i];
-  qsort(sorted, (size_t)k, sizeof *sorted, by_text);
-  Vocabulary v = { 0, NEW_ARRAY(a, const char *, k + 1), NEW_ARRAY(a, int64_t, k + 1) };
-  for (int64_t i = 0, j; i < k; i = j) {
-    for (j = i; j < k && !strcmp(sorted[i], sorted[j]); j++) continue;
-    if (j - i < min_count) continue;
-    v.values[v.n] = arena_strdup(a, sorted[i]);
-    v.counts[v.n++] = j - i;
-  }
-  return v;
-}
-
-static int64_t position(const Vocabulary *v, const char *s) {           // −1: not in it
+int64_t vocabulary_find(const Vocabulary *v, const char *s) {
   int64_t lo = 0, hi = v->n - 1;
   while (lo <= hi) {
-    int64_t mid = (lo + hi) / 2;
+    int64_t mid = lo + (hi - lo) / 2;
     int order = strcmp(s, v->values[mid]);
     if (!order) return mid;
     if (order < 0) hi = mid - 1;
@@ -113,176 +126,124 @@ static int64_t position(const Vocabulary *v, const char *s) {           // −1:
   return -1;
 }
 
-// FNV-1a 64 with the finaliser of splitmix64
-static uint32_t hashed(const char *s, int64_t buckets) {
-  uint64_t h = 0xcbf29ce484222325u;
-  for (; *s; s++) h = (h ^ (unsigned char)*s) * 0x100000001b3u;
-  h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9u;
-  h = (h ^ (h >> 27)) * 0x94d049bb133111ebu;
-  h ^= h >> 31;
-  return (uint32_t)(h % (uint64_t)buckets);
-}
-
-// ---------------------------------------------------------------- learning
-static const char *column_of(const DataPlan *p, const DataInput *in, int k) {
-  if (in->kind == INPUT_VECTOR) return p->columns[in->first_column + (in->packed ? 0 : k)].name;
-  return in->from->op == RX_COLUMN ? p->columns[in->from->index].name : in->name;
-}
-
-static void all_missing(Raw *r, const char *column) {
-  diag_data(r->diag, "all-missing", r->table->path, 0, 0, column, "every training row misses this value");
-}
-
-static void drop_rows(const DataPlan *p, Raw *r) {                      // missing = drop
-  for (int i = 0; i < p->n_inputs; i++) {
-    const DataInput *in = &p->inputs[i];
-    if (in->prep.missing != MISSING_DROP) continue;
-    for (int64_t row = 0; row < r->n; row++) {
-      bool gone = in->id_at >= 0 && !r->id[in->id_at][row];
-      for (int k = 0; k < in->width; k++) gone |= isnan(r->dense[in->dense_at + k][row]);
-      if (gone && r->split[row] >= 0) r->split[row] = -2;
-    }
+static bool is_utf8(const char *s) {
+  const unsigned char *p = (const unsigned char *)s;
+  while (*p) {
+    int more = *p < 0x80 ? 0 : (*p >= 0xC2 && *p < 0xE0) ? 1 : (*p & 0xF0) == 0xE0 ? 2 : (*p >= 0xF0 && *p < 0xF5) ? 3 : -1;
+    unsigned first = more > 0 ? p[1] : 0x80;
+    if (more < 0 || (*p == 0xE0 && first < 0xA0) || (*p == 0xED && first > 0x9F) || (*p == 0xF0 && first < 0x90) || (*p == 0xF4 && first > 0x8F))
+      return false;
+    p++;
+    for (; more > 0; more--, p++)
+      if ((*p & 0xC0) != 0x80) return false;
   }
-}
-
-static void learn_inputs(const DataPlan *p, Raw *r, PrepState *s, Arena *a) {
-  for (int i = 0; i < p->n_inputs; i++) {
-    const DataInput *in = &p->inputs[i];
-    for (int k = 0; k < in->width; k++) {
-      int64_t seen;
-      s->dense[in->dense_at + k] = learn_column(&in->prep, r->dense[in->dense_at + k], r->split, NULL, r->n, r->arena, &seen);
-      if (!seen) all_missing(r, column_of(p, in, k));
-    }
-    if (in->kind != INPUT_CATEGORY) continue;
-    s->vocab[in->id_at] = learn_vocabulary(r->id[in->id_at], r->split, r->n, in->min_count > 0 ? in->min_count : 1, a);
-    bool any = false;
-    for (int64_t row = 0; row < r->n && !any; row++) any = r->split[row] == 0 && r->id[in->id_at][row];
-    if (!any) all_missing(r, column_of(p, in, 0));
-  }
-}
-
-static bool is_numeric_class(const Raw *r, int l) {                     // no training row needed the text
-  for (int64_t i = 0; i < r->n; i++)
-    if (r->known[l][i] && r->label[l][i] < 0) return false;
   return true;
 }
 
-static void learn_labels(const DataPlan *p, Raw *r, PrepState *s, Arena *a) {
-  for (int l = 0; l < p->n_labels; l++) {
-    const DataLabel *x = &p->labels[l];
-    Prep prep = x->prep;
-    prep.scale = x->kind == LABEL_REAL ? x->scale : SCALE_NONE;
-    int64_t seen;
-    s->label[l] = learn_column(&prep, r->label[l], r->split, r->known[l], r->n, r->arena, &seen);
-    const char *name = x->from->op == RX_COLUMN ? p->columns[x->from->index].name : x->name;
-    if (!seen) all_missing(r, name);
-    if (x->kind != LABEL_CLASS || is_numeric_class(r, l)) continue;
-    s->label_class[l] = learn_vocabulary(r->label_text[l], r->split, r->n, 1, a);
-    if (s->label_class[l].n > x->classes)
-      diag_data(r->diag, "too-many-classes", r->table->path, 0, 0, name, "%lld distinct values, but the label says class(%lld)",
-                (long long)s->label_class[l].n, (long long)x->classes);
-  }
+// The first row that holds the text of a number.
+static int64_t first_row(const Raw *r, const Distinct *d, int64_t code) {
+  for (int64_t i = 0; i < r->n; i++)
+    if (d->code[i] == code) return i;
+  return 0;
 }
 
-bool prep_learn(const DataPlan *p, Raw *r, PrepState *s, Arena *a, Diag *d) {
-  s->dense = NEW_ARRAY(a, Affine, p->dense_width + 1);
-  s->vocab = NEW_ARRAY(a, Vocabulary, p->n_ids + 1);
-  s->label = NEW_ARRAY(a, Affine, p->n_labels + 1);
-  s->label_class = NEW_ARRAY(a, Vocabulary, p->n_labels + 1);
-  drop_rows(p, r);
+// Sorted by bytes; rarer values than min_count are left out. with_missing: a missing cell is the value "".
+static Vocabulary learn_vocabulary(Raw *r, const Distinct *d, int64_t min_count, bool with_missing, const char *column, Arena *a) {
+  int64_t *count = xcalloc((size_t)d->n + 1, sizeof *count), missing = 0, n = 0;
+  for (int64_t i = 0; i < r->n; i++) {
+    if (r->split[i] != 0) continue;
+    if (d->code[i] >= 0) count[d->code[i]]++;
+    else missing++;
+  }
+  Counted *kept = xmalloc(sizeof *kept * (size_t)(d->n + 1));
+  if (with_missing && missing) {
+    kept[n++] = (Counted){"", missing};
+  }
+  for (int64_t k = 0; k < d->n; k++) {
+    if (!count[k]) continue;
+    if (!is_utf8(d->value[k])) row_error(r, first_row(r, d, k), 1, "not-utf8", column, "`%s` is not in UTF-8", shown(r, d->value[k]));
+    else kept[n++] = (Counted){d->value[k], count[k]};
+  }
+  qsort(kept, (size_t)n, sizeof *kept, by_text);
+  Vocabulary v = {0, NEW_ARRAY(a, const char *, n + 1), NEW_ARRAY(a, int64_t, n + 1)};
+  for (int64_t k = 0; k < n; k++) {
+    if (kept[k].count < min_count) continue;
+    v.values[v.n] = arena_strdup(a, kept[k].value);
+    v.counts[v.n++] = kept[k].count;
+  }
+  free(kept);
+  free(count);
+  return v;
+}
+
+static bool has_training_value(const Raw *r, const Distinct *d) {
+  for (int64_t i = 0; i < r->n; i++)
+    if (r->split[i] == 0 && d->code[i] >= 0) return true;
+  return false;
+}
+
+// ---------------------------------------------------------------- all inputs, all labels
+static void learn_input(Raw *r, const DataInput *in, PrepState *s, Arena *a) {
+  for (int k = 0; k < in->width; k++) {
+    const char *column = input_column(r->plan, in, k), *name = in->width > 1 ? column : in->name;
+    if (in->packed) name = arena_printf(r->arena, "%s[%d]", in->name, k);
+    s->dense[in->dense_at + k] = learn_numbers(r, &in->prep, in->prep.scale, (Numbers){r->dense[in->dense_at + k], NULL, column, name});
+  }
+  if (in->id_at < 0) return;
+  const Distinct *d = &r->id[in->id_at];
+  const char *column = input_column(r->plan, in, 0);
+  if (!has_training_value(r, d)) diag_data(r->diag, "all-missing", r->table->path, 0, 0, column, "every training row misses `%s`", in->name);
+  if (in->kind == INPUT_CATEGORY)
+    s->vocab[in->id_at] = learn_vocabulary(r, d, in->min_count, in->prep.missing == MISSING_CONSTANT, column, a);
+}
+
+// Numbers 0 … n−1 where every known value of the file is a number, else the texts of the training rows.
+static void learn_classes(Raw *r, int at, PrepState *s, Arena *a) {
+  const DataLabel *l = &r->plan->labels[at];
+  bool numbers = true;
+  for (int64_t k = 0; k < r->classes[at].n && numbers; k++) numbers = parse_number(r->classes[at].value[k], &(double){0});
+  if (numbers) return;
+  s->label_class[at] = learn_vocabulary(r, &r->classes[at], 1, false, label_column(r->plan, l), a);
+  if (s->label_class[at].n > l->classes)
+    diag_data(r->diag, "too-many-classes", r->table->path, 0, 0, label_column(r->plan, l),
+              "%lld different texts in the training rows, but `%s` is a class(%lld)", (long long)s->label_class[at].n, l->name,
+              (long long)l->classes);
+}
+
+static void warn_single_class(Raw *r, int at) {
+  const DataLabel *l = &r->plan->labels[at];
+  const double *y = r->label[at];
+  const Distinct *d = l->kind == LABEL_CLASS ? &r->classes[at] : NULL;
+  int64_t first = -1;
+  for (int64_t i = 0; i < r->n; i++) {
+    if (r->split[i] != 0 || !r->known[at][i]) continue;
+    if (first < 0) first = i;
+    else if (d ? d->code[i] != d->code[first] : y[i] != y[first]) return;
+  }
+  if (first < 0) return;
+  const char *value = d ? d->value[d->code[first]] : y[first] != 0 ? "true" : "false";
+  diag_warn(r->diag, "single-class", (Place){0}, "`%s` is %s in every training row: nothing can be learned from it", l->name,
+            shown(r, value));
+}
+
+static void learn_label(Raw *r, int at, PrepState *s, Arena *a) {
+  const DataLabel *l = &r->plan->labels[at];
+  s->label[at] = learn_numbers(r, &l->prep, l->kind == LABEL_REAL ? l->scale : SCALE_NONE,
+                               (Numbers){r->label[at], r->known[at], label_column(r->plan, l), l->name});
+  if (l->kind == LABEL_CLASS) learn_classes(r, at, s, a);
+  if (l->kind != LABEL_REAL) warn_single_class(r, at);
+}
+
+bool prep_learn(Raw *r, PrepState *s, Arena *a) {
+  int before = diag_errors(r->diag);
   int64_t train = 0;
   for (int64_t i = 0; i < r->n; i++) train += r->split[i] == 0;
   if (!train) {
-    diag_data(d, "no-training-rows", r->table->path, 0, 0, NULL, "the split leaves no row to train on");
+    diag_data(r->diag, "no-training-rows", r->table->path, 0, 0, NULL, "the split leaves none of %lld rows to train on", (long long)r->n);
     return false;
   }
-  int before = diag_errors(d);
-  learn_inputs(p, r, s, a);
-  learn_labels(p, r, s, a);
-  return diag_errors(d) == before;
-}
-
-// ---------------------------------------------------------------- applying
-typedef struct { const DataPlan *p; const PrepState *s; Raw *r; int split; Rows *out; DataSummary *sum; } Apply;
-
-static void apply_real(Apply *k, int i, RowContext *c, int64_t to) {
-  const DataInput *in = &k->p->inputs[i];
-  for (int j = 0; j < in->width; j++) {
-    double v = k->r->dense[in->dense_at + j][c->row];
-    const Affine *f = &k->s->dense[in->dense_at + j];
-    if (isnan(v)) {
-      if (in->prep.missing == MISSING_ERROR || in->prep.missing == MISSING_DROP)
-        row_error(c, "missing-value", column_of(k->p, in, j), "the value of `%s` is missing; to allow it: { missing = mean }, median, mode, a number, or drop", in->name);
-      k->sum->input[i].missing++;
-      v = f->missing;
-    }
-    if (in->prep.has_clip && (v < in->prep.clip_lo || v > in->prep.clip_hi)) k->sum->input[i].clipped++;
-    double m = clip_and_map(&in->prep, v);
-    if (!isfinite(m)) row_error(c, "out-of-domain", column_of(k->p, in, j), "%g has no %s", v, in->prep.map == MAP_SQRT ? "square root" : "log(1 + x)");
-    k->out->dense[to * k->p->dense_width + in->dense_at + j] = (float)((m - f->shift) * f->factor);
-  }
-}
-
-static void apply_id(Apply *k, int i, RowContext *c, int64_t to) {
-  const DataInput *in = &k->p->inputs[i];
-  const char *s = k->r->id[in->id_at][c->row];
-  uint32_t id = 0;
-  if (!s) {
-    k->sum->input[i].missing++;
-    if (in->prep.missing == MISSING_ERROR)
-      row_error(c, "missing-value", column_of(k->p, in, 0), "the value of `%s` is missing; to allow it: { missing = \"none\" }, mode or drop", in->name);
-    s = "";
-  }
-  if (in->kind == INPUT_ID) id = hashed(s, in->buckets);
-  else {
-    int64_t at = position(&k->s->vocab[in->id_at], s);
-    id = (uint32_t)(at + 1);
-    if (at < 0) {
-      k->sum->input[i].unknown[k->split]++;
-      if (in->unknown == UNKNOWN_ERROR) row_error(c, "unknown-category", column_of(k->p, in, 0), "`%.40s` does not occur in the training rows", s);
-    }
-  }
-  k->out->ids[to * k->p->n_ids + in->id_at] = id;
-}
-
-static void apply_labels(Apply *k, RowContext *c, int64_t to) {
-  for (int l = 0; l < k->p->n_labels; l++) {
-    const DataLabel *x = &k->p->labels[l];
-    bool known = k->r->known[l][c->row];
-    double v = known ? k->r->label[l][c->row] : 0;
-    const Vocabulary *classes = &k->s->label_class[l];
-    if (known && x->kind == LABEL_CLASS && classes->n) {
-      int64_t at = k->r->label_text[l][c->row] ? position(classes, k->r->label_text[l][c->row]) : -1;
-      if (at < 0) row_error(c, "not-a-class", x->name, "`%.40s` does not occur in the training rows", k->r->label_text[l][c->row] ? k->r->label_text[l][c->row] : "");
-      v = (double)at;
-    } else if (known && x->kind == LABEL_REAL) v = (clip_and_map(&x->prep, v) - k->s->label[l].shift) * k->s->label[l].factor;
-    k->out->y[l * k->out->n + to] = (float)v;
-    k->out->w[l * k->out->n + to] = known;
-    if (!known) k->sum->label[l].unknown[k->split]++;
-    else k->sum->label[l].mean[k->split] += k->r->label[l][c->row];
-  }
-}
-
-bool prep_apply(const DataPlan *p, const PrepState *s, Raw *r, int split, Rows *out, DataSummary *sum, Arena *a, Diag *d) {
-  int64_t n = 0;
-  for (int64_t i = 0; i < r->n; i++) n += r->split[i] == split;
-  *out = (Rows){ .n = n, .dense = NEW_ARRAY(a, float, n * p->dense_width + 1), .ids = NEW_ARRAY(a, uint32_t, n * p->n_ids + 1),
-                 .y = NEW_ARRAY(a, float, n * p->n_labels + 1), .w = NEW_ARRAY(a, float, n * p->n_labels + 1), .row = NEW_ARRAY(a, int64_t, n + 1) };
-  Apply k = { p, s, r, split, out, sum };
-  int before = r->errors;
-  for (int64_t row = 0, to = 0; row < r->n; row++) {
-    if (r->split[row] != split) continue;
-    RowContext c = raw_context(r, row);
-    for (int i = 0; i < p->n_inputs; i++) (p->inputs[i].id_at >= 0 ? apply_id : apply_real)(&k, i, &c, to);
-    apply_labels(&k, &c, to);
-    out->row[to++] = row + 1;
-  }
-  for (int l = 0; l < p->n_labels; l++) {
-    double known = (double)(n - sum->label[l].unknown[split]);
-    sum->label[l].mean[split] = known > 0 ? sum->label[l].mean[split] / known : NAN;
-  }
-  sum->rows[split] = n;
-  if (r->errors > MAX_DATA_ERRORS && before <= MAX_DATA_ERRORS)
-    diag_data(d, "more-errors", r->table->path, 0, 0, NULL, "and %d more errors", r->errors - MAX_DATA_ERRORS);
-  return r->errors == before;
+  prep_new(r->plan, s, a);
+  for (int i = 0; i < r->plan->n_inputs; i++) learn_input(r, &r->plan->inputs[i], s, a);
+  for (int i = 0; i < r->plan->n_labels; i++) learn_label(r, i, s, a);
+  return raw_finish(r) && diag_errors(r->diag) == before;
 }

@@ -1,100 +1,216 @@
-// prep_json.c: a learned preparation as JSON, exact (17 digits) and readable; loading checks it against the plan.
+// prep_json.c: a learned preparation as JSON and back. One line an input or label, one line a value of a vocabulary; doubles
+// with 17 digits, so that reading gives the same bits. Reading checks everything against the plan of the spec.
 #include <jansson.h>
+#include <math.h>
 #include "data_int.h"
 
-static json_t *affine_json(const Affine *a) { return json_pack("{s:f, s:f, s:f}", "missing", a->missing, "shift", a->shift, "factor", a->factor); }
+enum { FORMAT = 1 };
+static const char *const input_kinds[] = {[INPUT_REAL] = "real", [INPUT_CATEGORY] = "category", [INPUT_ID] = "id",
+                                          [INPUT_VECTOR] = "vector"};
+static const char *const label_kinds[] = {[LABEL_BINARY] = "binary", [LABEL_CLASS] = "class", [LABEL_REAL] = "real"};
 
-static json_t *vocabulary_json(const Vocabulary *v) {
-  json_t *values = json_array(), *counts = json_array();
-  for (int64_t i = 0; i < v->n; i++) {
-    json_t *s = json_string(v->values[i]);
-    json_array_append_new(values, s ? s : json_stringn_nocheck(v->values[i], strlen(v->values[i])));
-    json_array_append_new(counts, json_integer(v->counts ? v->counts[i] : 0));
+// ---------------------------------------------------------------- writing
+// Adds a value and gives it up; false where there is none (a text that is no UTF-8, a number that is not finite).
+static bool add_value(Text *t, json_t *value) {
+  char *s = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+  if (s) text_add(t, s);
+  free(s);
+  json_decref(value);
+  return s != NULL;
+}
+
+static bool add_real(Text *t, const char *before, double v) {
+  text_add(t, before);
+  return add_value(t, json_real(v));
+}
+
+static bool add_affine(Text *t, const Affine *f) {
+  return add_real(t, "\"missing\": ", f->missing) && add_real(t, ", \"shift\": ", f->shift) &&
+         add_real(t, ", \"factor\": ", f->factor);
+}
+
+static bool add_vocabulary(Text *t, const Vocabulary *v) {
+  bool ok = true;
+  text_add(t, "\"values\": [");
+  for (int64_t i = 0; i < v->n && ok; i++) {
+    text_add(t, i ? ",\n    [" : "\n    [");
+    ok = add_value(t, json_string(v->values[i]));
+    text_printf(t, ", %lld]", (long long)v->counts[i]);
   }
-  return json_pack("{s:o, s:o}", "values", values, "counts", counts);
+  text_add(t, "]");
+  return ok;
 }
 
-bool prep_save(const DataPlan *p, const PrepState *s, Text *out) {
-  json_t *inputs = json_object(), *labels = json_array();
-  for (int i = 0; i < p->n_inputs; i++) {
-    const DataInput *in = &p->inputs[i];
-    json_t *columns = json_array();
-    for (int k = 0; k < in->width; k++) json_array_append_new(columns, affine_json(&s->dense[in->dense_at + k]));
-    json_t *j = in->kind == INPUT_CATEGORY ? vocabulary_json(&s->vocab[in->id_at]) : json_object();
-    if (in->width) json_object_set_new(j, "columns", columns);
-    else json_decref(columns);
-    if (in->kind == INPUT_ID) json_object_set_new(j, "buckets", json_integer(in->buckets));
-    json_object_set_new(inputs, in->name, j);
+// {"name": …, "kind": … without the closing brace
+static bool add_head(Text *t, bool first, const char *name, const char *kind) {
+  text_add(t, first ? "\n  {\"name\": " : ",\n  {\"name\": ");
+  bool ok = add_value(t, json_string(name));
+  text_printf(t, ", \"kind\": \"%s\"", kind);
+  return ok;
+}
+
+static bool add_input(Text *t, bool first, const DataInput *in, const PrepState *s) {
+  bool ok = add_head(t, first, in->name, input_kinds[in->kind]);
+  if (in->kind == INPUT_ID) text_printf(t, ", \"buckets\": %lld", (long long)in->buckets);
+  if (in->kind == INPUT_CATEGORY) {
+    text_add(t, ", ");
+    ok = ok && add_vocabulary(t, &s->vocab[in->id_at]);
   }
-  for (int l = 0; l < p->n_labels; l++) {
-    json_t *j = affine_json(&s->label[l]);
-    json_object_set_new(j, "name", json_string(p->labels[l].name));
-    if (s->label_class[l].n) json_object_set_new(j, "classes", vocabulary_json(&s->label_class[l]));
-    json_array_append_new(labels, j);
+  if (in->width) text_add(t, ", \"columns\": [");
+  for (int k = 0; k < in->width && ok; k++) {
+    text_add(t, k ? ",\n    {" : "{");
+    ok = add_affine(t, &s->dense[in->dense_at + k]);
+    text_add(t, "}");
   }
-  json_t *rows = json_pack("[I, I, I]", (json_int_t)s->rows[0], (json_int_t)s->rows[1], (json_int_t)s->rows[2]);
-  json_t *all = json_pack("{s:i, s:o, s:o, s:o}", "format", 1, "rows", rows, "inputs", inputs, "labels", labels);
-  char *text = json_dumps(all, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
-  json_decref(all);
-  if (!text) return false;
-  text_add(out, text);
-  text_char(out, '\n');
-  free(text);
-  return true;
+  text_add(t, in->width ? "]}" : "}");
+  return ok;
 }
 
-static bool read_affine(json_t *j, Affine *a) {
-  return j && json_unpack(j, "{s:F, s:F, s:F}", "missing", &a->missing, "shift", &a->shift, "factor", &a->factor) == 0;
-}
-
-static bool read_vocabulary(json_t *j, Vocabulary *v, Arena *a) {
-  json_t *values = json_object_get(j, "values"), *counts = json_object_get(j, "counts");
-  if (!json_is_array(values) || !json_is_array(counts) || json_array_size(values) != json_array_size(counts)) return false;
-  v->n = (int64_t)json_array_size(values);
-  v->values = NEW_ARRAY(a, const char *, v->n + 1);
-  v->counts = NEW_ARRAY(a, int64_t, v->n + 1);
-  for (int64_t i = 0; i < v->n; i++) {
-    const char *s = json_string_value(json_array_get(values, (size_t)i));
-    if (!s || (i && strcmp(v->values[i - 1], s) >= 0)) return false;         // sorted: the look-up is by halves
-    v->values[i] = arena_strdup(a, s);
-    v->counts[i] = json_integer_value(json_array_get(counts, (size_t)i));
+static bool add_label(Text *t, bool first, const DataLabel *l, const PrepState *s, int at) {
+  bool ok = add_head(t, first, l->name, label_kinds[l->kind]);
+  if (l->kind == LABEL_CLASS) {
+    text_printf(t, ", \"classes\": %lld, ", (long long)l->classes);
+    ok = ok && add_vocabulary(t, &s->label_class[at]);
   }
-  return true;
+  if (l->kind == LABEL_REAL) {
+    text_add(t, ", ");
+    ok = ok && add_affine(t, &s->label[at]);
+  }
+  text_add(t, "}");
+  return ok;
 }
 
-static bool read_input(const DataInput *in, json_t *j, PrepState *s, Arena *a) {
-  json_t *columns = json_object_get(j, "columns");
-  if (!json_is_object(j) || (in->width && json_array_size(columns) != (size_t)in->width)) return false;
-  for (int k = 0; k < in->width; k++)
-    if (!read_affine(json_array_get(columns, (size_t)k), &s->dense[in->dense_at + k])) return false;
-  if (in->kind == INPUT_ID) return json_integer_value(json_object_get(j, "buckets")) == in->buckets;
-  return in->kind != INPUT_CATEGORY || read_vocabulary(j, &s->vocab[in->id_at], a);
+bool prep_save(const DataPlan *p, const PrepState *s, Text *json) {
+  bool ok = true;
+  text_printf(json, "{\"format\": %d,\n \"rows\": {\"train\": %lld, \"valid\": %lld, \"test\": %lld},\n \"inputs\": [", FORMAT,
+              (long long)s->rows[0], (long long)s->rows[1], (long long)s->rows[2]);
+  for (int i = 0; i < p->n_inputs && ok; i++) ok = add_input(json, i == 0, &p->inputs[i], s);
+  text_add(json, "],\n \"labels\": [");
+  for (int i = 0; i < p->n_labels && ok; i++) ok = add_label(json, i == 0, &p->labels[i], s, i);
+  text_add(json, "]}\n");
+  return ok;
 }
 
-static bool mismatch(Diag *d, const char *what) {
-  diag_data(d, "bad-prep", "prep.json", 0, 0, what, "the preparation does not fit the spec, or is broken");
+// ---------------------------------------------------------------- reading
+typedef struct { Arena *arena; Diag *diag; } Load;
+
+static bool PRINTF_LIKE(2, 3) wrong(const Load *l, const char *fmt, ...) {
+  va_list ap;
+  va_start(ap, fmt);
+  char *text = arena_vprintf(l->arena, fmt, ap);
+  va_end(ap);
+  diag_data(l->diag, "bad-preparation", "prep.json", 0, 0, NULL, "%s", text);
   return false;
 }
 
-static bool read_all(const DataPlan *p, PrepState *s, json_t *j, Arena *a, Diag *d) {
-  json_t *inputs = json_object_get(j, "inputs"), *labels = json_object_get(j, "labels"), *rows = json_object_get(j, "rows");
-  if (json_integer_value(json_object_get(j, "format")) != 1 || json_array_size(labels) != (size_t)p->n_labels || json_array_size(rows) != 3)
-    return mismatch(d, NULL);
-  for (int i = 0; i < 3; i++) s->rows[i] = json_integer_value(json_array_get(rows, (size_t)i));
-  for (int i = 0; i < p->n_inputs; i++)
-    if (!read_input(&p->inputs[i], json_object_get(inputs, p->inputs[i].name), s, a)) return mismatch(d, p->inputs[i].name);
-  for (int l = 0; l < p->n_labels; l++) {
-    json_t *x = json_array_get(labels, (size_t)l), *classes = json_object_get(x, "classes");
-    if (!read_affine(x, &s->label[l]) || (classes && !read_vocabulary(classes, &s->label_class[l], a))) return mismatch(d, p->labels[l].name);
+static bool get_real(const json_t *o, const char *key, double *v) {
+  const json_t *x = json_object_get(o, key);
+  *v = json_number_value(x);
+  return json_is_number(x) && isfinite(*v);
+}
+
+static bool load_affine(const Load *l, const json_t *o, const char *name, Affine *f) {
+  if (get_real(o, "missing", &f->missing) && get_real(o, "shift", &f->shift) && get_real(o, "factor", &f->factor)) return true;
+  return wrong(l, "`%s` needs the numbers missing, shift and factor", name);
+}
+
+// Values ascend, as they are searched by halving.
+static bool load_vocabulary(const Load *l, const json_t *o, const char *name, Vocabulary *v) {
+  const json_t *list = json_object_get(o, "values");
+  if (!json_is_array(list)) return wrong(l, "`%s` needs a list of values", name);
+  v->n = (int64_t)json_array_size(list);
+  if (v->n >= UINT32_MAX) return wrong(l, "`%s` has too many values", name);
+  v->values = NEW_ARRAY(l->arena, const char *, v->n + 1);
+  v->counts = NEW_ARRAY(l->arena, int64_t, v->n + 1);
+  for (int64_t i = 0; i < v->n; i++) {
+    const json_t *pair = json_array_get(list, (size_t)i);
+    const char *text = json_string_value(json_array_get(pair, 0));
+    const json_t *count = json_array_get(pair, 1);
+    if (!text || !json_is_integer(count) || json_integer_value(count) < 1)
+      return wrong(l, "value %lld of `%s` is no pair of a text and a count", (long long)i + 1, name);
+    v->values[i] = arena_strdup(l->arena, text);
+    v->counts[i] = json_integer_value(count);
+    if (i && strcmp(v->values[i - 1], v->values[i]) >= 0)
+      return wrong(l, "the values of `%s` are not in order at `%s`", name, text);
   }
   return true;
 }
 
+// Element `at` of the list `of`, if its name and kind are those of the spec.
+static const json_t *item(const Load *l, const json_t *list, int at, const char *what, const char *name, const char *kind) {
+  const json_t *o = json_array_get(list, (size_t)at);
+  const char *found = json_string_value(json_object_get(o, "name")), *is = json_string_value(json_object_get(o, "kind"));
+  if (!found || !is) return wrong(l, "%s %d has no name or no kind", what, at + 1), NULL;
+  if (strcmp(found, name) != 0) return wrong(l, "%s %d is `%s` here, `%s` in the spec", what, at + 1, found, name), NULL;
+  if (strcmp(is, kind) != 0) return wrong(l, "the %s `%s` is of type %s here, %s in the spec", what, name, is, kind), NULL;
+  return o;
+}
+
+static bool load_input(const Load *l, const json_t *list, int at, const DataInput *in, PrepState *s) {
+  const json_t *o = item(l, list, at, "input", in->name, input_kinds[in->kind]);
+  if (!o) return false;
+  if (in->kind == INPUT_CATEGORY) return load_vocabulary(l, o, in->name, &s->vocab[in->id_at]);
+  if (in->kind == INPUT_ID) {
+    json_int_t buckets = json_integer_value(json_object_get(o, "buckets"));
+    if (buckets == in->buckets) return true;
+    return wrong(l, "`%s` has %lld buckets here, %lld in the spec", in->name, (long long)buckets, (long long)in->buckets);
+  }
+  const json_t *columns = json_object_get(o, "columns");
+  if ((int64_t)json_array_size(columns) != in->width)
+    return wrong(l, "`%s` has %zu columns here, %d in the spec", in->name, json_array_size(columns), in->width);
+  for (int k = 0; k < in->width; k++)
+    if (!load_affine(l, json_array_get(columns, (size_t)k), in->name, &s->dense[in->dense_at + k])) return false;
+  return true;
+}
+
+static bool load_label(const Load *l, const json_t *list, int at, const DataLabel *x, PrepState *s) {
+  const json_t *o = item(l, list, at, "label", x->name, label_kinds[x->kind]);
+  s->label[at] = (Affine){0, 0, 1};
+  if (!o) return false;
+  if (x->kind == LABEL_REAL) return load_affine(l, o, x->name, &s->label[at]);
+  if (x->kind != LABEL_CLASS) return true;
+  json_int_t classes = json_integer_value(json_object_get(o, "classes"));
+  if (classes != x->classes)
+    return wrong(l, "`%s` has %lld classes here, %lld in the spec", x->name, (long long)classes, (long long)x->classes);
+  if (!load_vocabulary(l, o, x->name, &s->label_class[at])) return false;
+  return s->label_class[at].n <= classes || wrong(l, "`%s` has more values than classes", x->name);
+}
+
+static bool load_rows(const Load *l, const json_t *root, PrepState *s) {
+  static const char *const names[] = {"train", "valid", "test"};
+  const json_t *rows = json_object_get(root, "rows");
+  for (int i = 0; i < 3; i++) {
+    const json_t *n = json_object_get(rows, names[i]);
+    s->rows[i] = json_integer_value(n);
+    if (!json_is_integer(n) || s->rows[i] < 0) return wrong(l, "rows.%s must be a number of rows", names[i]);
+  }
+  return true;
+}
+
+static bool load_all(const Load *l, const DataPlan *p, const json_t *root, PrepState *s) {
+  const json_t *inputs = json_object_get(root, "inputs"), *labels = json_object_get(root, "labels");
+  if (json_integer_value(json_object_get(root, "format")) != FORMAT) return wrong(l, "its format is not %d", FORMAT);
+  if (!load_rows(l, root, s)) return false;
+  if ((int64_t)json_array_size(inputs) != p->n_inputs)
+    return wrong(l, "%zu inputs here, %d in the spec", json_array_size(inputs), p->n_inputs);
+  if ((int64_t)json_array_size(labels) != p->n_labels)
+    return wrong(l, "%zu labels here, %d in the spec", json_array_size(labels), p->n_labels);
+  bool ok = true;
+  for (int i = 0; i < p->n_inputs; i++) ok &= load_input(l, inputs, i, &p->inputs[i], s);
+  for (int i = 0; i < p->n_labels; i++) ok &= load_label(l, labels, i, &p->labels[i], s);
+  return ok;
+}
+
 bool prep_load(const DataPlan *p, PrepState *s, const char *json, size_t n, Arena *a, Diag *d) {
-  *s = (PrepState){ .dense = NEW_ARRAY(a, Affine, p->dense_width + 1), .vocab = NEW_ARRAY(a, Vocabulary, p->n_ids + 1),
-                    .label = NEW_ARRAY(a, Affine, p->n_labels + 1), .label_class = NEW_ARRAY(a, Vocabulary, p->n_labels + 1) };
-  json_t *j = json_loadb(json, n, JSON_REJECT_DUPLICATES, NULL);
-  bool ok = j ? read_all(p, s, j, a, d) : mismatch(d, NULL);
-  json_decref(j);
+  Load l = {a, d};
+  json_error_t e;
+  json_t *root = json_loadb(json, n, JSON_REJECT_DUPLICATES, &e);
+  if (!root) {
+    diag_data(d, "bad-preparation", "prep.json", 0, e.line > 0 ? e.line : 0, NULL, "no JSON: %s", e.text);
+    return false;
+  }
+  prep_new(p, s, a);
+  bool ok = load_all(&l, p, root, s);
+  json_decref(root);
   return ok;
 }

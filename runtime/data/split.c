@@ -9,7 +9,7 @@ static void by_fraction(Raw *r, const double *fraction, bool file_order, uint64_
   else shuffle_epoch(seed, -1, r->n, order);
   double edge = 0;
   int64_t from = 0;
-  for (int64_t i = 0; i < r->n; i++) r->split[i] = -1;
+  for (int64_t i = 0; i < r->n; i++) r->split[i] = SPLIT_UNUSED;
   for (int s = 0; s < 3; s++) {
     edge += fraction[s];
     int64_t to = edge > 1 - 1e-9 ? r->n : (int64_t)llround(edge * (double)r->n);
@@ -20,10 +20,9 @@ static void by_fraction(Raw *r, const double *fraction, bool file_order, uint64_
 
 static void by_rule(Raw *r, const Split *s) {
   for (int64_t row = 0; row < r->n; row++) {
-    RowContext c = raw_context(r, row);
-    r->split[row] = -1;
+    r->split[row] = SPLIT_UNUSED;
     for (int k = 0; k < 3 && r->split[row] < 0; k++) {
-      Value v = s->rule[k] ? row_value(&c, s->rule[k]) : (Value){0};
+      Value v = s->rule[k] ? row_value(r, row, s->rule[k]) : (Value){0};
       if (v.kind && v.number != 0) r->split[row] = (int8_t)k;
     }
   }
@@ -31,10 +30,9 @@ static void by_rule(Raw *r, const Split *s) {
 
 static void by_column(Raw *r, const Split *s) {
   for (int64_t row = 0; row < r->n; row++) {
-    RowContext c = raw_context(r, row);
     bool missing;
-    const char *cell = row_cell(&c, s->column, &missing);
-    r->split[row] = -1;
+    const char *cell = row_cell(r, row, s->column, &missing);
+    r->split[row] = SPLIT_UNUSED;
     for (int k = 0; k < 3; k++)
       if (s->value[k] && !missing && !strcmp(cell, s->value[k])) r->split[row] = (int8_t)k;
   }
@@ -46,7 +44,7 @@ void split_rows(Raw *r) {
   case SPLIT_FRACTION: by_fraction(r, s->fraction, s->file_order, r->plan->seed); break;
   case SPLIT_RULE: by_rule(r, s); break;
   case SPLIT_COLUMN: by_column(r, s); break;
-  case SPLIT_FILES: by_fraction(r, (double[3]){ 1 - s->valid_fraction, s->valid_fraction, 0 }, s->file_order, r->plan->seed); break;
-  case SPLIT_NONE: by_fraction(r, (double[3]){ 1, 0, 0 }, true, 0); break;
+  case SPLIT_FILES: by_fraction(r, (double[3]){1 - s->valid_fraction, s->valid_fraction, 0}, s->file_order, r->plan->seed); break;
+  case SPLIT_NONE: by_fraction(r, (double[3]){1, 0, 0}, true, 0); break;
   }
 }

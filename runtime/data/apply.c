@@ -1,0 +1,211 @@
+// apply.c: a learned preparation, applied to the rows of one split. What does not fit is an error with row and column; what a
+// policy allows is counted.
+#include <float.h>
+#include <math.h>
+#include "data_int.h"
+
+typedef struct {
+  Raw *r;
+  const PrepState *prep;
+  int split;
+  int64_t *row;                // [n]: row of the file, from 0
+  int64_t n;
+  Rows *out;
+  DataSummary *sum;
+  Arena *arena;
+} Apply;
+
+// ---------------------------------------------------------------- numbers
+static const char *map_name(const Prep *p) { return p->map == MAP_SQRT ? "square root" : "log(1 + x)"; }
+
+// (map(clip(v)) − shift) · factor as float32; false: an error was met.
+static bool prepare_number(Apply *k, int64_t row, const Prep *p, const Affine *f, const char *column, double v, float *out) {
+  double m = clip_and_map(p, v), x = (m - f->shift) * f->factor;
+  *out = 0;
+  if (!isfinite(m)) {
+    row_error(k->r, row, 1, "out-of-domain", column, "%g has no %s", v, map_name(p));
+    return false;
+  }
+  if (fabs(x) > FLT_MAX) {
+    row_error(k->r, row, 1, "out-of-range", column, "%g becomes %g, which is too large for a 32-bit number", v, x);
+    return false;
+  }
+  *out = (float)x;
+  return true;
+}
+
+static void missing_value(Apply *k, int64_t row, const DataInput *in, const char *column, bool first) {
+  bool told = row_error(k->r, row, 1, "missing-value", column, "`%s` is missing", in->name);
+  if (told && first)
+    diag_help(k->r->diag, in->id_at >= 0 ? "say in the spec what to do: `missing =` own, mode (of a category) or drop"
+                                         : "say in the spec what to do: `missing =` mean, median, mode, drop, or a number");
+}
+
+static void apply_numbers(Apply *k, int at, int column) {
+  const DataInput *in = &k->r->plan->inputs[at];
+  const Affine *f = &k->prep->dense[in->dense_at + column];
+  const double *value = k->r->dense[in->dense_at + column];
+  const char *name = input_column(k->r->plan, in, column);
+  bool fills = in->prep.missing != MISSING_ERROR && in->prep.missing != MISSING_DROP, first = true;
+  float *out = k->out->dense + in->dense_at + column;
+  for (int64_t i = 0; i < k->n; i++, out += k->r->plan->dense_width) {
+    double v = value[k->row[i]];
+    if (isnan(v)) {
+      k->sum->input[at].missing++;
+      if (!fills) {
+        missing_value(k, k->row[i], in, name, first);
+        first = false;
+        continue;
+      }
+      v = f->missing;
+    }
+    k->sum->input[at].clipped += in->prep.has_clip && (v < in->prep.clip_lo || v > in->prep.clip_hi);
+    prepare_number(k, k->row[i], &in->prep, f, name, v, out);
+  }
+}
+
+// ---------------------------------------------------------------- ids
+static uint32_t bucket(const char *s, int64_t buckets) {     // FNV-1a 64 with the finaliser of splitmix64
+  uint64_t h = 0xcbf29ce484222325u;
+  for (; *s; s++) h = (h ^ (unsigned char)*s) * 0x100000001b3u;
+  h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9u;
+  h = (h ^ (h >> 27)) * 0x94d049bb133111ebu;
+  h ^= h >> 31;
+  return (uint32_t)(h % (uint64_t)buckets);
+}
+
+static uint32_t mode_id(const Vocabulary *v) {               // of the most frequent value; the first of several
+  int64_t best = -1;
+  for (int64_t i = 0; i < v->n; i++)
+    if (best < 0 || v->counts[i] > v->counts[best]) best = i;
+  return (uint32_t)(best + 1);
+}
+
+static uint32_t id_of(const DataInput *in, const Vocabulary *v, const char *s) {
+  return in->kind == INPUT_ID ? bucket(s, in->buckets) : (uint32_t)(vocabulary_find(v, s) + 1);
+}
+
+// An unknown category: row 0 of its table, counted; an error where the spec says so. Rare values of training rows are no error.
+static void unknown_category(Apply *k, int at, int64_t row) {
+  const DataInput *in = &k->r->plan->inputs[at];
+  k->sum->input[at].unknown[k->split]++;
+  if (in->unknown != UNKNOWN_ERROR || k->split == 0) return;
+  int32_t code = k->r->id[in->id_at].code[row];
+  const char *s = code < 0 ? "" : k->r->id[in->id_at].value[code];
+  row_error(k->r, row, 1, "unknown-category", input_column(k->r->plan, in, 0), "`%s` does not occur in the training rows", shown(k->r, s));
+}
+
+static void apply_ids(Apply *k, int at) {
+  const DataInput *in = &k->r->plan->inputs[at];
+  const Distinct *d = &k->r->id[in->id_at];
+  const Vocabulary *v = &k->prep->vocab[in->id_at];
+  uint32_t *id = xmalloc(sizeof *id * (size_t)(d->n + 1)), missing;
+  for (int64_t c = 0; c < d->n; c++) id[c] = id_of(in, v, d->value[c]);
+  missing = in->prep.missing == MISSING_MODE ? mode_id(v) : id_of(in, v, "");
+  bool first = true;
+  uint32_t *out = k->out->ids + in->id_at;
+  for (int64_t i = 0; i < k->n; i++, out += k->r->plan->n_ids) {
+    int32_t code = d->code[k->row[i]];
+    *out = code < 0 ? missing : id[code];
+    k->sum->input[at].missing += code < 0;
+    if (code < 0 && in->prep.missing == MISSING_ERROR) {
+      missing_value(k, k->row[i], in, input_column(k->r->plan, in, 0), first);
+      first = false;
+    } else if (*out == 0 && in->kind == INPUT_CATEGORY) {
+      unknown_category(k, at, k->row[i]);
+    }
+  }
+  free(id);
+}
+
+// ---------------------------------------------------------------- labels
+static void no_class(Raw *r, int at, const Distinct *d, int64_t code, bool by_text) {
+  const DataLabel *l = &r->plan->labels[at];
+  int64_t first = -1, count = 0;
+  for (int64_t i = 0; i < r->n; i++) {
+    if (d->code[i] != code || r->split[i] < 0) continue;
+    if (first < 0) first = i;
+    count++;
+  }
+  if (!count) return;
+  const char *s = shown(r, d->value[code]), *more = count > 1 ? arena_printf(r->arena, " (%lld rows)", (long long)count) : "";
+  if (by_text) row_error(r, first, count, "not-a-class", label_column(r->plan, l), "`%s` does not occur in the training rows%s", s, more);
+  else row_error(r, first, count, "not-a-class", label_column(r->plan, l), "`%s` is no class: they are 0 … %lld%s", s,
+                 (long long)l->classes - 1, more);
+}
+
+void classes_apply(Raw *r, const PrepState *s) {
+  for (int at = 0; at < r->plan->n_labels; at++) {
+    const DataLabel *l = &r->plan->labels[at];
+    const Distinct *d = &r->classes[at];
+    if (l->kind != LABEL_CLASS) continue;
+    const Vocabulary *v = &s->label_class[at];
+    double *number = xmalloc(sizeof *number * (size_t)(d->n + 1));
+    for (int64_t c = 0; c < d->n; c++) {
+      double x = -1;
+      if (v->n) x = (double)vocabulary_find(v, d->value[c]);
+      else if (!parse_number(d->value[c], &x) || x != floor(x) || x >= (double)l->classes) x = -1;
+      number[c] = x;
+      if (x < 0) no_class(r, at, d, c, v->n > 0);
+    }
+    for (int64_t i = 0; i < r->n; i++) {
+      if (!r->known[at][i]) continue;
+      double x = number[d->code[i]];
+      r->known[at][i] = x >= 0;
+      r->label[at][i] = x >= 0 ? x : 0;
+    }
+    free(number);
+  }
+}
+
+static void apply_label(Apply *k, int at) {
+  const DataLabel *l = &k->r->plan->labels[at];
+  float *y = k->out->y + at * k->n, *w = k->out->w + at * k->n;
+  double sum = 0;
+  int64_t known = 0;
+  for (int64_t i = 0; i < k->n; i++) {
+    int64_t row = k->row[i];
+    if (!k->r->known[at][row]) continue;
+    double v = k->r->label[at][row];
+    y[i] = (float)v;
+    w[i] = 1;
+    if (l->kind == LABEL_REAL) w[i] = prepare_number(k, row, &l->prep, &k->prep->label[at], label_column(k->r->plan, l), v, &y[i]);
+    sum += v;
+    known++;
+  }
+  k->sum->label[at].unknown[k->split] = k->n - known;
+  k->sum->label[at].mean[k->split] = known ? sum / (double)known : NAN;
+}
+
+// ---------------------------------------------------------------- the whole
+static void take_rows(Apply *k) {
+  const DataPlan *p = k->r->plan;
+  Arena *a = k->arena;
+  for (int64_t i = 0; i < k->r->n; i++) k->n += k->r->split[i] == k->split;
+  size_t n = (size_t)k->n;
+  *k->out = (Rows){.n = k->n,
+                   .dense = NEW_ARRAY(a, float, n * (size_t)p->dense_width + 1),
+                   .ids = NEW_ARRAY(a, uint32_t, n * (size_t)p->n_ids + 1),
+                   .y = NEW_ARRAY(a, float, n * (size_t)p->n_labels + 1),
+                   .w = NEW_ARRAY(a, float, n * (size_t)p->n_labels + 1),
+                   .row = NEW_ARRAY(a, int64_t, n + 1)};
+  k->row = xmalloc(sizeof *k->row * (n + 1));
+  int64_t to = 0;
+  for (int64_t i = 0; i < k->r->n; i++) {
+    if (k->r->split[i] != k->split) continue;
+    k->row[to] = i;
+    k->out->row[to++] = i + 1;
+  }
+}
+
+void prep_apply(Raw *r, const PrepState *s, int split, Rows *out, DataSummary *sum, Arena *a) {
+  Apply k = {.r = r, .prep = s, .split = split, .out = out, .sum = sum, .arena = a};
+  take_rows(&k);
+  for (int i = 0; i < r->plan->n_inputs; i++) {
+    if (r->plan->inputs[i].id_at >= 0) apply_ids(&k, i);
+    for (int c = 0; c < r->plan->inputs[i].width; c++) apply_numbers(&k, i, c);
+  }
+  for (int i = 0; i < r->plan->n_labels; i++) apply_label(&k, i);
+  sum->rows[split] = k.n;
+  free(k.row);
+}
