@@ -109,7 +109,7 @@ static void eval_dot(const Run *r, NodeId id, const double *const *x, double *y)
   char letters[2 * MAX_RANK + 1] = {0};
   strcpy(letters, n->attr.label[2]);
   for (const char *c = n->attr.label[0]; *c; c++)
-    if (!strchr(letters, *c)) strncat(letters, c, 1);
+    if (!strchr(letters, *c)) letters[strlen(letters)] = *c;
   Walk w = {.rank = (int)strlen(letters)};
   int64_t inner = 1, total = count(r, n->rank, n->axis);
   for (int k = 0; k < 2; k++) {
