@@ -1,94 +1,264 @@
-// checkpoint.c: an interrupted training on disk: all slots, the best epoch's slots, and the host's state; state.json is
-// written last and names the digests of both files, so that a torn pair is found. Going on gives the same bits.
+// checkpoint.c: a training on disk, to go on with to the same bits: checkpoint.safetensors (all slots, and those of the best
+// epoch as "best/…") and state.json (the host's part). state.json is written last and names the digest of its checkpoint; until
+// then the checkpoint before stands beside it as checkpoint.previous.safetensors. So a machine that stops at any moment leaves a
+// pair that fits.
+#include <errno.h>
+#include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include "train_int.h"
 
-static char *in_run(Training *t, const char *name) { return arena_printf(t->a, "%s/%s", t->h->run_dir, name); }
+enum { FORMAT = 1 };
+typedef struct { char *state, *slots, *previous; } Paths;
 
-static json_t *reals(const double *v, int n) {
+static Paths paths_in(const char *run_dir, Arena *a) {
+  return (Paths){ arena_printf(a, "%s/state.json", run_dir), arena_printf(a, "%s/checkpoint.safetensors", run_dir),
+                  arena_printf(a, "%s/checkpoint.previous.safetensors", run_dir) };
+}
+
+void checkpoint_remove(const char *run_dir) {
+  Arena *a = arena_new();
+  Paths p = paths_in(run_dir, a);
+  unlink(p.state);
+  unlink(p.slots);
+  unlink(p.previous);
+  arena_free(a);
+}
+
+// The slots to save or load: the engine's, and the best epoch's where there are any.
+static int slot_sets(const Trainer *t, bool with_best, SlotSet sets[2]) {
+  sets[0] = (SlotSet){ "", t->e->slots };
+  sets[1] = (SlotSet){ "best/", t->best_slots };             // no name has a slash
+  return with_best ? 2 : 1;
+}
+
+// Of the rows trained on: going on with other data would be another training.
+static char *data_digest(const Trainer *t) {
+  const Rows *r = t->rows;
+  size_t n = (size_t)r->n, labels = (size_t)t->dp->n_labels;
+  uint64_t h = hash_bytes(r->dense, sizeof *r->dense * n * (size_t)t->dp->dense_width, n);
+  h = hash_bytes(r->ids, sizeof *r->ids * n * (size_t)t->dp->n_ids, h);
+  h = hash_bytes(r->y, sizeof *r->y * n * labels, h);
+  h = hash_bytes(r->w, sizeof *r->w * n * labels, h);
+  return arena_printf(t->arena, "%016" PRIx64, h);
+}
+
+// ---------------------------------------------------------------- writing
+static json_t *number(double v) { return isfinite(v) ? json_real(v) : json_null(); }
+
+static json_t *numbers(const double *v, int n) {             // v NULL: null
+  if (!v) return json_null();
   json_t *j = json_array();
-  for (int i = 0; i < n; i++) json_array_append_new(j, json_real(v[i]));
+  for (int i = 0; i < n; i++) json_array_append_new(j, number(v[i]));
   return j;
 }
 
-static json_t *report_json(const Training *t, const EpochReport *r) {
-  int n = t->tp->n_tasks;
-  json_t *j = json_pack("{s:I, s:f, s:f, s:f, s:o}", "epoch", (json_int_t)r->epoch, "seconds", r->seconds, "loss", r->loss, "figure", r->stop_figure,
-                        "task_loss", reals(r->task_loss, n));
-  if (r->valid_loss) {
-    json_t *m = json_array();
-    for (int i = 0; i < n; i++) {
-      json_t *row = json_array();
-      for (int k = 0; k < t->tp->tasks[i].n_metrics; k++) json_array_append_new(row, r->valid_metric[i][k] == r->valid_metric[i][k] ? json_real(r->valid_metric[i][k]) : json_null());
-      json_array_append_new(m, row);
-    }
-    json_object_set_new(j, "valid_loss", reals(r->valid_loss, n));
-    json_object_set_new(j, "valid_metric", m);
-  }
-  return j;
+static json_t *watch_json(const Watch *w) {
+  return json_pack("{s:o, s:I, s:I}", "best", number(w->best), "epoch", (json_int_t)w->epoch, "bad", (json_int_t)w->bad);
 }
 
-bool checkpoint_save(Training *t) {
-  const Host *h = &t->host;
-  const StepPlan *p = t->e->plan;
-  if (!weights_save(in_run(t, "checkpoint.safetensors"), p, t->e->slots, true, t->d)) return false;
-  if (h->has_best && !weights_save(in_run(t, "checkpoint-best.safetensors"), p, h->best_slots, true, t->d)) return false;
-  json_t *epochs = json_array();
-  for (int i = 0; i < t->reports.n; i++) json_array_append_new(epochs, report_json(t, &t->reports.data[i]));
-  json_t *j = json_pack("{s:i, s:I, s:I, s:I, s:I, s:I, s:f, s:b, s:o, s:o, s:o}", "format", 1, "epoch", (json_int_t)h->epoch, "batch", (json_int_t)h->batch,
-                        "step", (json_int_t)t->e->step, "best_epoch", (json_int_t)h->best_epoch, "waited", (json_int_t)h->waited, "best_figure",
-                        h->best_figure, "has_best", h->has_best, "sum", reals(h->sum, t->tp->n_tasks), "weight", reals(h->weight, t->tp->n_tasks), "epochs",
-                        epochs);
+static json_t *report_json(const TrainPlan *tp, const EpochReport *r) {
+  json_t *metrics = json_null();
+  if (r->valid_metric) metrics = json_array();
+  for (int i = 0; r->valid_metric && i < tp->n_tasks; i++) json_array_append_new(metrics, numbers(r->valid_metric[i], tp->tasks[i].n_metrics));
+  return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "epoch", (json_int_t)r->epoch, "seconds", number(r->seconds), "loss", number(r->loss),
+                   "task_loss", numbers(r->task_loss, tp->n_tasks), "valid_loss", numbers(r->valid_loss, tp->n_tasks), "valid_metric", metrics,
+                   "stop_figure", number(r->stop_figure));
+}
+
+static json_t *state_json(const Trainer *t, uint64_t digest) {
+  const TrainPlan *tp = t->tp;
+  json_t *reports = json_array();
+  for (int i = 0; i < t->reports.n; i++) json_array_append_new(reports, report_json(tp, &t->reports.data[i]));
+  return json_pack("{s:i, s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:b, s:o}",
+                   "format", FORMAT, "checkpoint", json_string(arena_printf(t->arena, "%016" PRIx64, digest)), "data", data_digest(t),
+                   "seed", json_string(arena_printf(t->arena, "%" PRIu64, tp->seed)), "rows", (json_int_t)t->rows->n, "batch_rows", (json_int_t)tp->batch,
+                   "epoch", (json_int_t)t->epoch, "batch", (json_int_t)t->batch, "step", (json_int_t)t->e->step, "seconds", number(t->seconds),
+                   "total_seconds", number(t->total_seconds), "total_rows", (json_int_t)t->total_rows, "sum", numbers(t->sum, tp->n_tasks),
+                   "weight", numbers(t->weight, tp->n_tasks), "stop", watch_json(&t->stop), "best", watch_json(&t->best),
+                   "has_best_slots", t->best_slots != NULL, "epochs", reports);
+}
+
+// Of a state without its own digest. Numbers come back from a file as they were, so this is the same before and after.
+static char *state_digest(json_t *j, Arena *a) {
+  char *s = json_dumps(j, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(17));
+  if (!s) BUG("the state of the training is no JSON");
+  char *out = arena_printf(a, "%016" PRIx64, hash_bytes(s, strlen(s), 0));
+  free(s);
+  return out;
+}
+
+static bool write_state(Trainer *t, const char *path, uint64_t digest) {
+  json_t *j = state_json(t, digest);
+  json_object_set_new(j, "digest", json_string(state_digest(j, t->arena)));
   char *s = json_dumps(j, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
-  bool ok = file_write_whole(in_run(t, "state.json"), s, strlen(s), t->d);
+  if (!s) BUG("the state of the training is no JSON");
+  bool fine = file_write_whole(path, s, strlen(s), t->diag);
   free(s);
   json_decref(j);
-  return ok;
+  return fine;
 }
 
-static bool read_reals(json_t *j, double *out, int n) {
-  if (!json_is_array(j) || (int)json_array_size(j) != n) return false;
-  for (int i = 0; i < n; i++) out[i] = json_is_null(json_array_get(j, (size_t)i)) ? 0.0 / 0.0 : json_number_value(json_array_get(j, (size_t)i));
+bool checkpoint_save(Trainer *t) {
+  Paths p = paths_in(t->hooks->run_dir, t->arena);
+  SlotSet sets[2];
+  uint64_t digest;
+  if (access(p.state, F_OK) == 0) {                          // a pair that fits stands there: keep its half
+    if (access(p.previous, F_OK) != 0 && link(p.slots, p.previous) && errno != ENOENT) unlink(p.state);   // no links here
+  }
+  if (!tensors_save(p.slots, t->e->plan, sets, slot_sets(t, t->best_slots, sets), true, &digest, t->diag)) return false;
+  if (!write_state(t, p.state, digest)) return false;
+  unlink(p.previous);
+  t->saved = monotonic_seconds();
   return true;
 }
 
-static bool read_report(Training *t, json_t *j) {
-  int n = t->tp->n_tasks;
-  EpochReport r = { .epoch = json_integer_value(json_object_get(j, "epoch")), .seconds = json_number_value(json_object_get(j, "seconds")),
-                    .loss = json_number_value(json_object_get(j, "loss")), .stop_figure = json_number_value(json_object_get(j, "figure")),
-                    .task_loss = NEW_ARRAY(t->a, double, n + 1) };
-  bool ok = read_reals(json_object_get(j, "task_loss"), r.task_loss, n);
-  json_t *valid = json_object_get(j, "valid_loss"), *metric = json_object_get(j, "valid_metric");
-  if (ok && valid) {
-    r.valid_loss = NEW_ARRAY(t->a, double, n + 1);
-    r.valid_metric = NEW_ARRAY(t->a, double *, n + 1);
-    ok = read_reals(valid, r.valid_loss, n);
-    for (int i = 0; ok && i < n; i++) {
-      r.valid_metric[i] = NEW_ARRAY(t->a, double, t->tp->tasks[i].n_metrics + 1);
-      ok = read_reals(json_array_get(metric, (size_t)i), r.valid_metric[i], t->tp->tasks[i].n_metrics);
-    }
-  }
-  if (ok) vec_push(t->a, &t->reports, r);
-  return ok;
+// ---------------------------------------------------------------- reading
+// Fields are taken one after the other; the first that is wrong is named, and the rest read as 0.
+typedef struct { Trainer *t; const char *path; bool bad; } Reader;
+
+static void broken(Reader *r, const char *key, const char *why) {
+  if (r->bad) return;
+  r->bad = true;
+  diag_data(r->t->diag, "bad-checkpoint", r->path, 0, 0, NULL, "this training cannot go on: `%s` %s", key, why);
 }
 
-bool checkpoint_load(Training *t) {
-  Host *h = &t->host;
-  json_t *j = json_load_file(in_run(t, "state.json"), JSON_REJECT_DUPLICATES, NULL), *e;
-  json_int_t epoch = 0, batch = 0, step = 0, best = 0, waited = 0;
-  int has_best = 0;
-  bool ok = j && json_unpack(j, "{s:I, s:I, s:I, s:I, s:I, s:F, s:b}", "epoch", &epoch, "batch", &batch, "step", &step, "best_epoch", &best, "waited", &waited,
-                             "best_figure", &h->best_figure, "has_best", &has_best) == 0;
-  h->epoch = epoch, h->batch = batch, h->best_epoch = best, h->waited = waited, h->has_best = has_best;
-  t->e->step = step;
-  ok = ok && read_reals(json_object_get(j, "sum"), h->sum, t->tp->n_tasks) && read_reals(json_object_get(j, "weight"), h->weight, t->tp->n_tasks);
-  size_t i;
-  json_array_foreach(json_object_get(j, "epochs"), i, e) ok = ok && read_report(t, e);
-  json_decref(j);
-  if (!ok) {
-    diag_data(t->d, "bad-checkpoint", in_run(t, "state.json"), 0, 0, NULL, "the state of the interrupted run is missing or broken");
+static int64_t take_int(Reader *r, const json_t *from, const char *key, int64_t lo, int64_t hi) {
+  const json_t *j = json_object_get(from, key);
+  int64_t v = json_integer_value(j);
+  if (json_is_integer(j) && v >= lo && v <= hi) return v;
+  broken(r, key, json_is_integer(j) ? "is out of its range" : "is no whole number");
+  return 0;
+}
+
+static double take_number(Reader *r, const json_t *j, const char *key) {   // null: NAN
+  if (!json_is_real(j) && !json_is_null(j)) broken(r, key, "is no number");
+  return json_is_real(j) ? json_real_value(j) : NAN;
+}
+
+static double *take_numbers(Reader *r, const json_t *j, const char *key, int n) {   // null: NULL
+  if (json_is_null(j)) return NULL;
+  double *v = NEW_ARRAY(r->t->arena, double, n + 1);
+  if (!json_is_array(j) || json_array_size(j) != (size_t)n) broken(r, key, "is no list of the right length");
+  for (int i = 0; !r->bad && i < n; i++) v[i] = take_number(r, json_array_get(j, (size_t)i), key);
+  return v;
+}
+
+static void take_same(Reader *r, const json_t *from, const char *key, const char *ours, const char *why) {
+  const char *s = json_string_value(json_object_get(from, key));
+  if (!s || strcmp(s, ours)) broken(r, key, s ? why : "is no text");
+}
+
+static Watch take_watch(Reader *r, const json_t *from, const char *key, int64_t epochs) {
+  const json_t *j = json_object_get(from, key);
+  return (Watch){ take_number(r, json_object_get(j, "best"), key), take_int(r, j, "epoch", 0, epochs), take_int(r, j, "bad", 0, epochs) };
+}
+
+static EpochReport take_report(Reader *r, const json_t *j, int64_t epoch) {
+  const TrainPlan *tp = r->t->tp;
+  EpochReport e = { .epoch = take_int(r, j, "epoch", epoch, epoch) };
+  e.seconds = take_number(r, json_object_get(j, "seconds"), "seconds");
+  e.loss = take_number(r, json_object_get(j, "loss"), "loss");
+  e.stop_figure = take_number(r, json_object_get(j, "stop_figure"), "stop_figure");
+  e.task_loss = take_numbers(r, json_object_get(j, "task_loss"), "task_loss", tp->n_tasks);
+  e.valid_loss = take_numbers(r, json_object_get(j, "valid_loss"), "valid_loss", tp->n_tasks);
+  const json_t *metrics = json_object_get(j, "valid_metric");
+  if (!e.task_loss) broken(r, "task_loss", "is missing");
+  if (r->bad || json_is_null(metrics)) return e;
+  if (!json_is_array(metrics) || json_array_size(metrics) != (size_t)tp->n_tasks) broken(r, "valid_metric", "is not of this model");
+  e.valid_metric = metric_table(tp, r->t->arena);
+  for (int i = 0; !r->bad && i < tp->n_tasks; i++) {
+    double *m = take_numbers(r, json_array_get(metrics, (size_t)i), "valid_metric", tp->tasks[i].n_metrics);
+    if (m) e.valid_metric[i] = m;
+  }
+  return e;
+}
+
+static void take_sums(Reader *r, const json_t *j) {
+  Trainer *t = r->t;
+  double *sum = take_numbers(r, json_object_get(j, "sum"), "sum", t->tp->n_tasks);
+  double *weight = take_numbers(r, json_object_get(j, "weight"), "weight", t->tp->n_tasks);
+  if (!sum || !weight) broken(r, "sum", "is missing");
+  if (!r->bad) t->sum = sum, t->weight = weight;
+}
+
+static void take_place(Reader *r, const json_t *j) {
+  Trainer *t = r->t;
+  take_int(r, j, "rows", t->rows->n, t->rows->n);
+  take_int(r, j, "batch_rows", t->tp->batch, t->tp->batch);
+  take_same(r, j, "seed", arena_printf(t->arena, "%" PRIu64, t->tp->seed), "is another seed");
+  take_same(r, j, "data", data_digest(t), "is of other rows: the data have changed since");
+  t->epoch = take_int(r, j, "epoch", 1, INT32_MAX);
+  t->batch = take_int(r, j, "batch", 0, t->n_batches);
+  int64_t step;
+  if (__builtin_mul_overflow(t->epoch - 1, t->n_batches, &step) || __builtin_add_overflow(step, t->batch, &step)) broken(r, "epoch", "is out of its range");
+  t->e->step = take_int(r, j, "step", step, step);
+  t->seconds = take_number(r, json_object_get(j, "seconds"), "seconds");
+  t->total_seconds = take_number(r, json_object_get(j, "total_seconds"), "total_seconds");
+  t->total_rows = take_int(r, j, "total_rows", 0, INT64_MAX);
+}
+
+static void take_digest(Reader *r, json_t *j) {
+  json_t *own = json_incref(json_object_get(j, "digest"));
+  json_object_del(j, "digest");
+  const char *s = json_string_value(own);
+  if (!s || strcmp(s, state_digest(j, r->t->arena))) broken(r, "digest", "does not fit: the file has changed since it was written");
+  json_decref(own);
+}
+
+static void take_state(Reader *r, json_t *j) {
+  Trainer *t = r->t;
+  take_int(r, j, "format", FORMAT, FORMAT);
+  take_digest(r, j);
+  take_place(r, j);
+  take_sums(r, j);
+  t->stop = take_watch(r, j, "stop", t->epoch - 1);
+  t->best = take_watch(r, j, "best", t->epoch - 1);
+  const json_t *reports = json_object_get(j, "epochs");
+  if (!json_is_array(reports) || (int64_t)json_array_size(reports) != t->epoch - 1) broken(r, "epochs", "is not the list of the epochs done");
+  for (int64_t i = 0; !r->bad && i < t->epoch - 1; i++) {
+    EpochReport e = take_report(r, json_array_get(reports, (size_t)i), i + 1);
+    vec_push(t->arena, &t->reports, e);
+  }
+  if (!json_is_boolean(json_object_get(j, "has_best_slots"))) broken(r, "has_best_slots", "is neither true nor false");
+  if (json_is_true(json_object_get(j, "has_best_slots")) && !t->best_slots) t->best_slots = xcalloc(1, (size_t)t->e->plan->slot_bytes);
+}
+
+// The checkpoint that the state names: the file of that name or, where that one is newer than the state, the one before.
+static bool load_slots(Reader *r, const Paths *p, const json_t *j) {
+  Trainer *t = r->t;
+  const char *files[] = { p->slots, p->previous };
+  for (int i = 0; i < COUNT_OF(files); i++) {
+    SlotSet sets[2];
+    uint64_t digest;
+    char text[17];
+    if (i && access(files[i], F_OK) != 0) break;
+    if (!tensors_load(files[i], t->e->plan, sets, slot_sets(t, t->best_slots, sets), true, &digest, t->diag)) return false;
+    snprintf(text, sizeof text, "%016" PRIx64, digest);
+    const char *named = json_string_value(json_object_get(j, "checkpoint"));
+    if (!named || strcmp(named, text)) continue;
+    if (i == 0) unlink(p->previous);                         // left by a save that was cut short after state.json
+    return true;
+  }
+  broken(r, "checkpoint", "is not the digest of checkpoint.safetensors");
+  return false;
+}
+
+bool checkpoint_load(Trainer *t) {
+  Paths p = paths_in(t->hooks->run_dir, t->arena);
+  Reader r = { t, p.state, false };
+  json_error_t e;
+  json_t *j = json_load_file(p.state, JSON_REJECT_DUPLICATES, &e);
+  if (!j) {
+    bool there = access(p.state, F_OK) == 0;
+    diag_data(t->diag, "bad-checkpoint", p.state, 0, 0, NULL, there ? "this training cannot go on: its state is broken at line %d: %s" : "there is no interrupted training here",
+              e.line, e.text);
     return false;
   }
-  if (!weights_load(in_run(t, "checkpoint.safetensors"), t->e->plan, t->e->slots, true, t->d)) return false;
-  return !h->has_best || weights_load(in_run(t, "checkpoint-best.safetensors"), t->e->plan, h->best_slots, true, t->d);
+  take_state(&r, j);
+  bool fine = !r.bad && load_slots(&r, &p, j);
+  json_decref(j);
+  return fine;
 }

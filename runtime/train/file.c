@@ -1,44 +1,96 @@
-// file.c: a file written whole or not at all: temporary name in the same folder, fsync, rename, fsync of the folder.
+// file.c: files that appear whole or not at all, also when the machine stops: a temporary file beside it, fsync, rename, fsync
+// of the folder. A link is followed. What is no file (a pipe, /dev/null) is written to as it is.
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
-#include "../train.h"
+#include "train_int.h"
 
-static bool write_all(int fd, const char *p, size_t n) {
-  while (n) {
-    ssize_t w = write(fd, p, n);
-    if (w < 0 && errno == EINTR) continue;
-    if (w <= 0) return false;
-    p += w;
-    n -= (size_t)w;
-  }
-  return true;
+struct WholeFile { char *path, *tmp; int fd, error; Diag *diag; };   // tmp NULL: written to as it is
+
+static char *joined(const char *a, const char *b) {
+  size_t n = strlen(a), m = strlen(b);
+  char *s = xmalloc(n + m + 1);
+  memcpy(s, a, n);
+  memcpy(s + n, b, m + 1);
+  return s;
 }
 
-static void sync_folder(const char *path) {
-  const char *slash = strrchr(path, '/');
-  char *dir = slash ? strndup(path, (size_t)(slash - path + (slash == path))) : strdup(".");
-  int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-  if (fd >= 0) {
-    fsync(fd);
-    close(fd);
+static void report(const WholeFile *f) {
+  bool full = f->error == ENOSPC || f->error == EDQUOT || f->error == EFBIG;
+  diag_machine(f->diag, full ? "disk-full" : "cannot-write", "cannot write `%s`: %s", f->path, strerror(f->error));
+  if (f->tmp && access(f->path, F_OK) == 0) diag_help(f->diag, "the file of that name still stands");
+}
+
+static void release(WholeFile *f) {
+  free(f->path);
+  free(f->tmp);
+  free(f);
+}
+
+static bool is_device(const char *path) {
+  struct stat st;
+  return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+}
+
+WholeFile *whole_open(const char *path, Diag *d) {
+  WholeFile *f = xcalloc(1, sizeof *f);
+  char *real = realpath(path, NULL);                         // NULL: there is none yet
+  *f = (WholeFile){ .path = joined(real ? real : path, ""), .diag = d };
+  free(real);
+  if (!is_device(path)) f->tmp = joined(f->path, ".tmp");
+  f->fd = f->tmp ? open(f->tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : open(path, O_WRONLY | O_CLOEXEC);
+  if (f->fd >= 0) return f;
+  f->error = errno;
+  report(f);
+  release(f);
+  return NULL;
+}
+
+bool whole_add(WholeFile *f, const void *data, size_t n) {
+  const char *p = data;
+  while (n && !f->error) {
+    ssize_t done = write(f->fd, p, n < (size_t)1 << 30 ? n : (size_t)1 << 30);
+    if (done < 0 && errno != EINTR) f->error = errno;
+    if (done <= 0) continue;
+    p += done;
+    n -= (size_t)done;
   }
+  return !f->error;
+}
+
+static int sync_fd(int fd) {                                 // errno; a file system that cannot sync is no error
+  if (fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP) return 0;
+  return errno;
+}
+
+static int sync_folder_of(const char *path) {
+  const char *slash = strrchr(path, '/');
+  char *dir = slash ? joined(path, "") : joined(".", "");
+  if (slash) dir[slash == path ? 1 : slash - path] = 0;
+  int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), error = 0;
   free(dir);
+  if (fd < 0) return errno == EACCES ? 0 : errno;            // a folder that may be written, not read
+  error = sync_fd(fd);
+  close(fd);
+  return error;
+}
+
+bool whole_close(WholeFile *f) {
+  if (!f->error) f->error = sync_fd(f->fd);
+  if (close(f->fd) && !f->error) f->error = errno;
+  if (!f->error && f->tmp && rename(f->tmp, f->path)) f->error = errno;
+  if (f->tmp && f->error) unlink(f->tmp);
+  else if (f->tmp) f->error = sync_folder_of(f->path);
+  bool fine = !f->error;
+  if (!fine) report(f);
+  release(f);
+  return fine;
 }
 
 bool file_write_whole(const char *path, const void *data, size_t n, Diag *d) {
-  Text tmp = {0};
-  text_printf(&tmp, "%s.tmp-%ld", path, (long)getpid());
-  int fd = open(tmp.data, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  bool ok = fd >= 0 && write_all(fd, data, n) && fsync(fd) == 0;
-  int why = errno;
-  if (fd >= 0 && close(fd) && ok) ok = false, why = errno;
-  if (ok && rename(tmp.data, path)) ok = false, why = errno;
-  if (ok) sync_folder(path);
-  else {
-    unlink(tmp.data);
-    diag_machine(d, why == ENOSPC ? "disk-full" : "cannot-write", "cannot write `%s`: %s; nothing was replaced", path, strerror(why));
-  }
-  text_free(&tmp);
-  return ok;
+  WholeFile *f = whole_open(path, d);
+  if (!f) return false;
+  whole_add(f, data, n);
+  return whole_close(f);
 }

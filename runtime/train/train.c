@@ -1,292 +1,262 @@
-// train.c: epochs of batches, evaluation after each, early stopping, the best epoch's weights, the report.
+// train.c: the training loop: epochs of batches in a seeded order, evaluation after each epoch, early stopping, the best epoch's
+// slots at the end. The state that decides the next bit is in the slots and the upper part of Trainer, and nowhere else.
 #include <math.h>
 #include "train_int.h"
 
-enum { CHECK_EVERY = 64, MAX_STEP_SAMPLES = 1 << 16 };
+static const double PROGRESS_S = 0.05, CHECKPOINT_S = 5;     // least time between reports, and between checkpoints
 
-// ---------------------------------------------------------------- evaluation
-double invert_label(const DataLabel *l, const Affine *f, double v) {
-  if (l->kind != LABEL_REAL) return v;
-  v = v / f->factor + f->shift;
-  if (l->prep.map == MAP_LOG1P) return expm1(v);
-  return l->prep.map == MAP_SQRT ? v * v : v;
+// ---------------------------------------------------------------- the median step
+// Durations of steps, at most SAMPLES of them: when full, every other one goes, and half as many come in.
+enum { SAMPLES = 4096 };
+typedef struct { float took[SAMPLES]; int n; int64_t stride, count; } StepTimes;
+
+static void add_time(StepTimes *s, double seconds) {
+  if (s->count++ % s->stride) return;
+  s->took[s->n++] = (float)seconds;
+  if (s->n < SAMPLES) return;
+  for (int i = 0; i < SAMPLES / 2; i++) s->took[i] = s->took[2 * i];
+  s->n = SAMPLES / 2;
+  s->stride *= 2;
 }
 
-Predictions *predict_rows(Engine *e, ProgramId prog, const DataPlan *dp, const TrainPlan *tp, const PrepState *prep, const Rows *r, Arena *a) {
-  Predictions *p = NEW(a, Predictions);
-  int n_values = tp->n_tasks + tp->n_outputs;
-  p->n = r->n;
-  p->values = NEW_ARRAY(a, float *, n_values + 1);
-  p->sum = NEW_ARRAY(a, double, tp->n_tasks + 1);
-  p->weight = NEW_ARRAY(a, double, tp->n_tasks + 1);
-  for (int i = 0; i < n_values; i++)
-    p->values[i] = NEW_ARRAY(a, float, r->n * (i < tp->n_tasks ? tp->tasks[i].width : tp->outputs[i - tp->n_tasks].width) + 1);
-  for (int64_t first = 0; first < r->n; first += e->plan->capacity) {
-    int64_t n = r->n - first < e->plan->capacity ? r->n - first : e->plan->capacity;
-    engine_batch(e, dp, r, NULL, first, n);
-    engine_run(e, prog, n, 0);
-    for (int i = 0; i < n_values; i++) {
-      bool task = i < tp->n_tasks;
-      int width = task ? tp->tasks[i].width : tp->outputs[i - tp->n_tasks].width;
-      int buffer = task ? tp->tasks[i].head : tp->outputs[i - tp->n_tasks].buffer;
-      int label = task ? tp->tasks[i].label : -1;
-      for (int64_t k = 0; k < n * width; k++) {
-        double v = engine_out(e, buffer, k / width, k % width);
-        p->values[i][first * width + k] = (float)(label >= 0 ? invert_label(&dp->labels[label], &prep->label[label], v) : v);
-      }
-    }
-    for (int i = 0; prog == PROG_EVAL && i < tp->n_tasks; i++) {
-      p->sum[i] += engine_out(e, tp->tasks[i].sum, 0, 0);
-      p->weight[i] += engine_out(e, tp->tasks[i].weight_sum, 0, 0);
-    }
-  }
-  return p;
-}
-
-void task_metrics(const DataPlan *dp, const TrainPlan *tp, const PrepState *prep, const Rows *r, const Predictions *p, double **metric, double *loss) {
-  float *y = xmalloc(sizeof *y * (size_t)(r->n + 1));
-  for (int i = 0; i < tp->n_tasks; i++) {
-    const PlanTask *t = &tp->tasks[i];
-    for (int64_t k = 0; k < r->n; k++) y[k] = (float)invert_label(&dp->labels[t->label], &prep->label[t->label], r->y[t->label * r->n + k]);
-    for (int k = 0; k < t->n_metrics; k++)
-      metric[i][k] = metric_value(t->metrics[k].kind, t->metrics[k].at, y, r->w + t->label * r->n, p->values[i], r->n, t->width);
-    loss[i] = p->weight[i] > 0 ? p->sum[i] / p->weight[i] : 0;
-  }
-  free(y);
-}
-
-static double **new_metrics(const TrainPlan *tp, Arena *a) {
-  double **m = NEW_ARRAY(a, double *, tp->n_tasks + 1);
-  for (int i = 0; i < tp->n_tasks; i++) m[i] = NEW_ARRAY(a, double, tp->tasks[i].n_metrics + 1);
-  return m;
-}
-
-double figure_value(const TrainPlan *tp, const Figure *f, const double *task_loss, double **metric) {
-  double v = 0;
-  for (int i = 0; i < f->n_terms; i++) {
-    const FigureTerm *t = &f->terms[i];
-    if (!t->is_loss) v += t->factor * metric[t->task][t->metric];
-    else if (t->task >= 0) v += t->factor * task_loss[t->task];
-    else
-      for (int k = 0; k < tp->n_tasks; k++) v += t->factor * tp->tasks[k].weight * task_loss[k];
-  }
-  return v;
-}
-
-static Predictions *evaluate(Training *t, int split, double **metric, double *loss) {
-  const Rows *r = &t->data->split[split];
-  Predictions *p = predict_rows(t->e, PROG_EVAL, t->dp, t->tp, &t->data->prep, r, t->a);
-  task_metrics(t->dp, t->tp, &t->data->prep, r, p, metric, loss);
-  return p;
-}
-
-// ---------------------------------------------------------------- steps
-void epoch_order(Training *t) {
-  int64_t n = t->data->split[0].n;
-  if (t->tp->shuffle) shuffle_epoch(t->tp->seed, t->host.epoch, n, t->order);
-  else
-    for (int64_t i = 0; i < n; i++) t->order[i] = i;
-}
-
-static int64_t batches(const Training *t) { return (t->data->split[0].n + t->tp->batch - 1) / t->tp->batch; }
-
-void train_batch(Training *t, int64_t batch) {
-  int64_t n = t->data->split[0].n, first = batch * t->tp->batch, size = n - first < t->tp->batch ? n - first : t->tp->batch;
-  engine_batch(t->e, t->dp, &t->data->split[0], t->order, first, size);
-  double start = monotonic_seconds();
-  engine_run(t->e, PROG_TRAIN, size, t->tp->learning_rate);
-  double took = monotonic_seconds() - start;
-  if (size == t->tp->batch || batches(t) == 1)
-    if (t->step_seconds.n < MAX_STEP_SAMPLES) vec_push(t->a, &t->step_seconds, took);
-  for (int i = 0; i < t->tp->n_tasks; i++) {
-    t->host.sum[i] += engine_out(t->e, t->tp->tasks[i].sum, 0, 0);
-    t->host.weight[i] += engine_out(t->e, t->tp->tasks[i].weight_sum, 0, 0);
-  }
-}
-
-static bool sums_finite(const Training *t) {
-  for (int i = 0; i < t->tp->n_tasks; i++)
-    if (!isfinite(t->host.sum[i])) return false;
-  return true;
-}
-
-void mark_good(Training *t) {
-  memcpy(t->good, t->e->slots, (size_t)t->e->plan->slot_bytes);
-  t->good_epoch = t->host.epoch, t->good_batch = t->host.batch, t->good_step = t->e->step;
-  memcpy(t->good_sum, t->host.sum, sizeof(double) * (size_t)t->tp->n_tasks);
-  memcpy(t->good_weight, t->host.weight, sizeof(double) * (size_t)t->tp->n_tasks);
-}
-
-static void show_progress(Training *t, double *loss) {
-  double now = monotonic_seconds();
-  if (!t->h->progress || now - t->last_progress < 0.05) return;
-  t->last_progress = now;
-  const char **names = NEW_ARRAY(t->a, const char *, t->tp->n_tasks + 1);
-  double total = 0;
-  for (int i = 0; i < t->tp->n_tasks; i++) {
-    names[i] = t->tp->tasks[i].name;
-    loss[i] = t->host.weight[i] > 0 ? t->host.sum[i] / t->host.weight[i] : 0;
-    total += t->tp->tasks[i].weight * loss[i];
-  }
-  double s = now - t->epoch_start;
-  Progress p = { t->host.epoch + 1, t->tp->epochs, t->host.batch, batches(t), s, s > 0 ? (double)(t->host.batch * t->tp->batch) / s : 0, 0, total, loss,
-                 names, t->tp->n_tasks };
-  t->h->progress(t->h->ctx, &p);
-}
-
-typedef enum { EPOCH_DONE, EPOCH_STOPPED, EPOCH_BROKEN } EpochEnd;
-
-static EpochEnd run_epoch(Training *t) {
-  double *loss = NEW_ARRAY(t->a, double, t->tp->n_tasks + 1);
-  epoch_order(t);
-  t->epoch_start = monotonic_seconds();
-  for (int64_t n = batches(t); t->host.batch < n;) {
-    train_batch(t, t->host.batch++);
-    bool check = t->host.batch % CHECK_EVERY == 0 || t->host.batch == n;
-    int slot;
-    if (!sums_finite(t) || (check && !slots_finite(t->e, &slot))) return EPOCH_BROKEN;
-    if (check) mark_good(t);
-    show_progress(t, loss);
-    if (t->h->stop && *t->h->stop) return EPOCH_STOPPED;
-  }
-  t->loop_seconds += monotonic_seconds() - t->epoch_start;
-  t->rows_done += t->data->split[0].n;
-  return EPOCH_DONE;
-}
-
-// ---------------------------------------------------------------- after an epoch
-static void report_epoch_end(Training *t) {
-  const TrainPlan *tp = t->tp;
-  EpochReport r = { .epoch = t->host.epoch + 1, .seconds = monotonic_seconds() - t->epoch_start, .task_loss = NEW_ARRAY(t->a, double, tp->n_tasks + 1) };
-  for (int i = 0; i < tp->n_tasks; i++) {
-    r.task_loss[i] = t->host.weight[i] > 0 ? t->host.sum[i] / t->host.weight[i] : 0;
-    r.loss += tp->tasks[i].weight * r.task_loss[i];
-  }
-  if (t->data->split[1].n) {
-    r.valid_loss = NEW_ARRAY(t->a, double, tp->n_tasks + 1);
-    r.valid_metric = new_metrics(tp, t->a);
-    evaluate(t, 1, r.valid_metric, r.valid_loss);
-  }
-  vec_push(t->a, &t->reports, r);
-}
-
-// Keeps the best epoch's slots; true: patience is over.
-static bool judge(Training *t) {
-  const TrainPlan *tp = t->tp;
-  EpochReport *r = &t->reports.data[t->reports.n - 1];
-  const Figure *f = tp->best.n_terms ? &tp->best : &tp->stop;
-  if (!f->n_terms || !r->valid_loss) {
-    t->host.best_epoch = r->epoch;
-    return false;
-  }
-  double v = figure_value(tp, f, r->valid_loss, r->valid_metric);
-  r->stop_figure = v;
-  bool better = !t->host.has_best || (f->minimise ? v < t->host.best_figure : v > t->host.best_figure);
-  if (better) {
-    t->host.has_best = true, t->host.best_figure = v, t->host.best_epoch = r->epoch, t->host.waited = 0;
-    memcpy(t->host.best_slots, t->e->slots, (size_t)t->e->plan->slot_bytes);
-  } else t->host.waited++;
-  return tp->patience > 0 && t->host.waited >= tp->patience;
-}
-
-// ---------------------------------------------------------------- the report
-static int by_value(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
+static int by_size(const void *a, const void *b) {
+  float x = *(const float *)a, y = *(const float *)b;
   return (x > y) - (x < y);
 }
 
-static bool holds(int op, double v, double bound) {
-  switch (op) {
-  case RX_LT: return v < bound;
-  case RX_LE: return v <= bound;
-  case RX_GT: return v > bound;
-  case RX_EQ: return v == bound;
-  case RX_NE: return v != bound;
-  default: return v >= bound;
-  }
+static double median(StepTimes *s) {
+  if (s->n == 0) return 0;
+  qsort(s->took, (size_t)s->n, sizeof *s->took, by_size);
+  return s->took[s->n / 2];
 }
 
-static void judge_requires(Training *t, TrainReport *r, const Predictions *p) {
+// ---------------------------------------------------------------- one step
+int64_t batch_rows(const Trainer *t, int64_t batch) {
+  int64_t left = t->rows->n - batch * t->tp->batch;
+  return left < t->tp->batch ? left : t->tp->batch;
+}
+
+void run_batch(Trainer *t, int64_t batch) {
+  int64_t n = batch_rows(t, batch);
+  engine_batch(t->e, t->dp, t->rows, t->order, batch * t->tp->batch, n);
+  engine_run(t->e, PROG_TRAIN, n, t->tp->learning_rate);
+}
+
+void tick(Trainer *t) {
+  double now = monotonic_seconds(), passed = now - t->clock;
+  t->clock = now;
+  t->seconds += passed;
+  t->total_seconds += passed;
+}
+
+static bool train_step(Trainer *t) {
+  int64_t n = batch_rows(t, t->batch);
+  run_batch(t, t->batch);
+  t->batch++;
+  for (int i = 0; i < t->tp->n_tasks; i++) {
+    t->sum[i] += engine_out(t->e, t->tp->tasks[i].sum, 0, 0);
+    t->weight[i] += engine_out(t->e, t->tp->tasks[i].weight_sum, 0, 0);
+  }
+  t->total_rows += n;
+  return guard_step(t);
+}
+
+static void mean_losses(const Trainer *t, double *loss) {
+  for (int i = 0; i < t->tp->n_tasks; i++) loss[i] = t->weight[i] > 0 ? t->sum[i] / t->weight[i] : NAN;
+}
+
+static void show_progress(Trainer *t, const char *const *names) {
+  int64_t rows = t->batch < t->n_batches ? t->batch * t->tp->batch : t->rows->n;
+  mean_losses(t, t->task_loss);
+  Progress p = { .epoch = t->epoch, .epochs = t->tp->epochs, .step = t->batch, .steps = t->n_batches, .seconds = t->total_seconds,
+                 .rows_per_s = (double)rows / t->seconds, .step_us = 1e6 * t->seconds / (double)t->batch,
+                 .loss = total_loss(t->tp, t->task_loss), .task_loss = t->task_loss, .task = names, .n_tasks = t->tp->n_tasks };
+  t->hooks->progress(t->hooks->ctx, &p);
+}
+
+// ---------------------------------------------------------------- one epoch
+typedef enum { GO_ON, INTERRUPTED, FAILED } Outcome;
+typedef struct { StepTimes *times; const char *const *names; double shown; } Watcher;   // what only looks on
+
+static void watch_step(Trainer *t, Watcher *w) {
+  double before = t->clock;
+  tick(t);
+  add_time(w->times, t->clock - before);
+  if (!t->hooks->progress || t->clock - w->shown < PROGRESS_S) return;
+  w->shown = t->clock;
+  show_progress(t, w->names);
+  tick(t);
+}
+
+static Outcome train_epoch(Trainer *t, Watcher *w) {
+  if (t->order) shuffle_epoch(t->tp->seed, t->epoch, t->rows->n, t->order);
+  if (!guard_start(t)) return FAILED;
+  while (t->batch < t->n_batches) {
+    if (!train_step(t)) return FAILED;
+    watch_step(t, w);
+    if (t->hooks->stop && *t->hooks->stop) return guard_check(t) ? INTERRUPTED : FAILED;
+  }
+  return guard_check(t) ? GO_ON : FAILED;
+}
+
+// ---------------------------------------------------------------- after an epoch
+static bool validate(Trainer *t, EpochReport *r) {
   const TrainPlan *tp = t->tp;
-  r->require_value = NEW_ARRAY(t->a, double, tp->n_requires + 1);
-  r->require_met = NEW_ARRAY(t->a, bool, tp->n_requires + 1);
-  for (int i = 0; p && i < tp->n_requires; i++) {
-    const Require *q = &tp->requires[i];
-    if (q->metric >= 0) {
-      r->require_value[i] = r->test_metric[q->task][q->metric];
-      r->require_met[i] = holds(q->op, r->require_value[i], q->bound);
-      continue;
-    }
-    double broken = 0;                                    // always(task op other): rows where it does not hold
-    for (int64_t k = 0; k < p->n; k++) broken += !holds(q->op, p->values[q->task][k], p->values[q->other_task][k]);
-    r->require_value[i] = broken;
-    r->require_met[i] = broken == 0;
+  const Rows *rows = &t->data->split[1];
+  if (!t->valid) return true;
+  r->valid_loss = NEW_ARRAY(t->arena, double, tp->n_tasks + 1);
+  r->valid_metric = metric_table(tp, t->arena);
+  predictions_fill(t->e, PROG_EVAL, t->dp, tp, &t->data->prep, rows, t->valid);
+  for (int i = 0; i < tp->n_tasks; i++) {
+    if (isfinite(t->valid->sum[i])) continue;
+    not_finite_on_valid(t, i);
+    return false;
   }
+  task_metrics(t->dp, tp, &t->data->prep, rows, t->valid, r->valid_metric, r->valid_loss);
+  return true;
 }
 
-static TrainReport *finish(Training *t, bool interrupted) {
-  TrainReport *r = NEW(t->a, TrainReport);
-  const Predictions *p = NULL;
-  r->epochs = t->reports.data, r->n_epochs = t->reports.n;
-  r->best_epoch = t->host.best_epoch;
-  r->interrupted = interrupted;
-  r->held_out = t->data->split[2].n ? 2 : t->data->split[1].n ? 1 : -1;
-  if (!interrupted && t->host.has_best) memcpy(t->e->slots, t->host.best_slots, (size_t)t->e->plan->slot_bytes);
-  if (!interrupted && r->held_out > 0) {
-    r->test_metric = new_metrics(t->tp, t->a);
-    r->test_loss = NEW_ARRAY(t->a, double, t->tp->n_tasks + 1);
-    p = evaluate(t, r->held_out, r->test_metric, r->test_loss);
+static void keep_slots(Trainer *t) {
+  size_t bytes = (size_t)t->e->plan->slot_bytes;
+  if (!t->best_slots) t->best_slots = xmalloc(bytes);
+  memcpy(t->best_slots, t->e->slots, bytes);
+}
+
+// Judges the epoch by both figures.
+static void judge(Trainer *t, EpochReport *r) {
+  const TrainPlan *tp = t->tp;
+  r->stop_figure = NAN;
+  if (!r->valid_loss) return;
+  ValidFigures v = { total_loss(tp, r->valid_loss), r->valid_loss, r->valid_metric };
+  if (tp->stop.n_terms) watch_epoch(&t->stop, &tp->stop, r->stop_figure = figure_value(&tp->stop, &v), r->epoch);
+  if (!tp->best.n_terms) return;
+  double figure = figure_value(&tp->best, &v);
+  if (!tp->stop.n_terms) r->stop_figure = figure;
+  if (watch_epoch(&t->best, &tp->best, figure, r->epoch)) keep_slots(t);
+}
+
+static bool patience_is_over(const Trainer *t) { return t->tp->patience > 0 && t->tp->stop.n_terms && t->stop.bad >= t->tp->patience; }
+
+// Evaluates, judges and reports the epoch that is done, and turns to the next.
+static bool end_epoch(Trainer *t) {
+  EpochReport r = { .epoch = t->epoch, .task_loss = NEW_ARRAY(t->arena, double, t->tp->n_tasks + 1) };
+  mean_losses(t, r.task_loss);
+  r.loss = total_loss(t->tp, r.task_loss);
+  if (!validate(t, &r)) return false;
+  judge(t, &r);
+  tick(t);
+  r.seconds = t->seconds;
+  vec_push(t->arena, &t->reports, r);
+  if (t->hooks->epoch) t->hooks->epoch(t->hooks->ctx, &t->reports.data[t->reports.n - 1]);
+  t->epoch++;
+  t->batch = 0;
+  t->seconds = 0;
+  memset(t->sum, 0, sizeof *t->sum * (size_t)t->tp->n_tasks);
+  memset(t->weight, 0, sizeof *t->weight * (size_t)t->tp->n_tasks);
+  return true;
+}
+
+static bool save_now_and_then(Trainer *t) {                  // between epochs
+  bool due = t->hooks->run_dir && t->epoch <= t->tp->epochs && t->clock - t->saved > CHECKPOINT_S;
+  if (!due) return true;
+  bool fine = checkpoint_save(t);
+  tick(t);
+  return fine;
+}
+
+static Outcome train_epochs(Trainer *t, Watcher *w) {
+  while (t->epoch <= t->tp->epochs && !patience_is_over(t)) {
+    Outcome o = train_epoch(t, w);
+    if (o == INTERRUPTED && t->hooks->run_dir && !checkpoint_save(t)) return FAILED;
+    if (o != GO_ON) return o;
+    if (!end_epoch(t)) return FAILED;
+    if (!patience_is_over(t) && !save_now_and_then(t)) return FAILED;
   }
-  judge_requires(t, r, p);
-  if (t->step_seconds.n) {
-    qsort(t->step_seconds.data, (size_t)t->step_seconds.n, sizeof(double), by_value);
-    r->step_us = 1e6 * t->step_seconds.data[t->step_seconds.n / 2];
+  return GO_ON;
+}
+
+// ---------------------------------------------------------------- the end
+static int64_t kept_epoch(const Trainer *t) { return t->best.epoch ? t->best.epoch : t->epoch - 1; }
+
+static void warn_undefined(Trainer *t) {
+  const TrainPlan *tp = t->tp;
+  if (!t->reports.n) return;
+  if (tp->best.n_terms && !t->best.epoch)
+    diag_warn(t->diag, "undefined-figure", (Place){0}, "`%s` was undefined on the validation rows after every epoch: the last epoch's weights are kept", tp->best.text);
+}
+
+static void test(Trainer *t, TrainReport *r) {
+  const TrainPlan *tp = t->tp;
+  const Rows *rows = r->held_out > 0 ? &t->data->split[r->held_out] : NULL;
+  Predictions *p = NULL;
+  if (rows) {
+    p = predictions_new(tp, rows->n, false, t->arena);
+    predictions_fill(t->e, PROG_EVAL, t->dp, tp, &t->data->prep, rows, p);
+    r->test_metric = metric_table(tp, t->arena);
+    r->test_loss = NEW_ARRAY(t->arena, double, tp->n_tasks + 1);
+    task_metrics(t->dp, tp, &t->data->prep, rows, p, r->test_metric, r->test_loss);
   }
-  r->rows_per_s = t->loop_seconds > 0 ? (double)t->rows_done / t->loop_seconds : 0;
+  judge_requires(tp, p, r->test_metric, r->require_value, r->require_met);
+}
+
+static TrainReport *report(Trainer *t, StepTimes *times, bool interrupted) {
+  TrainReport *r = NEW(t->arena, TrainReport);
+  *r = (TrainReport){ .epochs = t->reports.data, .n_epochs = t->reports.n, .best_epoch = kept_epoch(t), .interrupted = interrupted, .held_out = -1,
+                      .step_us = 1e6 * median(times), .rows_per_s = t->total_seconds > 0 ? (double)t->total_rows / t->total_seconds : 0 };
+  r->require_value = NEW_ARRAY(t->arena, double, t->tp->n_requires + 1);
+  r->require_met = NEW_ARRAY(t->arena, bool, t->tp->n_requires + 1);
+  if (t->data->split[1].n > 0) r->held_out = 1;
+  if (t->data->split[2].n > 0) r->held_out = 2;
+  for (int i = 0; i < t->tp->n_requires; i++) r->require_value[i] = NAN;
+  if (interrupted) return r;
+  if (t->best.epoch && t->best_slots) memcpy(t->e->slots, t->best_slots, (size_t)t->e->plan->slot_bytes);
+  warn_undefined(t);
+  test(t, r);
   return r;
 }
 
-static void start(Training *t) {
-  size_t slots = (size_t)t->e->plan->slot_bytes;
-  t->host.sum = NEW_ARRAY(t->a, double, t->tp->n_tasks + 1);
-  t->host.weight = NEW_ARRAY(t->a, double, t->tp->n_tasks + 1);
-  t->good_sum = NEW_ARRAY(t->a, double, t->tp->n_tasks + 1);
-  t->good_weight = NEW_ARRAY(t->a, double, t->tp->n_tasks + 1);
-  t->order = xmalloc(sizeof(int64_t) * (size_t)(t->data->split[0].n + 1));
-  t->host.best_slots = xcalloc(1, slots + 1);
-  t->good = xcalloc(1, slots + 1);
+// ---------------------------------------------------------------- the beginning
+static bool has_rows(Trainer *t) {
+  const TrainPlan *tp = t->tp;
+  if (t->rows->n == 0) diag_data(t->diag, "no-rows", NULL, 0, 0, NULL, "there is no row to train on");
+  else if ((tp->stop.n_terms || tp->best.n_terms) && t->data->split[1].n == 0)
+    diag_data(t->diag, "no-rows", NULL, 0, 0, NULL, "`%s` judges the rows for validation, and there is none", tp->stop.n_terms ? tp->stop.text : tp->best.text);
+  else return true;
+  return false;
 }
 
-static void stop(Training *t) {
-  free(t->order);
-  free(t->host.best_slots);
-  free(t->good);
+static bool start(Trainer *t) {
+  const TrainPlan *tp = t->tp;
+  CHECK(tp->batch > 0 && tp->batch <= t->e->plan->capacity);
+  if (!has_rows(t)) return false;
+  t->epoch = 1;
+  t->n_batches = (t->rows->n - 1) / tp->batch + 1;
+  t->sum = NEW_ARRAY(t->arena, double, tp->n_tasks + 1);
+  t->weight = NEW_ARRAY(t->arena, double, tp->n_tasks + 1);
+  t->task_loss = NEW_ARRAY(t->arena, double, tp->n_tasks + 1);
+  if (tp->shuffle) t->order = xmalloc(sizeof *t->order * (size_t)t->rows->n);
+  if (t->data->split[1].n > 0) t->valid = predictions_new(tp, t->data->split[1].n, false, t->arena);
+  if (t->hooks->resume && !checkpoint_load(t)) return false;
+  t->clock = t->saved = monotonic_seconds();
+  return true;
 }
 
 TrainReport *train(Engine *e, const DataPlan *dp, const TrainPlan *tp, Dataset *data, const TrainHooks *h, Arena *a, Diag *d) {
-  Training t = { .e = e, .dp = dp, .tp = tp, .data = data, .h = h, .a = a, .d = d };
-  TrainReport *report = NULL;
-  start(&t);
-  bool ok = !h->resume || checkpoint_load(&t), interrupted = false, done = false;
-  mark_good(&t);
-  while (ok && !interrupted && !done && t.host.epoch < tp->epochs) {
-    EpochEnd end = run_epoch(&t);
-    if (end == EPOCH_BROKEN) {
-      report_not_finite(&t);
-      ok = false;
-    } else if (end == EPOCH_STOPPED) interrupted = true;
-    else {
-      report_epoch_end(&t);
-      done = judge(&t);
-      if (h->epoch) h->epoch(h->ctx, &t.reports.data[t.reports.n - 1]);
-      t.host.epoch++, t.host.batch = 0;
-      memset(t.host.sum, 0, sizeof(double) * (size_t)tp->n_tasks);
-      memset(t.host.weight, 0, sizeof(double) * (size_t)tp->n_tasks);
-      mark_good(&t);
-    }
+  static const TrainHooks no_hooks;
+  Trainer t = { .e = e, .dp = dp, .tp = tp, .data = data, .hooks = h ? h : &no_hooks, .arena = a, .diag = d, .rows = &data->split[0] };
+  StepTimes *times = xcalloc(1, sizeof *times);
+  const char **names = NEW_ARRAY(a, const char *, tp->n_tasks + 1);
+  Watcher w = { .times = times, .names = names };
+  TrainReport *r = NULL;
+  times->stride = 1;
+  for (int i = 0; i < tp->n_tasks; i++) names[i] = tp->tasks[i].name;
+  if (start(&t)) {
+    Outcome o = train_epochs(&t, &w);
+    if (o != FAILED) r = report(&t, times, o == INTERRUPTED);
   }
-  if (ok && interrupted) ok = checkpoint_save(&t);
-  if (ok) report = finish(&t, interrupted);
-  stop(&t);
-  return report;
+  guard_free(&t);
+  free(t.order);
+  free(t.best_slots);
+  free(times);
+  return r;
 }

@@ -1,32 +1,68 @@
-// train_int.h: what the files of the training side share.
+// train_int.h: what the files of the training side share: files written whole, sets of tensors, the state of a training.
 #ifndef MTLC_TRAIN_INT_H
 #define MTLC_TRAIN_INT_H
 #include "../train.h"
 
-typedef struct {                          // host state of a training; with the slots all that decides the next bit
-  int64_t epoch, batch;                   // epoch from 0; batches done in it
-  int64_t best_epoch, waited; double best_figure; bool has_best;
-  double *sum, *weight;                   // [n_tasks], this epoch
-  void *best_slots;                       // [slot_bytes]
-} Host;
-typedef struct {
-  Engine *e; const DataPlan *dp; const TrainPlan *tp; Dataset *data; const TrainHooks *h; Arena *a; Diag *d;
-  Host host;
-  int64_t *order;
-  void *good; int64_t good_epoch, good_batch, good_step; double *good_sum, *good_weight;   // last state known to be finite
-  VEC(EpochReport) reports;
-  VEC(double) step_seconds;
-  double loop_seconds; int64_t rows_done;
-  double last_progress, epoch_start;
-} Training;
+// ---- file.c: a file that appears whole or not at all, written piece by piece to path.tmp.
+typedef struct WholeFile WholeFile;
+WholeFile *whole_open(const char *path, Diag *d);                    // NULL: error in d
+bool whole_add(WholeFile *f, const void *data, size_t n);            // false: failed; more may be added, whole_close tells
+bool whole_close(WholeFile *f);                                      // frees f. false: error in d, the old file as it was
 
-double invert_label(const DataLabel *l, const Affine *f, double v);   // scaled → original unit
-double figure_value(const TrainPlan *tp, const Figure *f, const double *task_loss, double **metric);
-bool   checkpoint_save(Training *t);
-bool   checkpoint_load(Training *t);
-void   epoch_order(Training *t);
-void   train_batch(Training *t, int64_t batch);                        // one step; sums added to host
-bool   slots_finite(const Engine *e, int *slot);
-void   mark_good(Training *t);
-void   report_not_finite(Training *t);                                 // replays from the last good state and names what broke
+// ---- weights.c: several copies of the slots in one file, each under a prefix of its names.
+typedef struct { const char *prefix; void *slots; } SlotSet;
+// *digest: of the header, and so, through its digests of the tensors, of the whole file.
+bool tensors_save(const char *path, const StepPlan *p, const SlotSet *sets, int n_sets, bool with_state, uint64_t *digest, Diag *d);
+bool tensors_load(const char *path, const StepPlan *p, const SlotSet *sets, int n_sets, bool with_state, uint64_t *digest, Diag *d);
+
+// ---- early_stop.c
+typedef struct { double best; int64_t epoch, bad; } Watch;           // best figure and its epoch (0: none yet); epochs since
+typedef struct { double total; const double *loss; double *const *metric; } ValidFigures;   // loss, metric: per task
+double figure_value(const Figure *f, const ValidFigures *v);         // NAN where a term is undefined
+bool   watch_epoch(Watch *w, const Figure *f, double value, int64_t epoch);   // true: a new best, by however little
+
+// ---- evaluate.c
+Predictions *predictions_new(const TrainPlan *tp, int64_t n, bool outputs, Arena *a);    // values of outputs NULL unless asked for
+void predictions_fill(Engine *e, ProgramId prog, const DataPlan *dp, const TrainPlan *tp, const PrepState *prep, const Rows *r, Predictions *p);
+double **metric_table(const TrainPlan *tp, Arena *a);                // [n_tasks][n_metrics]
+double total_loss(const TrainPlan *tp, const double *loss);          // Σ weight · L over the tasks whose L is defined
+void judge_requires(const TrainPlan *tp, const Predictions *held_out, double *const *metric, double *value, bool *met);
+
+// ---- train.c: a training under way. What stands above the line is what a checkpoint holds, beside the slots.
+typedef struct {                          // replay.c: slots known to be finite, to replay from
+  void *slots;
+  int64_t step, batch;                    // of the engine and the epoch, then
+  int64_t every; double since;            // steps between checks; seconds on the clock at the last
+} Guard;
+typedef struct {
+  int64_t epoch, batch;                   // epoch from 1; the next batch of it, from 0
+  double *sum, *weight;                   // [n_tasks] Σ w·ℓ, Σ w of this epoch
+  double seconds, total_seconds;          // of this epoch and of the training, as of `clock`
+  int64_t total_rows;
+  Watch stop, best;
+  void *best_slots;                       // the slot arena after epoch best.epoch; NULL: none is to be kept
+  VEC(EpochReport) reports;
+  // --------
+  Engine *e; const DataPlan *dp; const TrainPlan *tp; Dataset *data; const TrainHooks *hooks; Arena *arena; Diag *diag;
+  const Rows *rows;                       // to train on
+  int64_t n_batches, *order;              // order NULL: as in the file
+  double clock, saved;                    // when seconds were last added up; when the last checkpoint was written
+  double *task_loss;                      // [n_tasks] for progress
+  Predictions *valid;                     // room for the predictions of the validation rows; NULL: there are none
+  Guard guard;
+} Trainer;
+int64_t batch_rows(const Trainer *t, int64_t batch);                 // rows of it: the last one may be short
+void    run_batch(Trainer *t, int64_t batch);                        // loads it and does a step
+void    tick(Trainer *t);                                            // adds the time since `clock` to the seconds
+
+// ---- replay.c: the loss is looked at every step, the slots now and then; what is wrong is found by doing the steps again.
+bool guard_start(Trainer *t);                                        // slots as they are; false: not finite, error in d
+bool guard_step(Trainer *t);                                         // after each step; false: not finite, error in d
+bool guard_check(Trainer *t);                                        // looks at the slots now
+void guard_free(Trainer *t);
+void not_finite_on_valid(Trainer *t, int task);                      // its validation loss is NaN or Inf: error in d
+
+// ---- checkpoint.c
+bool checkpoint_save(Trainer *t);                                    // to hooks->run_dir
+bool checkpoint_load(Trainer *t);                                    // false: error in d
 #endif

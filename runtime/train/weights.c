@@ -1,163 +1,307 @@
-// weights.c: slots as safetensors: u64 little-endian length of the header, JSON header padded with blanks to 8, data contiguous
-// from 0 to the end of the file. Names sorted, so equal weights give equal bytes; a 64-bit digest of each tensor stands in the
-// metadata. The reader checks every bound before it uses it.
+// weights.c: slots on disk as safetensors: u64 length of the header, the header (JSON, padded with blanks to 8), the tensors one
+// after the other. Names and metadata are sorted, so equal weights give equal bytes. Tensors lie by width of their elements, then
+// by name: each is aligned. The metadata hold "digest:NAME" of every tensor (hash_bytes of its bytes, seed 0, 16 hex digits).
+// A reader believes nothing: the plan says what must be there, and sizes are checked before anything is read or allocated.
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <jansson.h>
-#include "../train.h"
+#include <sys/stat.h>
+#include <unistd.h>
+#include "train_int.h"
 
-enum { MAX_HEADER = 100 << 20 };
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "safetensors are little-endian; the targets are, too");
 
-static size_t width_of(const PlanSlot *s) { return s->dtype == F64 || s->dtype == I64 ? 8 : 4; }
-static size_t bytes_of(const PlanSlot *s) {
-  size_t n = width_of(s);
-  for (int i = 0; i < s->rank; i++) n *= (size_t)s->shape[i];
-  return n;
-}
-static const char *dtype_name(DType t) { return t == F64 ? "F64" : t == F32 ? "F32" : t == I64 ? "I64" : "U32"; }
+enum { PREAMBLE = 8, LONGEST_HEADER = 100000000, DIGEST_DIGITS = 16 };
+static const struct { const char *name; size_t bytes; } dtypes[] = {
+  [F32] = { "F32", 4 }, [F64] = { "F64", 8 }, [U32] = { "U32", 4 }, [I64] = { "I64", 8 } };
 
-static bool wanted(const PlanSlot *s, bool with_state) { return with_state || s->role == SLOT_PARAM || s->role == SLOT_STATE; }
+typedef struct {
+  char *name;
+  const PlanSlot *slot;
+  int64_t rows, cols, ld;
+  char *at;                  // in the slot arena
+  size_t width, bytes;       // of an element; of the tensor
+  int64_t offset;            // in the data part
+  uint64_t digest;
+} Tensor;
+typedef struct { Tensor *data; int n; size_t bytes, largest; } Tensors;
 
-// Between the arena's rows (ld apart) and a dense run of elements.
-static void copy_rows(const StepPlan *p, const PlanSlot *s, void *slots, char *dense, bool out) {
+// ---------------------------------------------------------------- what the plan says
+static bool is_kept(const PlanSlot *s, bool with_state) { return with_state || s->role == SLOT_PARAM || s->role == SLOT_STATE; }
+
+static Tensor tensor_of(const StepPlan *p, const PlanSlot *s, const SlotSet *set) {
   const Buffer *b = &p->buffers[s->buffer];
-  size_t w = width_of(s), row = (size_t)b->cols * w;
-  for (int64_t r = 0; r < b->rows_a; r++) {
-    char *at = (char *)slots + b->offset + (size_t)r * (size_t)b->ld * w;
-    if (out) memcpy(dense + (size_t)r * row, at, row);
-    else memcpy(at, dense + (size_t)r * row, row);
+  Tensor t = { .slot = s, .rows = b->rows_a, .cols = b->cols, .ld = b->ld, .at = (char *)set->slots + b->offset, .width = dtypes[b->dtype].bytes };
+  int64_t elements = 1;
+  for (int i = 0; i < s->rank; i++) elements *= s->shape[i];
+  CHECK(b->role == BUF_SLOT && b->rows_b == 0 && elements == b->rows_a * b->cols);
+  t.bytes = (size_t)elements * t.width;
+  t.name = xmalloc(strlen(set->prefix) + strlen(s->path) + 1);
+  strcpy(t.name, set->prefix);
+  strcat(t.name, s->path);
+  return t;
+}
+
+static int by_layout(const void *x, const void *y) {
+  const Tensor *a = x, *b = y;
+  if (a->width != b->width) return a->width > b->width ? -1 : 1;
+  return strcmp(a->name, b->name);
+}
+
+static Tensors tensors_of(const StepPlan *p, const SlotSet *sets, int n_sets, bool with_state) {
+  Tensors t = { .data = xcalloc((size_t)p->n_slots * (size_t)n_sets, sizeof(Tensor)) };
+  for (int k = 0; k < n_sets; k++)
+    for (int i = 0; i < p->n_slots; i++)
+      if (is_kept(&p->slots[i], with_state)) t.data[t.n++] = tensor_of(p, &p->slots[i], &sets[k]);
+  qsort(t.data, (size_t)t.n, sizeof *t.data, by_layout);
+  for (int i = 0; i < t.n; i++) {
+    t.data[i].offset = (int64_t)t.bytes;
+    t.bytes += t.data[i].bytes;
+    if (t.data[i].bytes > t.largest) t.largest = t.data[i].bytes;
   }
+  return t;
 }
 
-static int by_path(const void *a, const void *b) { return strcmp((*(const PlanSlot *const *)a)->path, (*(const PlanSlot *const *)b)->path); }
-
-static const PlanSlot **sorted_slots(const StepPlan *p, bool with_state, int *n) {
-  const PlanSlot **s = xcalloc((size_t)p->n_slots + 1, sizeof *s);
-  *n = 0;
-  for (int i = 0; i < p->n_slots; i++)
-    if (wanted(&p->slots[i], with_state)) s[(*n)++] = &p->slots[i];
-  qsort(s, (size_t)*n, sizeof *s, by_path);
-  return s;
+static void tensors_free(Tensors *t) {
+  for (int i = 0; i < t->n; i++) free(t->data[i].name);
+  free(t->data);
 }
 
-static void digest_text(const void *data, size_t n, char out[24]) { snprintf(out, 24, "%016llx", (unsigned long long)hash_bytes(data, n, 7)); }
+// ---------------------------------------------------------------- writing
+// The tensor without gaps: in the arena, where its rows are so already, else in `room`.
+static const void *packed(const Tensor *t, void *room) {
+  if (t->rows <= 1 || t->ld == t->cols) return t->at;
+  size_t row = (size_t)t->cols * t->width;
+  for (int64_t r = 0; r < t->rows; r++) memcpy((char *)room + (size_t)r * row, t->at + (size_t)(r * t->ld) * t->width, row);
+  return room;
+}
 
-static json_t *tensor_json(const PlanSlot *s, size_t at) {
+static void digest_text(uint64_t v, char out[DIGEST_DIGITS + 1]) { snprintf(out, DIGEST_DIGITS + 1, "%016" PRIx64, v); }
+
+static char *digest_key(const Tensor *t) {
+  char *s = xmalloc(strlen(t->name) + sizeof "digest:");
+  strcpy(s, "digest:");
+  return strcat(s, t->name);
+}
+
+static json_t *tensor_json(const Tensor *t) {
   json_t *shape = json_array();
-  for (int i = 0; i < s->rank; i++) json_array_append_new(shape, json_integer(s->shape[i]));
-  return json_pack("{s:s, s:o, s:[I,I]}", "dtype", dtype_name(s->dtype), "shape", shape, "data_offsets", (json_int_t)at, (json_int_t)(at + bytes_of(s)));
+  for (int i = 0; i < t->slot->rank; i++) json_array_append_new(shape, json_integer(t->slot->shape[i]));
+  return json_pack("{s:s, s:o, s:[I,I]}", "dtype", dtypes[t->slot->dtype].name, "shape", shape, "data_offsets", (json_int_t)t->offset,
+                   (json_int_t)t->offset + (json_int_t)t->bytes);
+}
+
+static Text header_text(const Tensors *t) {
+  json_t *all = json_object(), *meta = json_object();
+  json_object_set_new(meta, "format", json_string("mtlc"));
+  json_object_set_new(meta, "version", json_string("1"));
+  for (int i = 0; i < t->n; i++) {
+    char digits[DIGEST_DIGITS + 1], *key = digest_key(&t->data[i]);
+    digest_text(t->data[i].digest, digits);
+    json_object_set_new(meta, key, json_string(digits));
+    json_object_set_new(all, t->data[i].name, tensor_json(&t->data[i]));
+    free(key);
+  }
+  json_object_set_new(all, "__metadata__", meta);
+  char *s = json_dumps(all, JSON_SORT_KEYS | JSON_COMPACT);
+  json_decref(all);
+  if (!s) BUG("a tensor's name is not UTF-8");
+  Text out = {0};
+  text_add(&out, s);
+  while (out.n % 8) text_char(&out, ' ');
+  free(s);
+  return out;
+}
+
+static void add_all(WholeFile *f, const Text *header, const Tensors *t, void *room) {
+  uint64_t n = header->n;
+  whole_add(f, &n, sizeof n);
+  whole_add(f, header->data, header->n);
+  for (int i = 0; i < t->n; i++) whole_add(f, packed(&t->data[i], room), t->data[i].bytes);
+}
+
+bool tensors_save(const char *path, const StepPlan *p, const SlotSet *sets, int n_sets, bool with_state, uint64_t *digest, Diag *d) {
+  Tensors t = tensors_of(p, sets, n_sets, with_state);
+  void *room = xmalloc(t.largest);
+  for (int i = 0; i < t.n; i++) t.data[i].digest = hash_bytes(packed(&t.data[i], room), t.data[i].bytes, 0);
+  Text header = header_text(&t);
+  *digest = hash_bytes(header.data, header.n, 0);
+  WholeFile *f = whole_open(path, d);
+  if (f) add_all(f, &header, &t, room);
+  bool fine = f && whole_close(f);
+  text_free(&header);
+  free(room);
+  tensors_free(&t);
+  return fine;
 }
 
 bool weights_save(const char *path, const StepPlan *p, const void *slots, bool with_state, Diag *d) {
-  int n;
-  const PlanSlot **s = sorted_slots(p, with_state, &n);
-  json_t *header = json_object(), *meta = json_object();
-  Text data = {0}, file = {0};
-  text_add(&data, "");
-  for (int i = 0; i < n; i++) {
-    size_t at = data.n, size = bytes_of(s[i]);
-    char *dense = xmalloc(size), digest[24];
-    copy_rows(p, s[i], (void *)slots, dense, true);
-    digest_text(dense, size, digest);
-    json_object_set_new(meta, s[i]->path, json_string(digest));
-    json_object_set_new(header, s[i]->path, tensor_json(s[i], at));
-    text_addn(&data, dense, size);
-    free(dense);
-  }
-  json_object_set_new(header, "__metadata__", meta);
-  char *json = json_dumps(header, JSON_COMPACT | JSON_SORT_KEYS);
-  uint64_t length = (strlen(json) + 7) / 8 * 8;
-  unsigned char le[8];
-  for (int i = 0; i < 8; i++) le[i] = (unsigned char)(length >> (8 * i));
-  text_addn(&file, (char *)le, 8);
-  text_add(&file, json);
-  while (file.n < 8 + length) text_char(&file, ' ');
-  text_addn(&file, data.data, data.n);
-  bool ok = file_write_whole(path, file.data, file.n, d);
-  free(json);
-  json_decref(header);
-  text_free(&data);
-  text_free(&file);
-  free(s);
-  return ok;
+  uint64_t digest;
+  return tensors_save(path, p, &(SlotSet){ "", (void *)slots }, 1, with_state, &digest, d);
 }
 
 // ---------------------------------------------------------------- reading
-static bool bad(Diag *d, const char *path, const char *fmt, ...) PRINTF_LIKE(3, 4);
-static bool bad(Diag *d, const char *path, const char *fmt, ...) {
-  Text t = {0};
+typedef struct { const char *path; int fd; int64_t size; json_t *header; char *data; Diag *diag; } Reader;
+
+PRINTF_LIKE(2, 3) static bool bad(const Reader *r, const char *fmt, ...) {
+  char why[512];
   va_list ap;
   va_start(ap, fmt);
-  text_vprintf(&t, fmt, ap);
+  vsnprintf(why, sizeof why, fmt, ap);
   va_end(ap);
-  diag_data(d, "bad-weights", path, 0, 0, NULL, "%s", t.data);
-  text_free(&t);
+  diag_data(r->diag, "bad-weights", r->path, 0, 0, NULL, "these weights cannot be used: %s", why);
   return false;
 }
 
-static bool slurp(const char *path, char **data, size_t *n, Diag *d) {
-  FILE *f = fopen(path, "rb");
-  if (!f) return bad(d, path, "the weights cannot be opened");
-  Text t = {0};
-  char piece[65536];
-  text_add(&t, "");
-  for (size_t r; (r = fread(piece, 1, sizeof piece, f)) > 0;) text_addn(&t, piece, r);
-  bool ok = !ferror(f);
-  fclose(f);
-  *data = t.data;
-  *n = t.n;
-  return ok || bad(d, path, "the weights cannot be read");
-}
-
-static bool tensor_fits(const char *path, const PlanSlot *s, json_t *t, size_t data_bytes, size_t *at, Diag *d) {
-  json_t *shape = json_object_get(t, "shape"), *range = json_object_get(t, "data_offsets");
-  const char *dtype = json_string_value(json_object_get(t, "dtype"));
-  if (!json_is_array(shape) || !json_is_array(range) || json_array_size(range) != 2 || !dtype) return bad(d, path, "the entry of `%s` is broken", s->path);
-  bool same = !strcmp(dtype, dtype_name(s->dtype)) && json_array_size(shape) == (size_t)s->rank;
-  for (int i = 0; same && i < s->rank; i++) same = json_integer_value(json_array_get(shape, (size_t)i)) == s->shape[i];
-  if (!same) return bad(d, path, "`%s` has another shape or type than the model's", s->path);
-  json_int_t from = json_integer_value(json_array_get(range, 0)), to = json_integer_value(json_array_get(range, 1));
-  if (from < 0 || to < from || (uint64_t)to > data_bytes || (uint64_t)(to - from) != bytes_of(s))
-    return bad(d, path, "`%s` lies outside of the file", s->path);
-  *at = (size_t)from;
+static bool read_at(const Reader *r, void *to, size_t n, int64_t at) {
+  for (char *p = to; n;) {
+    ssize_t got = pread(r->fd, p, n < (size_t)1 << 30 ? n : (size_t)1 << 30, (off_t)at);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return bad(r, "they cannot be read: %s", strerror(errno));
+    if (got == 0) return bad(r, "the file ends too early");
+    p += got, n -= (size_t)got, at += got;
+  }
   return true;
 }
 
-static bool load_tensors(const char *path, const StepPlan *p, void *slots, bool with_state, json_t *header, char *data, size_t n, Diag *d) {
-  int count;
-  const PlanSlot **s = sorted_slots(p, with_state, &count);
-  json_t *meta = json_object_get(header, "__metadata__");
-  size_t total = 0, *at = xcalloc((size_t)count + 1, sizeof *at);
-  bool ok = json_object_size(header) == (size_t)count + (meta != NULL) || bad(d, path, "it holds other tensors than the model");
-  for (int i = 0; ok && i < count; i++) {
-    json_t *t = json_object_get(header, s[i]->path);
-    ok = t ? tensor_fits(path, s[i], t, n, &at[i], d) : bad(d, path, "`%s` is not in it", s[i]->path);
-    if (ok && at[i] != total) ok = bad(d, path, "a hole or an overlap before `%s`", s[i]->path);
-    total += bytes_of(s[i]);
-  }
-  if (ok && total != n) ok = bad(d, path, "%zu bytes of data, expected %zu", n, total);
-  for (int i = 0; ok && i < count; i++) {
-    char digest[24];
-    const char *want = json_string_value(json_object_get(meta, s[i]->path));
-    digest_text(data + at[i], bytes_of(s[i]), digest);
-    ok = (want && !strcmp(want, digest)) || bad(d, path, "the data of `%s` do not match their digest", s[i]->path);
-  }
-  for (int i = 0; ok && i < count; i++) copy_rows(p, s[i], slots, data + at[i], false);
-  free(at);
+// More bytes than any header of these tensors needs: escapes take six for one, and every name stands in it twice.
+static uint64_t longest_header(const Tensors *t) {
+  uint64_t n = 65536;
+  for (int i = 0; i < t->n; i++) n += 12 * (uint64_t)strlen(t->data[i].name) + 1024;
+  return n < LONGEST_HEADER ? n : LONGEST_HEADER;
+}
+
+static bool read_header(Reader *r, const Tensors *t, uint64_t *digest) {
+  uint64_t n;
+  struct stat st;
+  if (fstat(r->fd, &st) || !S_ISREG(st.st_mode)) return bad(r, "this is no file");
+  r->size = st.st_size;
+  if (r->size < PREAMBLE) return bad(r, "the file has %lld bytes, too few for the length of a header", (long long)r->size);
+  if (!read_at(r, &n, sizeof n, 0)) return false;
+  if (n > (uint64_t)r->size - PREAMBLE) return bad(r, "a header of %" PRIu64 " bytes does not fit the file", n);
+  if (n > longest_header(t)) return bad(r, "a header of %" PRIu64 " bytes is longer than this model's can be", n);
+  uint64_t rest = (uint64_t)r->size - PREAMBLE - n;
+  if (rest != t->bytes) return bad(r, "%" PRIu64 " bytes of tensors, and the model has %zu", rest, t->bytes);
+  char *s = xmalloc(n + 1);
+  bool fine = read_at(r, s, n, PREAMBLE);
+  json_error_t e = {0};
+  if (fine && (n == 0 || s[0] != '{')) fine = bad(r, "the header does not start with `{`");
+  if (fine && !(r->header = json_loadb(s, n, JSON_REJECT_DUPLICATES, &e))) fine = bad(r, "the header is broken at byte %d: %s", e.position, e.text);
+  if (fine) *digest = hash_bytes(s, n, 0);
   free(s);
-  return ok;
+  return fine;
+}
+
+static bool whole_number(const json_t *j, int64_t *v) {
+  *v = json_is_integer(j) ? json_integer_value(j) : -1;
+  return *v >= 0;
+}
+
+static bool check_shape(const Reader *r, const Tensor *t, const json_t *j) {
+  const json_t *shape = json_object_get(j, "shape");
+  const char *dtype = json_string_value(json_object_get(j, "dtype")), *want = dtypes[t->slot->dtype].name;
+  if (!dtype || strcmp(dtype, want)) return bad(r, "the dtype of `%s` is %.20s, and %s in the model", t->name, dtype ? dtype : "missing", want);
+  if (!json_is_array(shape) || (int)json_array_size(shape) != t->slot->rank) return bad(r, "`%s` has not the model's %d axes", t->name, t->slot->rank);
+  for (int i = 0; i < t->slot->rank; i++) {
+    int64_t v;
+    if (!whole_number(json_array_get(shape, (size_t)i), &v) || v != t->slot->shape[i])
+      return bad(r, "axis %d of `%s` is not of the model's size %lld", i, t->name, (long long)t->slot->shape[i]);
+  }
+  return true;
+}
+
+// One tensor's entry against the plan; its place in the file and its digest go to t.
+static bool check_entry(const Reader *r, Tensor *t, const json_t *meta) {
+  const json_t *j = json_object_get(r->header, t->name), *span = json_object_get(j, "data_offsets");
+  int64_t from, to;
+  if (!j) return bad(r, "`%s` is not in the file", t->name);
+  if (!json_is_object(j) || json_object_size(j) != 3) return bad(r, "`%s` is not described by dtype, shape, data_offsets", t->name);
+  if (!check_shape(r, t, j)) return false;
+  if (json_array_size(span) != 2 || !whole_number(json_array_get(span, 0), &from) || !whole_number(json_array_get(span, 1), &to))
+    return bad(r, "`%s` has no data_offsets", t->name);
+  if (to < from || (uint64_t)(to - from) != t->bytes) return bad(r, "the data_offsets of `%s` do not hold its %zu bytes", t->name, t->bytes);
+  t->offset = from;
+  char *key = digest_key(t), *end = NULL;
+  const char *digits = json_string_value(json_object_get(meta, key));
+  free(key);
+  if (!digits) return bad(r, "the digest of `%s` is missing", t->name);
+  errno = 0;
+  t->digest = strtoull(digits, &end, 16);
+  char again[DIGEST_DIGITS + 1];
+  digest_text(t->digest, again);
+  return strcmp(again, digits) == 0 || bad(r, "the digest of `%s` is no number", t->name);
+}
+
+static int by_offset(const void *x, const void *y) {         // empty tensors first: they share their place with the next
+  const Tensor *a = x, *b = y;
+  if (a->offset != b->offset) return a->offset < b->offset ? -1 : 1;
+  return a->bytes != b->bytes ? (a->bytes < b->bytes ? -1 : 1) : strcmp(a->name, b->name);
+}
+
+static bool check_layout(const Reader *r, Tensors *t) {
+  int64_t at = 0;
+  qsort(t->data, (size_t)t->n, sizeof *t->data, by_offset);
+  for (int i = 0; i < t->n; i++) {
+    if (t->data[i].offset != at) return bad(r, t->data[i].offset < at ? "`%s` overlaps another tensor" : "there is a hole before `%s`", t->data[i].name);
+    at += (int64_t)t->data[i].bytes;
+  }
+  return (uint64_t)at == t->bytes || bad(r, "the tensors do not fill the file");
+}
+
+static int by_name(const void *x, const void *y) { return strcmp(((const Tensor *)x)->name, ((const Tensor *)y)->name); }
+
+static bool check_names(const Reader *r, const Tensors *t) {      // t by name
+  const char *name;
+  json_t *j;
+  json_object_foreach(r->header, name, j) {
+    if (strcmp(name, "__metadata__") == 0) continue;
+    if (!bsearch(&(Tensor){ .name = (char *)name }, t->data, (size_t)t->n, sizeof *t->data, by_name)) return bad(r, "the model has no `%.200s`", name);
+  }
+  json_object_foreach(json_object_get(r->header, "__metadata__"), name, j)
+    if (!json_is_string(j)) return bad(r, "the metadata `%.200s` are no text", name);
+  return true;
+}
+
+static bool check_header(const Reader *r, Tensors *t) {
+  const json_t *meta = json_object_get(r->header, "__metadata__");
+  const char *format = json_string_value(json_object_get(meta, "format")), *version = json_string_value(json_object_get(meta, "version"));
+  if (!format || strcmp(format, "mtlc")) return bad(r, "they were not written by mtlc");
+  if (!version || strcmp(version, "1")) return bad(r, "their version is not 1, the only one that this mtlc knows");
+  qsort(t->data, (size_t)t->n, sizeof *t->data, by_name);
+  if (!check_names(r, t)) return false;
+  for (int i = 0; i < t->n; i++)
+    if (!check_entry(r, &t->data[i], meta)) return false;
+  return check_layout(r, t);
+}
+
+static bool read_data(Reader *r, const Tensors *t) {
+  r->data = xmalloc(t->bytes);
+  if (!read_at(r, r->data, t->bytes, r->size - (int64_t)t->bytes)) return false;
+  for (int i = 0; i < t->n; i++)
+    if (hash_bytes(r->data + t->data[i].offset, t->data[i].bytes, 0) != t->data[i].digest) return bad(r, "the bytes of `%s` have changed since they were written", t->data[i].name);
+  return true;
+}
+
+static void unpack(const Tensor *t, const char *from) {
+  size_t row = (size_t)t->cols * t->width;
+  for (int64_t r = 0; r < t->rows; r++) memcpy(t->at + (size_t)(r * t->ld) * t->width, from + (size_t)r * row, row);
+}
+
+bool tensors_load(const char *path, const StepPlan *p, const SlotSet *sets, int n_sets, bool with_state, uint64_t *digest, Diag *d) {
+  Reader r = { .path = path, .fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), .diag = d };
+  if (r.fd < 0) return bad(&r, "they cannot be opened: %s", strerror(errno));
+  Tensors t = tensors_of(p, sets, n_sets, with_state);
+  bool fine = read_header(&r, &t, digest) && check_header(&r, &t) && read_data(&r, &t);
+  for (int i = 0; fine && i < t.n; i++) unpack(&t.data[i], r.data + t.data[i].offset);
+  json_decref(r.header);
+  free(r.data);
+  tensors_free(&t);
+  close(r.fd);
+  return fine;
 }
 
 bool weights_load(const char *path, const StepPlan *p, void *slots, bool with_state, Diag *d) {
-  char *file = NULL;
-  size_t n = 0;
-  uint64_t length = 0;
-  bool ok = slurp(path, &file, &n, d);
-  if (ok && n < 8) ok = bad(d, path, "it is too short");
-  for (int i = 0; ok && i < 8; i++) length |= (uint64_t)(unsigned char)file[i] << (8 * i);
-  if (ok && (length > MAX_HEADER || length > n - 8 || length % 8)) ok = bad(d, path, "its header's length is wrong");
-  json_t *header = ok ? json_loadb(file + 8, length, JSON_REJECT_DUPLICATES, NULL) : NULL;
-  if (ok && !json_is_object(header)) ok = bad(d, path, "its header is no JSON object");
-  ok = ok && load_tensors(path, p, slots, with_state, header, file + 8 + length, n - 8 - length, d);
-  json_decref(header);
-  free(file);
-  return ok;
+  uint64_t digest;
+  return tensors_load(path, p, &(SlotSet){ "", slots }, 1, with_state, &digest, d);
 }

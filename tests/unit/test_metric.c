@@ -1,0 +1,170 @@
+// test_metric.c: metrics against values worked out by hand, and against plain definitions on many small random splits.
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include "runtime/train.h"
+
+static uint64_t state = 1;
+static uint32_t draw(uint32_t n) {                            // 0 … n−1
+  state = state * 6364136223846793005u + 1442695040888963407u;
+  return (uint32_t)((state >> 33) % n);
+}
+
+#define N(a) ((int64_t)(sizeof(a) / sizeof((a)[0])))
+#define VALUE(k, y, w, p) metric_value(k, 0.5, y, w, p, N(y), 1)
+
+static void near(double got, double want) {
+  if (!(fabs(got - want) <= 1e-12 * (1 + fabs(want)))) fail_msg("%.17g, want %.17g", got, want);
+}
+static void undefined(double v) { assert_true(isnan(v)); }
+
+// ---------------------------------------------------------------- by hand
+static void auc_by_hand(void **s) {
+  (void)s;
+  const float y[] = { 1, 0, 1, 0, 0 }, w[] = { 1, 1, 1, 1, 1 }, p[] = { 0.9f, 0.8f, 0.7f, 0.3f, 0.7f };
+  near(VALUE(METRIC_AUC, y, w, p), (3 + 1 + 0.5) / 6);        // .9 beats 3; .7 beats .3 and ties with .7
+  const float one[] = { 1, 1, 1, 1, 1 }, none[] = { 0, 0, 0, 0, 0 };
+  undefined(VALUE(METRIC_AUC, one, w, p));
+  undefined(VALUE(METRIC_AUC, none, w, p));
+  undefined(VALUE(METRIC_AUC, y, none, p));
+  const float masked[] = { 1, 1, 0, 1, 1 };
+  near(VALUE(METRIC_AUC, y, masked, p), 1);
+}
+
+static void auc_of_odd_scores(void **s) {
+  (void)s;
+  const float w[] = { 1, 1, 1, 1 }, y[] = { 0, 1, 0, 1 };
+  const float zeros[] = { -0.0f, 0.0f, -0.0f, 0.0f }, wide[] = { -INFINITY, -1e30f, 3, INFINITY }, nan[] = { 0, NAN, 1, 2 };
+  near(VALUE(METRIC_AUC, y, w, zeros), 0.5);
+  near(VALUE(METRIC_AUC, y, w, wide), 0.75);
+  undefined(VALUE(METRIC_AUC, y, w, nan));
+}
+
+static void decisions_by_hand(void **s) {
+  (void)s;
+  const float y[] = { 1, 1, 1, 0, 0, 1 }, w[] = { 1, 1, 1, 1, 1, 0 }, p[] = { 0.9f, 0.6f, 0.5f, 0.7f, 0.1f, 0.0f };
+  near(VALUE(METRIC_ACCURACY, y, w, p), 3.0 / 5);             // .5 is not above the threshold
+  near(VALUE(METRIC_PRECISION, y, w, p), 2.0 / 3);
+  near(VALUE(METRIC_RECALL, y, w, p), 2.0 / 3);
+  near(VALUE(METRIC_F1, y, w, p), 2.0 / 3);
+  near(metric_value(METRIC_RECALL, 0.05, y, w, p, N(y), 1), 1);
+  near(metric_value(METRIC_PRECISION, 0.8, y, w, p, N(y), 1), 1);
+  undefined(metric_value(METRIC_PRECISION, 0.95, y, w, p, N(y), 1));
+  near(metric_value(METRIC_F1, 0.95, y, w, p, N(y), 1), 0);
+}
+
+static void logloss_by_hand(void **s) {
+  (void)s;
+  const float y[] = { 1, 0 }, w[] = { 1, 1 }, p[] = { 0.25f, 0.5f }, sure[] = { 0, 0 };
+  near(VALUE(METRIC_LOGLOSS, y, w, p), (log(4) + log(2)) / 2);
+  near(VALUE(METRIC_LOGLOSS, y, w, sure), -log(1e-15) / 2);
+}
+
+static void classes_by_hand(void **s) {
+  (void)s;
+  const float y[] = { 2, 0, 1, 1 }, w[] = { 1, 1, 1, 0 };
+  const float p[] = { 0.2f, 0.3f, 0.5f, 0.4f, 0.4f, 0.2f, 0.5f, 0.25f, 0.25f, 0, 0, 1 };
+  near(metric_value(METRIC_ACCURACY, 0.5, y, w, p, 4, 3), 2.0 / 3);     // the first of two equal scores wins
+  near(metric_value(METRIC_LOGLOSS, 0.5, y, w, p, 4, 3), -(log(0.5) + log((double)0.4f) + log(0.25)) / 3);
+  undefined(metric_value(METRIC_AUC, 0.5, y, w, p, 4, 3));
+  undefined(metric_value(METRIC_RMSE, 0.5, y, w, p, 4, 3));
+  const float beyond[] = { 7, 0, 1, 1 };                                // a class that the head does not have
+  near(metric_value(METRIC_ACCURACY, 0.5, beyond, w, p, 4, 3), 1.0 / 3);
+  near(metric_value(METRIC_LOGLOSS, 0.5, beyond, w, p, 4, 3), -(log(1e-15) + log((double)0.4f) + log(0.25)) / 3);
+}
+
+static void distances_by_hand(void **s) {
+  (void)s;
+  const float y[] = { 1, 2, 4, 9 }, w[] = { 1, 1, 1, 0 }, p[] = { 2, 2, 2, 0 };
+  near(VALUE(METRIC_MAE, y, w, p), 1);
+  near(VALUE(METRIC_RMSE, y, w, p), sqrt(5.0 / 3));
+  near(VALUE(METRIC_R2, y, w, p), 1 - 5 / (16.0 / 9 + 1.0 / 9 + 25.0 / 9));   // ȳ = 7/3
+  const float flat[] = { 3, 3, 3, 9 }, nan[] = { NAN, 0, 0, 0 }, none[] = { 0, 0, 0, 0 };
+  undefined(VALUE(METRIC_R2, flat, w, p));
+  undefined(VALUE(METRIC_MAE, y, w, nan));
+  for (int k = 0; k < N_METRICS; k++) undefined(VALUE((MetricKind)k, y, none, p));
+}
+
+// ---------------------------------------------------------------- by definition
+enum { MOST = 60 };
+typedef struct { float y[MOST], w[MOST], p[MOST]; int64_t n; } Split_;
+
+static Split_ random_split(void) {
+  Split_ s = { .n = 1 + draw(MOST) };
+  uint32_t levels = 2 + draw(30);                             // few levels: many ties
+  for (int64_t i = 0; i < s.n; i++) {
+    s.y[i] = (float)draw(2);
+    s.w[i] = draw(4) > 0;
+    s.p[i] = ((float)draw(levels) - 3) / (float)levels;
+  }
+  return s;
+}
+
+static double pairs_won(const Split_ *s) {                    // auc by its definition
+  double won = 0, pairs = 0;
+  for (int64_t i = 0; i < s->n; i++)
+    for (int64_t j = 0; j < s->n; j++) {
+      if (s->w[i] == 0 || s->w[j] == 0 || s->y[i] != 1 || s->y[j] != 0) continue;
+      pairs++;
+      won += s->p[i] > s->p[j] ? 1 : s->p[i] == s->p[j] ? 0.5 : 0;
+    }
+  return pairs > 0 ? won / pairs : NAN;
+}
+
+static void auc_by_pairs(void **unused) {
+  (void)unused;
+  for (int k = 0; k < 2000; k++) {
+    Split_ s = random_split();
+    double want = pairs_won(&s), got = metric_value(METRIC_AUC, 0, s.y, s.w, s.p, s.n, 1);
+    if (isnan(want)) undefined(got);
+    else assert_true(got == want);                            // halves and integers: exact
+  }
+}
+
+static void decisions_by_definition(void **unused) {
+  (void)unused;
+  for (int k = 0; k < 2000; k++) {
+    Split_ s = random_split();
+    double n[2][2] = {{0}}, at = (draw(20) - 3.0) / 20;       // n[is][said]
+    for (int64_t i = 0; i < s.n; i++)
+      if (s.w[i] != 0) n[s.y[i] == 1][s.p[i] > at]++;
+    double tp = n[1][1], fp = n[0][1], fn = n[1][0], tn = n[0][0], all = tp + fp + fn + tn;
+    const struct { MetricKind kind; double over, under; } want[] = {
+      { METRIC_ACCURACY, tp + tn, all }, { METRIC_PRECISION, tp, tp + fp }, { METRIC_RECALL, tp, tp + fn }, { METRIC_F1, 2 * tp, 2 * tp + fp + fn } };
+    for (int m = 0; m < COUNT_OF(want); m++) {
+      double got = metric_value(want[m].kind, at, s.y, s.w, s.p, s.n, 1);
+      if (want[m].under == 0) undefined(got);
+      else near(got, want[m].over / want[m].under);
+    }
+  }
+}
+
+static void auc_of_many_rows(void **unused) {                 // sums beyond 32 bits
+  (void)unused;
+  int64_t n = 400000;
+  float *v = malloc(sizeof *v * 3 * (size_t)n), *y = v, *w = v + n, *p = v + 2 * n;
+  for (int64_t i = 0; i < n; i++) y[i] = i % 2, w[i] = 1, p[i] = (float)(i / 2);
+  near(metric_value(METRIC_AUC, 0, y, w, p, n, 1), 0.5);
+  for (int64_t i = 0; i < n; i++) p[i] = (float)i;
+  near(metric_value(METRIC_AUC, 0, y, w, p, n, 1), 0.5 + 1.0 / (double)n);
+  free(v);
+}
+
+static void table(void **unused) {
+  (void)unused;
+  assert_string_equal(metric_name(METRIC_AUC), "auc");
+  assert_true(metric_minimise(METRIC_RMSE) && metric_minimise(METRIC_LOGLOSS) && !metric_minimise(METRIC_R2));
+  assert_true(metric_fits(METRIC_AUC, LABEL_BINARY, false) && !metric_fits(METRIC_AUC, LABEL_REAL, false));
+  assert_true(!metric_fits(METRIC_LOGLOSS, LABEL_BINARY, false) && metric_fits(METRIC_LOGLOSS, LABEL_CLASS, true));
+  for (int k = 0; k < N_METRICS; k++) assert_true(metric_name((MetricKind)k) && metric_format((MetricKind)k)[0] == '%');
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+    cmocka_unit_test(auc_by_hand), cmocka_unit_test(auc_of_odd_scores), cmocka_unit_test(decisions_by_hand), cmocka_unit_test(logloss_by_hand),
+    cmocka_unit_test(classes_by_hand), cmocka_unit_test(distances_by_hand), cmocka_unit_test(auc_by_pairs),
+    cmocka_unit_test(decisions_by_definition), cmocka_unit_test(auc_of_many_rows), cmocka_unit_test(table) };
+  return cmocka_run_group_tests_name("metric", tests, NULL, NULL);
+}
