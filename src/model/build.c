@@ -1,5 +1,5 @@
-// build.c: the typed model → the forward graph. Expressions are evaluated at compile time: to tensors (nodes), numbers, texts,
-// lists, records, layers. A binding is evaluated once, at its first use; a layer anew at each call.
+// build.c: the typed model → the forward graph. Expressions are evaluated at compile time: to tensors (nodes), numbers,
+// texts, lists, records, layers. A binding is evaluated once, at its first use; a layer anew at each call.
 #include "model_int.h"
 #include <math.h>
 
@@ -36,7 +36,8 @@ Value *tensor_result(Build *b, Env *e, NodeId n, Place at, int errors_before, Va
   if (n) return v_tensor(b, n, place_of(e, at));
   if (diag_errors(b->d) == errors_before) return &bad_value;
   for (int i = 0; i < n_operands; i++)
-    if (operands[i]->kind == V_TENSOR && operands[i]->at.file) diag_note(b->d, operands[i]->at, "this is %s", value_text(b, operands[i]));
+    if (operands[i]->kind == V_TENSOR && operands[i]->at.file)
+      diag_note(b->d, operands[i]->at, "this is %s", value_text(b, operands[i]));
   note_calls(b, e);
   return &bad_value;
 }
@@ -70,7 +71,8 @@ static Value *not_a_tensor(Build *b, const Expr *x, const Symbol *y) {
   }
   diag_error(b->d, "type-mismatch", x->at, "`%s` is %s, which is no value", x->name, symbol_kind_text(y->kind));
   diag_note(b->d, y->at, "declared here");
-  if (y->kind == SYM_SOURCE) diag_help(b->d, "a raw column becomes a value as an input: `input NAME : real = %s.COLUMN`", x->name);
+  if (y->kind == SYM_SOURCE)
+    diag_help(b->d, "a raw column becomes a value as an input: `input NAME : real = %s.COLUMN`", x->name);
   if (y->kind == SYM_MODULE) diag_help(b->d, "what it has is written `%s.NAME`", x->name);
   return &bad_value;
 }
@@ -99,7 +101,8 @@ static Value *predeclared_value(Build *b, Env *e, const Expr *x) {
     return &bad_value;
   }
   if (strcmp(n, "training") != 0) return NULL;
-  build_error(b, e, "unsupported", x->at, "what differs between training and use (`training`; a dropout rate above 0) is not supported yet");
+  build_error(b, e, "unsupported", x->at,
+              "what differs between training and use (`training`; a dropout rate above 0) is not supported yet");
   return &bad_value;
 }
 
@@ -107,7 +110,8 @@ static Value *unknown_name(Build *b, Env *e, const Expr *x, bool call) {
   const Symbol *y = find_symbol(b->s, x->name);
   Words w = {0};
   if (y && e->layer && y->kind != SYM_LAYER) {
-    build_error(b, e, "closed-layer", x->at, "a layer sees only its own parameters and bindings, and `%s` is %s of the spec", x->name,
+    build_error(b, e, "closed-layer", x->at, "a layer sees only its own parameters and bindings, and `%s` is %s of the spec",
+                x->name,
                 symbol_kind_text(y->kind));
     diag_note(b->d, y->at, "declared here");
     diag_help(b->d, "give it to the layer as an argument");
@@ -224,7 +228,8 @@ static Value *unchanged(AstOp op, Value *l, Value *r) {
 }
 
 static Value *tensor_binary(Build *b, Env *e, AstOp op, Value *l, Value *r, Place at) {
-  static const struct { AstOp ast; OpId op; } ops[] = {{AST_ADD, OP_ADD}, {AST_SUB, OP_SUB}, {AST_MUL, OP_MUL}, {AST_DIV, OP_DIV}};
+  static const struct { AstOp ast; OpId op; } ops[] = {{AST_ADD, OP_ADD}, {AST_SUB, OP_SUB}, {AST_MUL, OP_MUL},
+                                                       {AST_DIV, OP_DIV}};
   Value *same = unchanged(op, l, r);
   if (same) return same;
   int before = diag_errors(b->d);
@@ -235,7 +240,8 @@ static Value *tensor_binary(Build *b, Env *e, AstOp op, Value *l, Value *r, Plac
   if (op == AST_POW && is_scalar(r)) n = power(b, x, r->number);
   if (op >= AST_EQ && op <= AST_OR) n = compare(b->g, op, x, y);
   if (n || diag_errors(b->d) > before) return tensor_result(b, e, n, at, before, (Value *[]){l, r}, 2);
-  if (op == AST_POW) build_error(b, e, "type-mismatch", at, "a tensor can be raised to 0.5 or a whole number from -16 to 16");
+  if (op == AST_POW)
+    build_error(b, e, "type-mismatch", at, "a tensor can be raised to 0.5 or a whole number from -16 to 16");
   else build_error(b, e, "type-mismatch", at, "`%s` is not for tensors", ast_op_text(op));
   return &bad_value;
 }
@@ -246,7 +252,8 @@ static Value *operands_misfit(Build *b, Env *e, AstOp op, const Value *l, const 
   build_error(b, e, "type-mismatch", at, "`%s` needs tensors or numbers, not %s", ast_op_text(op), value_text(b, wrong));
   if (wrong->at.file && !is_std_place(b, wrong->at)) diag_note(b->d, wrong->at, "this is %s", value_text(b, wrong));
   if (wrong->kind == V_IDS) diag_help(b->d, "embed it: `embed(%s, 8)`", b->m->data.inputs[wrong->input - 1].name);
-  if (wrong->kind == V_LAYER || wrong->kind == V_OP) diag_help(b->d, "call it: `%s(…)`", wrong->kind == V_OP ? wrong->op->name : wrong->layer->name);
+  if (wrong->kind == V_LAYER || wrong->kind == V_OP)
+    diag_help(b->d, "call it: `%s(…)`", wrong->kind == V_OP ? wrong->op->name : wrong->layer->name);
   return &bad_value;
 }
 
@@ -283,7 +290,8 @@ static Value *eval_list(Build *b, Env *e, const Expr *x) {
   Value *v = v_list(b, x->n_args, x->at);
   for (int i = 0; i < x->n_args; i++) {
     v->items[i] = eval(b, e, x->args[i].value);
-    if (x->args[i].name) build_error(b, e, "unknown-argument", x->args[i].name_at, "a list has no names; a record has round brackets");
+    if (x->args[i].name)
+      build_error(b, e, "unknown-argument", x->args[i].name_at, "a list has no names; a record has round brackets");
   }
   return v;
 }
@@ -373,7 +381,8 @@ static Value *eval_index(Build *b, Env *e, const Expr *x) {
     return &bad_value;
   }
   if (i->number >= 0 && i->number < v->n) return v->items[(int)i->number];
-  build_error(b, e, "bad-value", x->args[0].value->at, "there is no item %g in a list of %d (the first is 0)", i->number, v->n);
+  build_error(b, e, "bad-value", x->args[0].value->at, "there is no item %g in a list of %d (the first is 0)", i->number,
+              v->n);
   return &bad_value;
 }
 
@@ -454,7 +463,8 @@ static void check_layer(Build *b, const Decl *d) {
   for (int i = 0; i < d->n_params; i++)
     for (int k = 0; k < i; k++)
       if (strcmp(d->params[i].name, d->params[k].name) == 0) {
-        diag_error(b->d, "duplicate-name", d->params[i].name_at, "the layer `%s` has the parameter `%s` twice", d->names[0].name, d->params[i].name);
+        diag_error(b->d, "duplicate-name", d->params[i].name_at, "the layer `%s` has the parameter `%s` twice",
+                   d->names[0].name, d->params[i].name);
         diag_note(b->d, d->params[k].name_at, "first here");
       }
   bool out = d->value != NULL || !d->has_block;
@@ -487,8 +497,10 @@ static void prepare(Build *b) {
     const Binding *x = &m->bindings[i];
     make_lazy(b, &b->bindings[i], x->decl->value, x->name, true, x->freeze, x->decl->names[0].at);
   }
-  for (int i = 0; i < m->n_tasks; i++) make_lazy(b, &b->tasks[i], m->tasks[i].head, m->tasks[i].name, false, m->tasks[i].freeze, m->tasks[i].at);
-  for (int i = 0; i < m->n_outputs; i++) make_lazy(b, &b->outputs[i], m->outputs[i].value, m->outputs[i].name, true, false, m->outputs[i].at);
+  for (int i = 0; i < m->n_tasks; i++)
+    make_lazy(b, &b->tasks[i], m->tasks[i].head, m->tasks[i].name, false, m->tasks[i].freeze, m->tasks[i].at);
+  for (int i = 0; i < m->n_outputs; i++)
+    make_lazy(b, &b->outputs[i], m->outputs[i].value, m->outputs[i].name, true, false, m->outputs[i].at);
 }
 
 static const char *shape_summary(Build *b, const Value *v) {

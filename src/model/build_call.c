@@ -35,7 +35,8 @@ void words_in_scope(Build *b, const Env *e, Words *w, bool callables_only) {
   for (Local *l = e->locals; l; l = l->up) vec_push(b->a, w, l->name);
   for (int i = 0; !e->layer && !callables_only && i < b->s->symbols.n; i++) {
     SymbolKind k = b->s->symbols.data[i].kind;
-    if (k == SYM_INPUT || k == SYM_BINDING || k == SYM_TASK || k == SYM_OUTPUT) vec_push(b->a, w, b->s->symbols.data[i].name);
+    if (k == SYM_INPUT || k == SYM_BINDING || k == SYM_TASK || k == SYM_OUTPUT)
+      vec_push(b->a, w, b->s->symbols.data[i].name);
   }
   add_layer_words(b, e->module, w);
   for (int i = 0; i < e->module->refs.n; i++)
@@ -88,13 +89,16 @@ static int param_index(const Decl *d, const char *name) {
   return -1;
 }
 
-static void note_layer(Build *b, const Decl *d) { diag_note(b->d, d->names[0].at, "the layer `%s` is declared here", d->names[0].name); }
+static void note_layer(Build *b, const Decl *d) {
+  diag_note(b->d, d->names[0].at, "the layer `%s` is declared here", d->names[0].name);
+}
 
 static bool report_argument(Build *b, Env *e, const Decl *d, const Args *a, int i, Place at) {
   Words w = {0};
   for (int k = 0; k < d->n_params; k++) vec_push(b->a, &w, d->params[k].name);
   if (!a->names[i]) {
-    build_error(b, e, "too-many-arguments", a->values[i]->at.file ? blame(b, e, a->values[i], at) : at, "`%s` takes %d argument%s",
+    build_error(b, e, "too-many-arguments", a->values[i]->at.file ? blame(b, e, a->values[i], at) : at,
+                "`%s` takes %d argument%s",
                 d->names[0].name, d->n_params, d->n_params == 1 ? "" : "s");
     help_list(b->d, "they are", &w);
   } else {
@@ -114,7 +118,8 @@ static bool bind_args(Build *b, Env *e, const Decl *d, const Args *a, Value **bo
     if (k < 0 || k >= d->n_params) {
       fine = report_argument(b, e, d, a, i, at);
     } else if (bound[k]) {
-      build_error(b, e, "duplicate-argument", a->names[i] ? a->name_at[i] : at, "`%s` gets `%s` twice", d->names[0].name, d->params[k].name);
+      build_error(b, e, "duplicate-argument", a->names[i] ? a->name_at[i] : at, "`%s` gets `%s` twice", d->names[0].name,
+                  d->params[k].name);
       if (bound[k]->at.file) diag_note(b->d, bound[k]->at, "first here");
       fine = false;
     } else {
@@ -174,13 +179,15 @@ static Value *missing_argument(Build *b, Env *e, const Decl *d, int k, Place at)
   return &bad_value;
 }
 
-static Value *call_layer(Build *b, Env *e, const LayerDef *layer, const Module *module, const Args *a, Frame *frame, Place at) {
+static Value *call_layer(Build *b, Env *e, const LayerDef *layer, const Module *module, const Args *a, Frame *frame,
+                         Place at) {
   const Decl *d = layer->decl;
   if (!may_call(b, e, d, at)) return &bad_value;
   Value **bound = NEW_ARRAY(b->a, Value *, d->n_params + 1);
   if (!bind_args(b, e, d, a, bound, at) || any_bad(a)) return &bad_value;
   Env *inner = NEW(b->a, Env);
-  *inner = (Env){.module = module, .frame = frame, .layer = d, .caller = e, .calls = e->calls + 1, .call_at = place_of(e, at)};
+  *inner = (Env){.module = module, .frame = frame, .layer = d, .caller = e, .calls = e->calls + 1,
+                 .call_at = place_of(e, at)};
   for (int k = 0; k < d->n_params; k++) {
     if (!bound[k] && !d->params[k].value) return missing_argument(b, e, d, k, at);
     if (!bound[k]) bound[k] = eval(b, inner, d->params[k].value);
@@ -204,7 +211,8 @@ Value *eval_instance(Build *b, Env *e, const Expr *x, const char *as) {
   Instance *i = NEW(b->a, Instance);
   Frame *f = frame_child(b, e->frame, layer->layer->name, false, place_of(e, x->at));
   f->path = frame_claim(b, e->frame, as, layer->layer->name, place_of(e, x->at));
-  *i = (Instance){.layer = layer->layer, .module = layer->module, .expr = x, .env = e, .args = a.values, .arg_names = a.names,
+  *i = (Instance){.layer = layer->layer, .module = layer->module, .expr = x, .env = e, .args = a.values,
+                  .arg_names = a.names,
                   .n_args = a.n, .frame = f, .up = e->frame->instance};
   Value *v = v_new(b, V_INSTANCE, place_of(e, x->at));
   v->instance = i;
@@ -262,6 +270,17 @@ static bool key_of(Build *b, const Value *v, const char **key) {
   return true;
 }
 
+static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+static const char *repeated(Build *b, const char *const *keys, int n) {
+  const char **sorted = NEW_ARRAY(b->a, const char *, n);
+  memcpy(sorted, keys, sizeof *keys * (size_t)n);
+  qsort(sorted, (size_t)n, sizeof *sorted, by_text);
+  for (int i = 1; i < n; i++)
+    if (strcmp(sorted[i - 1], sorted[i]) == 0) return sorted[i];
+  return NULL;
+}
+
 // The keys that a list's items or a record give to a loop; NULL: none, the result is a list.
 static const char *const *loop_keys(Build *b, Env *e, const Value *v, Place at) {
   if (v->kind == V_RECORD) return v->keys;
@@ -269,13 +288,9 @@ static const char *const *loop_keys(Build *b, Env *e, const Value *v, Place at) 
   const char **keys = NEW_ARRAY(b->a, const char *, v->n);
   for (int i = 0; i < v->n; i++)
     if (!key_of(b, v->items[i], &keys[i])) return NULL;
-  for (int i = 0; i < v->n; i++)
-    for (int k = 0; k < i; k++)
-      if (strcmp(keys[i], keys[k]) == 0) {
-        build_error(b, e, "duplicate-name", at, "`%s` is in this list twice, and the results are found by name", keys[i]);
-        return NULL;
-      }
-  return keys;
+  const char *twice = repeated(b, keys, v->n);
+  if (twice) build_error(b, e, "duplicate-name", at, "`%s` is in this list twice, and the results are found by name", twice);
+  return twice ? NULL : keys;
 }
 
 static bool loop_count(Build *b, Env *e, const Value *v, Place at, int64_t *n) {
@@ -308,7 +323,8 @@ static bool open_loop(Build *b, Env *e, const Expr *x, Loop *l) {
     }
     if (!l->keys) l->keys = loop_keys(b, e, l->over[k], at);
     if (l->n >= 0 && n != l->n) {
-      build_error(b, e, "shape-mismatch", at, "this has %lld items, and goes in step with %lld", (long long)n, (long long)l->n);
+      build_error(b, e, "shape-mismatch", at, "this has %lld items, and goes in step with %lld", (long long)n,
+                  (long long)l->n);
       diag_note(b->d, x->each[0].over->at, "this has %lld", (long long)l->n);
       fine = false;
     }

@@ -116,10 +116,13 @@ static bool build_term(Build *b, const ModelTask *t, const LossTerm *x, NodeId h
   return out->mean != 0;
 }
 
-static NodeId scaled(Graph *g, NodeId n, double factor) { return factor == 1 ? n : g_map2(g, OP_MUL, n, g_const(g, factor)); }
+static NodeId scaled(Graph *g, NodeId n, double factor) {
+  return factor == 1 ? n : g_map2(g, OP_MUL, n, g_const(g, factor));
+}
 static NodeId plus(Graph *g, NodeId a, NodeId b) { return a ? g_map2(g, OP_ADD, a, b) : b; }
 
-// Sets the task's roots; gives its loss, 0 after an error. Terms over one label share Σ w; else the sum is loss · Σ w of the first.
+// Sets the task's roots; gives its loss, 0 after an error. Terms over one label share Σ w; else the sum is loss · Σ w of
+// the first.
 static NodeId task_loss(Build *b, const ModelTask *t, NodeId head) {
   Graph *g = b->g;
   NodeId loss = 0, sum = 0, weight = 0;
@@ -166,7 +169,8 @@ static void check_requires(Build *b) {
     const int both[] = {r->task, r->other_task};
     for (int k = 0; k < 2; k++)
       if (t->tasks[both[k]].width > 1)
-        diag_error(b->d, "shape-mismatch", b->m->tasks[both[k]].at, "`%s` has %d numbers a row, and `always` compares one", t->tasks[both[k]].name,
+        diag_error(b->d, "shape-mismatch", b->m->tasks[both[k]].at, "`%s` has %d numbers a row, and `always` compares one",
+                   t->tasks[both[k]].name,
                    t->tasks[both[k]].width);
   }
 }
@@ -205,15 +209,12 @@ static bool *reached(Build *b, const char *task) {
   return live;
 }
 
-static bool any_live(const Value *v, const bool *live) {
-  for (int i = 0; (v->kind == V_LIST || v->kind == V_RECORD) && i < v->n; i++)
-    if (any_live(v->items[i], live)) return true;
-  return v->kind == V_TENSOR && live[v->node];
-}
-
-static bool under(const char *path, const char *binding) {
-  size_t n = strlen(binding);
-  return strncmp(path, binding, n) == 0 && (path[n] == 0 || path[n] == '.' || path[n] == '[');
+static bool any_live(Build *b, Value *v, const bool *live) {
+  Flat all = {0};
+  flatten(b, NULL, v, &all, v->at);
+  for (int i = 0; i < all.n; i++)
+    if (all.data[i]->kind == V_TENSOR && live[all.data[i]->node]) return true;
+  return false;
 }
 
 // Losses that reach a parameter of the binding, the most reached one; where it has none, its values.
@@ -223,13 +224,13 @@ static int losses_of(Build *b, int binding, bool *const *live) {
   bool own = false;
   for (int i = 0; i < b->g->slots.n; i++) {
     const Slot *s = &b->g->slots.data[i];
-    if (!under(s->path, x->name)) continue;
+    if (!path_under(s->path, x->name)) continue;
     own = true;
     int n = 0;
     for (int k = 0; k < b->m->n_tasks; k++) n += s->read && live[k][s->read];
     if (n > most) most = n;
   }
-  for (int k = 0; !own && k < b->m->n_tasks; k++) tasks += any_live(b->bindings[binding].value, live[k]);
+  for (int k = 0; !own && k < b->m->n_tasks; k++) tasks += any_live(b, b->bindings[binding].value, live[k]);
   return own ? most : tasks;
 }
 
@@ -239,7 +240,8 @@ static void check_shared(Build *b, bool *const *live) {
     if (!x->shared || b->bindings[i].value->kind == V_BAD) continue;
     int n = losses_of(b, i, live);
     if (n >= 2) continue;
-    diag_error(b->d, "not-shared", x->decl->word_at, "`%s` is declared shared, and %s it", x->name, n ? "one loss alone reaches" : "no loss reaches");
+    diag_error(b->d, "not-shared", x->decl->word_at, "`%s` is declared shared, and %s it", x->name,
+               n ? "one loss alone reaches" : "no loss reaches");
     diag_help(b->d, "write `let %s = …` where it is not meant to be shared", x->name);
   }
 }

@@ -1,5 +1,5 @@
-// builtins.c: the functions that are no layers: elementwise, reductions, parameters, sizes, lists. One row of the table is one
-// function; what the language names and this version has not is a row without code.
+// builtins.c: the functions that are no layers: elementwise, reductions, parameters, sizes, lists. One row of the table is
+// one function; what the language names and this version has not is a row without code.
 #include "model_int.h"
 #include <math.h>
 
@@ -8,7 +8,8 @@ static Value *misfit(BuiltinCall *c, const Value *v, const char *needs) {
   Build *b = c->b;
   Place at = blame(b, c->env, v, c->at);
   build_error(b, c->env, "type-mismatch", at, "`%s` needs %s, not %s", c->f->name, needs, value_text(b, v));
-  if (v->input || (v->kind == V_TENSOR && v->at.file && v->at.off != at.off)) diag_note(b->d, v->at, "this is %s", value_text(b, v));
+  if (v->input || (v->kind == V_TENSOR && v->at.file && v->at.off != at.off))
+    diag_note(b->d, v->at, "this is %s", value_text(b, v));
   if (v->kind == V_IDS) diag_help(b->d, "embed it: `embed(%s, 8)`", b->m->data.inputs[v->input - 1].name);
   return &bad_value;
 }
@@ -22,17 +23,9 @@ static int begin(BuiltinCall *c) {
   return diag_errors(c->b->d);
 }
 
-// All items of lists in lists, in order. false: too many.
-typedef VEC(Value *) Flat;
-static void flatten(Build *b, Value *v, Flat *out) {
-  if (v->kind != V_LIST && v->kind != V_RECORD) {
-    vec_push(b->a, out, v);
-    return;
-  }
-  for (int i = 0; i < v->n; i++) flatten(b, v->items[i], out);
+static bool whole_number(const Value *v) {
+  return v->kind == V_NUMBER && v->number == floor(v->number) && fabs(v->number) < 1e15;
 }
-
-static bool whole_number(const Value *v) { return v->kind == V_NUMBER && v->number == floor(v->number) && fabs(v->number) < 1e15; }
 
 // ---------------------------------------------------------------- elementwise
 static Value *fn_map(BuiltinCall *c) {
@@ -72,7 +65,7 @@ static Value *reduce_list(BuiltinCall *c, Reduction r) {
   static const OpId ops[] = {OP_ADD, OP_ADD, OP_MAX, OP_MIN};
   Build *b = c->b;
   Flat all = {0};
-  flatten(b, c->arg[0], &all);
+  if (!flatten(b, c->env, c->arg[0], &all, c->at)) return &bad_value;
   if (all.n == 0) return misfit(c, c->arg[0], "items");
   for (int i = 0; i < all.n; i++)
     if (all.data[i]->kind != V_TENSOR && !is_scalar(all.data[i])) return misfit(c, all.data[i], "tensors or numbers");
@@ -90,14 +83,16 @@ static Value *reduce_list(BuiltinCall *c, Reduction r) {
 static int axis_of(BuiltinCall *c, const Value *axis, NodeId n) {
   int rows = has_rows(c->b->g, n), items = node(c->b->g, n)->rank - rows;
   if (items == 0) {
-    build_error(c->b, c->env, "shape-mismatch", c->at, "%s has no axis to go over; the batch axis is crossed by losses alone", value_text(c->b, c->arg[0]));
+    build_error(c->b, c->env, "shape-mismatch", c->at,
+                "%s has no axis to go over; the batch axis is crossed by losses alone", value_text(c->b, c->arg[0]));
     return -1;
   }
   if (!axis) return rows;
   if (axis->kind == V_LAST) return rows + items - 1;
   double a = whole_number(axis) ? axis->number < 0 ? axis->number + items : axis->number : -1;
   if (a >= 0 && a < items) return rows + (int)a;
-  build_error(c->b, c->env, "bad-value", blame(c->b, c->env, axis, c->at), "%s has the axes 0 to %d, and `last`", value_text(c->b, c->arg[0]), items - 1);
+  build_error(c->b, c->env, "bad-value", blame(c->b, c->env, axis, c->at), "%s has the axes 0 to %d, and `last`",
+              value_text(c->b, c->arg[0]), items - 1);
   return -1;
 }
 
@@ -137,7 +132,8 @@ static Value *fn_matmul(BuiltinCall *c) {
   if (node(g, w)->rank != 2 || has_rows(g, w)) return misfit(c, c->arg[1], "a matrix without rows on its right");
   int before = begin(c);
   if (node(g, x)->rank == 2) return result(c, g_dot(g, x, w, "rk,kn>rn"), before);
-  build_error(c->b, c->env, "shape-mismatch", c->at, "`matmul` needs one vector a row on its left, not %s", value_text(c->b, c->arg[0]));
+  build_error(c->b, c->env, "shape-mismatch", c->at, "`matmul` needs one vector a row on its left, not %s", value_text(c->b,
+        c->arg[0]));
   return &bad_value;
 }
 
@@ -166,7 +162,8 @@ static Value *fn_gather(BuiltinCall *c) {
   if (t->rank < 1 || has_rows(g, c->arg[0]->node)) return misfit(c, c->arg[0], "a table");
   int before = begin(c);
   if (t->axis[0] == rows) return result(c, g_gather(g, c->arg[0]->node, c->arg[1]->node), before);
-  build_error(c->b, c->env, "shape-mismatch", c->at, "%s has not a row for each value of %s", value_text(c->b, c->arg[0]), value_text(c->b, c->arg[1]));
+  build_error(c->b, c->env, "shape-mismatch", c->at, "%s has not a row for each value of %s", value_text(c->b, c->arg[0]),
+              value_text(c->b, c->arg[1]));
   if (c->arg[0]->at.file) diag_note(c->b->d, c->arg[0]->at, "the table was made here");
   return &bad_value;
 }
@@ -203,7 +200,8 @@ static Value *fn_size(BuiltinCall *c) {
 // ---------------------------------------------------------------- lists
 static Value *fn_chain(BuiltinCall *c) {
   Flat all = {0};
-  for (int i = 0; i < c->n_args; i++) flatten(c->b, c->arg[i], &all);
+  for (int i = 0; i < c->n_args; i++)
+    if (!flatten(c->b, c->env, c->arg[i], &all, c->at)) return &bad_value;
   Value *v = v_list(c->b, all.n, c->at);
   for (int i = 0; i < all.n; i++) v->items[i] = all.data[i];
   return v;
@@ -233,15 +231,15 @@ static int join_slices(Graph *g, NodeId *parts, int n) {
 }
 
 static Value *fn_concat(BuiltinCall *c) {
-  enum { MOST = 60000 };
   Build *b = c->b;
   Graph *g = b->g;
   Flat all = {0};
-  for (int i = 0; i < c->n_args; i++) flatten(b, c->arg[i], &all);
+  for (int i = 0; i < c->n_args; i++)
+    if (!flatten(b, c->env, c->arg[i], &all, c->at)) return &bad_value;
   for (int i = 0; i < all.n; i++)
     if (all.data[i]->kind != V_TENSOR) return all.data[i]->kind == V_BAD ? &bad_value : misfit(c, all.data[i], "tensors");
-  if (all.n == 0 || all.n > MOST) {
-    build_error(b, c->env, "bad-value", c->at, "`concat` needs 1 to %d tensors, not %d", MOST, all.n);
+  if (all.n == 0) {
+    build_error(b, c->env, "bad-value", c->at, "`concat` needs a tensor at least");
     return &bad_value;
   }
   int before = begin(c);
@@ -261,9 +259,11 @@ static Value *fn_mix(BuiltinCall *c) {
   Node *w = node(g, weights->node);
   int64_t n = w->rank > has_rows(g, weights->node) ? axis_size(g, w->axis[w->rank - 1]) : 1;
   for (int i = 0; i < items->n; i++)
-    if (items->items[i]->kind != V_TENSOR) return items->items[i]->kind == V_BAD ? &bad_value : misfit(c, items->items[i], "tensors to mix");
+    if (items->items[i]->kind != V_TENSOR)
+      return items->items[i]->kind == V_BAD ? &bad_value : misfit(c, items->items[i], "tensors to mix");
   if (n != items->n || n == 0) {
-    build_error(b, c->env, "shape-mismatch", c->at, "`mix` has %lld weight%s for %d item%s", (long long)n, n == 1 ? "" : "s", items->n,
+    build_error(b, c->env, "shape-mismatch", c->at, "`mix` has %lld weight%s for %d item%s", (long long)n, n == 1 ? "" : "s",
+                items->n,
                 items->n == 1 ? "" : "s");
     if (weights->at.file) diag_note(b->d, weights->at, "the weights are %s", value_text(b, weights));
     return &bad_value;
@@ -287,11 +287,13 @@ static bool param_axis(BuiltinCall *c, const Value *v, AxisId *axis, double *ele
   }
   if (!is_scalar(v) || v->kind == V_BOOL) {
     if (v->kind != V_BAD)
-      build_error(c->b, c->env, "type-mismatch", blame(c->b, c->env, v, c->at), "a size is a whole number, not %s", value_text(c->b, v));
+      build_error(c->b, c->env, "type-mismatch", blame(c->b, c->env, v, c->at), "a size is a whole number, not %s",
+                  value_text(c->b, v));
     return false;
   }
   if (!(v->number >= 1) || v->number != floor(v->number)) {
-    build_error(c->b, c->env, "bad-value", blame(c->b, c->env, v, c->at), "a size is a whole number from 1, not %g", v->number);
+    build_error(c->b, c->env, "bad-value", blame(c->b, c->env, v, c->at), "a size is a whole number from 1, not %g",
+                v->number);
     return false;
   }
   *elements *= v->number;
@@ -334,7 +336,8 @@ static Value *again(BuiltinCall *c, int slot, int rank, const AxisId *axis) {
   int before = begin(c);
   NodeId read = g_read(b->g, slot);
   if (same_axes(s, rank, axis)) return result(c, read, before);
-  build_error(b, c->env, "shape-mismatch", c->at, "this call of an instance does not fit its parameter `%s`, %s", s->path, shape_text(b->g, read, b->a));
+  build_error(b, c->env, "shape-mismatch", c->at, "this call of an instance does not fit its parameter `%s`, %s", s->path,
+              shape_text(b->g, read, b->a));
   diag_note(b->d, s->at, "its shape comes from the first call, here");
   return &bad_value;
 }
@@ -377,7 +380,8 @@ static Value *fn_param(BuiltinCall *c) {
 
 // ---------------------------------------------------------------- initialisers
 static const struct { const char *name; InitKind kind; } inits[] = {
-  {"zeros", INIT_ZEROS},           {"ones", INIT_ONES},           {"glorot_uniform", INIT_GLOROT_UNIFORM}, {"glorot_normal", INIT_GLOROT_NORMAL},
+  {"zeros", INIT_ZEROS},           {"ones", INIT_ONES},           {"glorot_uniform", INIT_GLOROT_UNIFORM}, {"glorot_normal",
+        INIT_GLOROT_NORMAL},
   {"he_uniform", INIT_HE_UNIFORM}, {"he_normal", INIT_HE_NORMAL},
 };
 
@@ -398,7 +402,8 @@ static Value *fn_constant(BuiltinCall *c) { return init_value(c, (Init){INIT_CON
 static Value *fn_uniform(BuiltinCall *c) {
   Value *v = init_value(c, (Init){INIT_UNIFORM, c->arg[0]->number, c->arg[1]->number});
   if (v->kind == V_BAD || v->init.a < v->init.b) return v;
-  build_error(c->b, c->env, "bad-value", c->at, "`uniform` goes from a lower to an upper end, not from %g to %g", v->init.a, v->init.b);
+  build_error(c->b, c->env, "bad-value", c->at, "`uniform` goes from a lower to an upper end, not from %g to %g", v->init.a,
+              v->init.b);
   return &bad_value;
 }
 static Value *fn_normal(BuiltinCall *c) {
@@ -414,7 +419,8 @@ static Value *select_of(Build *b, Env *e, Value *cond, Value *x, Value *y, Place
   for (int i = 0; i < 3; i++) {
     if (all[i]->kind == V_BAD) return &bad_value;
     if (all[i]->kind == V_TENSOR || is_scalar(all[i])) continue;
-    build_error(b, e, "type-mismatch", blame(b, e, all[i], at), "`select` needs tensors or numbers, not %s", value_text(b, all[i]));
+    build_error(b, e, "type-mismatch", blame(b, e, all[i], at), "`select` needs tensors or numbers, not %s", value_text(b,
+          all[i]));
     return &bad_value;
   }
   int before = diag_errors(b->d);
@@ -431,8 +437,10 @@ static Value *fn_select(BuiltinCall *c) {
 #define MAP(name, n, op) {name, fn_map, n, false, {"a", n > 1 ? "b" : NULL}, op}
 #define LATER(name) {name, NULL, 0, true, {NULL}, 0}
 const Builtin builtins[] = {
-  MAP("relu", 1, OP_RELU), MAP("sigmoid", 1, OP_SIGMOID), MAP("tanh", 1, OP_TANH), MAP("exp", 1, OP_EXP), MAP("log", 1, OP_LOG),
-  MAP("sqrt", 1, OP_SQRT), MAP("abs", 1, OP_ABS), MAP("softplus", 1, OP_SOFTPLUS), MAP("minimum", 2, OP_MIN), MAP("maximum", 2, OP_MAX),
+  MAP("relu", 1, OP_RELU), MAP("sigmoid", 1, OP_SIGMOID), MAP("tanh", 1, OP_TANH), MAP("exp", 1, OP_EXP), MAP("log", 1,
+        OP_LOG),
+  MAP("sqrt", 1, OP_SQRT), MAP("abs", 1, OP_ABS), MAP("softplus", 1, OP_SOFTPLUS), MAP("minimum", 2, OP_MIN), MAP("maximum",
+        2, OP_MAX),
   MAP("stop_gradient", 1, OP_STOP),
   {"select", fn_select, 3, false, {"condition", "a", "b"}, 0},
   {"softmax", fn_softmax, 1, false, {"x", "axis"}, 0},
@@ -453,8 +461,10 @@ const Builtin builtins[] = {
   {"constant", fn_constant, 1, false, {"value"}, 0},
   {"uniform", fn_uniform, 2, false, {"from", "to"}, 0},
   {"normal", fn_normal, 1, false, {"sd"}, 0},
-  LATER("random_uniform"), LATER("running"), LATER("batch_mean"), LATER("batch_sum"), LATER("grad"), LATER("params"), LATER("stack"),
-  LATER("spread"), LATER("conv1d"), LATER("unfold"), LATER("mask"), LATER("prod"), LATER("sum_sq"), LATER("binary_codes"), LATER("reshape"),
+  LATER("random_uniform"), LATER("running"), LATER("batch_mean"), LATER("batch_sum"), LATER("grad"), LATER("params"),
+      LATER("stack"),
+  LATER("spread"), LATER("conv1d"), LATER("unfold"), LATER("mask"), LATER("prod"), LATER("sum_sq"), LATER("binary_codes"),
+      LATER("reshape"),
   LATER("transpose"), LATER("pad"), LATER("diagonal"),
 };
 const int n_builtins = COUNT_OF(builtins);
@@ -494,7 +504,9 @@ static bool order_args(Build *b, Env *e, const Builtin *f, Value **args, const c
   for (int i = 0, position = 0; i < n; i++) {
     int k = names[i] ? arg_position(f, names[i]) : position++;
     if (k < 0) return arg_error(b, e, f, "unknown-argument", at, arena_printf(b->a, "has no argument `%s`", names[i]));
-    if (k >= most) return arg_error(b, e, f, "too-many-arguments", at, arena_printf(b->a, "takes at most %d argument%s", most, most == 1 ? "" : "s"));
+    if (k >= most)
+      return arg_error(b, e, f, "too-many-arguments", at, arena_printf(b->a, "takes at most %d argument%s", most, most == 1
+                                                                       ? "" : "s"));
     if (out[k]) return arg_error(b, e, f, "duplicate-argument", at, arena_printf(b->a, "gets `%s` twice", f->args[k]));
     out[k] = args[i];
   }
@@ -512,7 +524,8 @@ Value *call_builtin(Build *b, Env *e, const Builtin *f, Value **args, const char
   }
   if (f->variadic) {
     for (int i = 0; i < n; i++)
-      if (names[i]) return arg_error(b, e, f, "unknown-argument", at, arena_printf(b->a, "has no argument `%s`", names[i])), &bad_value;
+      if (names[i]) return arg_error(b, e, f, "unknown-argument", at, arena_printf(b->a, "has no argument `%s`", names[i])),
+          &bad_value;
     return f->fn(&c);
   }
   if (!order_args(b, e, f, args, names, n, ordered, at)) return &bad_value;
@@ -529,7 +542,8 @@ Value *eval_select(Build *b, Env *e, const Expr *x) {
   for (int i = 0, position = 0; i < x->n_args; i++) {
     int k = x->args[i].name ? arg_position(f, x->args[i].name) : position++;
     if (k < 0 || k > 2 || arg[k]) {
-      arg_error(b, e, f, k < 0 ? "unknown-argument" : "too-many-arguments", x->args[i].value->at, "takes a condition and two values");
+      arg_error(b, e, f, k < 0 ? "unknown-argument" : "too-many-arguments", x->args[i].value->at,
+                "takes a condition and two values");
       return &bad_value;
     }
     arg[k] = x->args[i].value;

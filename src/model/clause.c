@@ -43,7 +43,8 @@ void check_clauses(Spec *s, const Decl *d, const Key *keys, int n, const char *w
 
 const Clause *find_clause(const Decl *d, const char *key) {
   for (int i = 0; i < d->n_clauses; i++)
-    if (strcmp(d->clauses[i].key, key) == 0) return d->clauses[i].value && d->clauses[i].value->kind != EX_BAD ? &d->clauses[i] : NULL;
+    if (strcmp(d->clauses[i].key, key) == 0) return d->clauses[i].value && d->clauses[i].value->kind != EX_BAD
+        ? &d->clauses[i] : NULL;
   return NULL;
 }
 
@@ -81,29 +82,32 @@ static double arithmetic(AstOp op, double a, double b) {
   }
 }
 
-static bool constant(Spec *s, const Expr *e, double *v, int depth) {
-  enum { MAX_LETS = 50 };
+// steps: how many are left; a let that doubles another many times over is no constant that anybody means.
+static bool constant(Spec *s, const Expr *e, double *v, int *steps) {
   double a, b;
-  if (depth > MAX_LETS) return false;
+  if (--*steps < 0) return false;
   switch (e->kind) {
   case EX_NUMBER: return *v = e->number, true;
   case EX_NAME: {
     const Symbol *y = find_symbol(s, e->name);
     if (!y && strcmp(e->name, "inf") == 0) return *v = INFINITY, true;
-    return y && y->kind == SYM_BINDING && constant(s, s->bindings.data[y->index].decl->value, v, depth + 1);
+    return y && y->kind == SYM_BINDING && constant(s, s->bindings.data[y->index].decl->value, v, steps);
   }
   case EX_UNARY:
-    if (e->op != AST_NEG || !constant(s, e->a, &a, depth)) return false;
+    if (e->op != AST_NEG || !constant(s, e->a, &a, steps)) return false;
     return *v = -a, true;
   case EX_BINARY:
-    if (!constant(s, e->a, &a, depth) || !constant(s, e->b, &b, depth)) return false;
+    if (!constant(s, e->a, &a, steps) || !constant(s, e->b, &b, steps)) return false;
     *v = arithmetic(e->op, a, b);
     return !isnan(*v);
   default: return false;
   }
 }
 
-bool const_number(Spec *s, const Expr *e, double *v) { return e && constant(s, e, v, 0); }
+bool const_number(Spec *s, const Expr *e, double *v) {
+  int steps = 5000;
+  return e && constant(s, e, v, &steps);
+}
 
 bool need_number(Spec *s, const Expr *e, const char *what, double lo, double hi, double *v) {
   if (!const_number(s, e, v)) return bad_value_of(s, e, what, "a number");
@@ -161,7 +165,8 @@ static bool report_arg(Spec *s, const Arg *a, const char *what, const Key *keys,
     help_keys(s, a->name, keys, n);
   } else {
     int most = n_positions(keys, n);
-    diag_error(s->diag, "too-many-arguments", a->value->at, "%s takes at most %d argument%s", what, most, most == 1 ? "" : "s");
+    diag_error(s->diag, "too-many-arguments", a->value->at, "%s takes at most %d argument%s", what, most, most == 1 ? ""
+               : "s");
   }
   return false;
 }
@@ -175,7 +180,8 @@ bool match_args(Spec *s, const Expr *call, const char *what, const Key *keys, in
     if (k < 0) {
       fine = report_arg(s, a, what, keys, n);
     } else if (keys[k].later) {
-      fine = error_unsupported(s->diag, a->name ? a->name_at : a->value->at, arena_printf(s->m.arena, "`%s` of %s", keys[k].key, what));
+      fine = error_unsupported(s->diag, a->name ? a->name_at : a->value->at, arena_printf(s->m.arena, "`%s` of %s",
+            keys[k].key, what));
     } else if (out[k]) {
       diag_error(s->diag, "duplicate-argument", a->value->at, "`%s` of %s is given twice", keys[k].key, what);
       diag_note(s->diag, out[k]->at, "first here");

@@ -42,21 +42,18 @@ static const char *thousands(Arena *a, double x) {              // 12,345
 static const char *count_text(Arena *a, const Count *c) {
   Text t = {0};
   if (c->n || !c->terms.n) text_add(&t, thousands(a, c->n));
-  for (int i = 0; i < c->terms.n; i++) text_printf(&t, "%s%g·|%s|", t.n ? " + " : "", c->terms.data[i].factor, c->terms.data[i].symbol);
+  for (int i = 0; i < c->terms.n; i++)
+    text_printf(&t, "%s%g·|%s|", t.n ? " + " : "", c->terms.data[i].factor, c->terms.data[i].symbol);
   char *s = arena_strdup(a, t.data);
   text_free(&t);
   return s;
 }
 
-static bool under(const char *path, const char *name) {
-  size_t n = strlen(name);
-  return strncmp(path, name, n) == 0 && (path[n] == 0 || path[n] == '.' || path[n] == '[');
-}
-
 static Count parameters(const Graph *g, Arena *a, const char *name) {     // of one declaration; NULL: of all
   Count c = {0};
   for (int i = 0; i < g->slots.n; i++)
-    if (g->slots.data[i].role == SLOT_PARAM && (!name || under(g->slots.data[i].path, name))) add_slot(g, a, &c, &g->slots.data[i]);
+    if (g->slots.data[i].role == SLOT_PARAM && (!name || path_under(g->slots.data[i].path, name)))
+      add_slot(g, a, &c, &g->slots.data[i]);
   return c;
 }
 
@@ -86,8 +83,10 @@ static double dot_work(const Graph *g, NodeId n) {               // 2 · product
 static Work node_work(const Graph *g, NodeId n) {
   const Node *x = node(g, n);
   OpKind kind = op_rows[x->op].kind;
-  double work = kind == KIND_DOT ? dot_work(g, n) : kind == KIND_MAP ? elements(g, n) : kind == KIND_REDUCE ? elements(g, node_in(g, n, 0)) : 0;
-  if (x->op == OP_SPREAD) work = elements(g, node_in(g, n, 0));
+  double work = 0;
+  if (kind == KIND_DOT) work = dot_work(g, n);
+  if (kind == KIND_MAP) work = elements(g, n);
+  if (kind == KIND_REDUCE || x->op == OP_SPREAD) work = elements(g, node_in(g, n, 0));
   bool rows = has_rows(g, n);
   for (int i = 0; i < x->n_in; i++) rows |= has_rows(g, node_in(g, n, i));
   return rows ? (Work){work, 0} : (Work){0, work};
@@ -106,7 +105,8 @@ static Work graph_work(const Graph *g) {
 static double row_bytes(const Graph *g) {                        // of what a batch holds per row, nothing being shared
   double n = 0;
   for (NodeId i = 1; i < (NodeId)g->nodes.n; i++)
-    if (has_rows(g, i) && op_rows[node(g, i)->op].kind != KIND_MOVE && op_rows[node(g, i)->op].kind != KIND_LEAF) n += elements(g, i);
+    if (has_rows(g, i) && op_rows[node(g, i)->op].kind != KIND_MOVE && op_rows[node(g, i)->op].kind != KIND_LEAF)
+      n += elements(g, i);
   return n * (g->dtype == F64 ? 8 : 4);
 }
 
@@ -171,13 +171,16 @@ static int widest(const char *const *names, int n, int least) {
 
 static const char *input_prep(const Model *m, const DataInput *in) {
   Text t = {0};
-  static const char *const missing[] = {[MISSING_ERROR] = "error", [MISSING_MODE] = "mode", [MISSING_CONSTANT] = "own", [MISSING_DROP] = "drop"};
+  static const char *const missing[] = {[MISSING_ERROR] = "error", [MISSING_MODE] = "mode", [MISSING_CONSTANT] = "own",
+                                        [MISSING_DROP] = "drop"};
   if (in->dense_at >= 0) prep_print(&in->prep, in->prep.scale, &t);
-  else if (in->kind == INPUT_ID) text_printf(&t, "%lld buckets, missing %s", (long long)in->buckets, missing[in->prep.missing]);
+  else if (in->kind == INPUT_ID)
+    text_printf(&t, "%lld buckets, missing %s", (long long)in->buckets, missing[in->prep.missing]);
   else {
     text_add(&t, "vocabulary learned");
     if (m->prep) text_printf(&t, " (%lld)", (long long)m->prep->vocab[in->id_at].n + 1);
-    text_printf(&t, ", min_count %lld, unseen %s, missing %s", (long long)in->min_count, in->unknown == UNKNOWN_OOV ? "own" : "error", missing[in->prep.missing]);
+    text_printf(&t, ", min_count %lld, unseen %s, missing %s", (long long)in->min_count, in->unknown == UNKNOWN_OOV ? "own"
+                : "error", missing[in->prep.missing]);
   }
   char *s = arena_strdup(m->arena, t.data);
   text_free(&t);
@@ -219,7 +222,8 @@ static void data_text(const Model *m, Text *out) {
     text_add(out, "  ");
     column(out, l->name, w);
     column(out, label_kind_text(l, m->arena), 10);
-    text_printf(out, "%s%s\n", label_value(m, l), l->scale == SCALE_ZSCORE ? ", zscore" : l->scale == SCALE_MINMAX ? ", minmax" : "");
+    text_printf(out, "%s%s\n", label_value(m, l), l->scale == SCALE_ZSCORE ? ", zscore" : l->scale == SCALE_MINMAX
+                ? ", minmax" : "");
   }
 }
 
@@ -262,7 +266,8 @@ static void tasks_text(const Model *m, const Graph *g, Text *out) {
       if (from_logits(g, head, x->loss)) text_add(out, " from logits");
     }
     text_add(out, ", metrics");
-    for (int k = 0; k < m->train.tasks[i].n_metrics; k++) text_printf(out, "%s %s", k ? "," : "", m->train.tasks[i].metrics[k].name);
+    for (int k = 0; k < m->train.tasks[i].n_metrics; k++)
+      text_printf(out, "%s %s", k ? "," : "", m->train.tasks[i].metrics[k].name);
     text_char(out, '\n');
   }
 }
@@ -270,11 +275,15 @@ static void tasks_text(const Model *m, const Graph *g, Text *out) {
 static void cost_text(const Model *m, const Cost *c, Text *out) {
   Arena *a = m->arena;
   double batch = (double)m->train.batch;
-  text_printf(out, "\nparameters       %s%s\n", count_text(a, &c->parameters), c->frozen ? arena_printf(a, " (%d tensors frozen)", c->frozen) : "");
+  text_printf(out, "\nparameters       %s%s\n", count_text(a, &c->parameters), c->frozen ? arena_printf(a,
+        " (%d tensors frozen)", c->frozen) : "");
   text_printf(out, "optimizer state  %s\n", count_text(a, &c->state));
-  text_printf(out, "work             %s FLOPs a row forward, %s a row in a step, and %s a step%s\n", thousands(a, c->forward.row),
-              thousands(a, c->step.row), thousands(a, c->step.step), c->parameters.terms.n ? " (tables of unknown size left out)" : "");
-  text_printf(out, "memory           %.2f MB parameters and state, at most %.2f MB for a batch of %lld\n", (c->parameters.n + c->state.n) * 4 / 1e6,
+  text_printf(out, "work             %s FLOPs a row forward, %s a row in a step, and %s a step%s\n", thousands(a,
+        c->forward.row),
+              thousands(a, c->step.row), thousands(a, c->step.step), c->parameters.terms.n
+                  ? " (tables of unknown size left out)" : "");
+  text_printf(out, "memory           %.2f MB parameters and state, at most %.2f MB for a batch of %lld\n",
+              (c->parameters.n + c->state.n) * 4 / 1e6,
               c->row_bytes * batch / 1e6, (long long)m->train.batch);
 }
 
@@ -285,7 +294,8 @@ static void explain_text(const Model *m, const Graph *g, const Cost *c, Text *ou
   parts_text(m, g, out);
   tasks_text(m, g, out);
   cost_text(m, c, out);
-  text_printf(out, "training         %s, batch %lld, %lld epochs, seed %llu\n", t->optimizer, (long long)t->batch, (long long)t->epochs,
+  text_printf(out, "training         %s, batch %lld, %lld epochs, seed %llu\n", t->optimizer, (long long)t->batch,
+              (long long)t->epochs,
               (unsigned long long)t->seed);
   if (m->n_defaults) text_add(out, "\nleft out, so by default\n");
   for (int i = 0; i < m->n_defaults; i++) text_printf(out, "  %s = %s\n", m->defaults[i].what, m->defaults[i].value);
@@ -294,7 +304,8 @@ static void explain_text(const Model *m, const Graph *g, const Cost *c, Text *ou
 // ---------------------------------------------------------------- JSON
 static json_t *count_json(const Count *c) {
   json_t *symbols = json_object();
-  for (int i = 0; i < c->terms.n; i++) json_object_set_new(symbols, c->terms.data[i].symbol, json_integer((json_int_t)c->terms.data[i].factor));
+  for (int i = 0; i < c->terms.n; i++)
+    json_object_set_new(symbols, c->terms.data[i].symbol, json_integer((json_int_t)c->terms.data[i].factor));
   return json_pack("{s:I, s:o}", "fixed", (json_int_t)c->n, "per_vocabulary_entry", symbols);
 }
 
@@ -302,11 +313,13 @@ static json_t *data_json(const Model *m) {
   json_t *inputs = json_array(), *labels = json_array();
   for (int i = 0; i < m->data.n_inputs; i++) {
     const DataInput *in = &m->data.inputs[i];
-    json_array_append_new(inputs, json_pack("{s:s, s:s, s:s}", "name", in->name, "type", input_type(m, in), "preparation", input_prep(m, in)));
+    json_array_append_new(inputs, json_pack("{s:s, s:s, s:s}", "name", in->name, "type", input_type(m, in), "preparation",
+                                            input_prep(m, in)));
   }
   for (int i = 0; i < m->data.n_labels; i++) {
     const DataLabel *l = &m->data.labels[i];
-    json_array_append_new(labels, json_pack("{s:s, s:s, s:s}", "name", l->name, "type", label_kind_text(l, m->arena), "value", label_value(m, l)));
+    json_array_append_new(labels, json_pack("{s:s, s:s, s:s}", "name", l->name, "type", label_kind_text(l, m->arena),
+                                            "value", label_value(m, l)));
   }
   return json_pack("{s:o, s:o}", "inputs", inputs, "labels", labels);
 }
@@ -315,8 +328,10 @@ static json_t *bindings_json(const Model *m, const Graph *g) {
   json_t *all = json_array();
   for (int i = 0; i < m->n_bindings; i++) {
     Count c = parameters(g, m->arena, m->bindings[i].name);
-    json_array_append_new(all, json_pack("{s:s, s:b, s:b, s:s, s:o}", "name", m->bindings[i].name, "shared", m->bindings[i].shared, "frozen",
-                                         m->bindings[i].freeze, "value", spec_of((Model *)m)->binding_shape[i], "parameters", count_json(&c)));
+    json_array_append_new(all, json_pack("{s:s, s:b, s:b, s:s, s:o}", "name", m->bindings[i].name, "shared",
+                                         m->bindings[i].shared, "frozen",
+                                         m->bindings[i].freeze, "value", spec_of((Model *)m)->binding_shape[i], "parameters",
+                                             count_json(&c)));
   }
   return all;
 }
@@ -327,10 +342,14 @@ static json_t *task_json(const Model *m, const Graph *g, int i) {
   json_t *terms = json_array(), *metrics = json_array();
   Count c = parameters(g, m->arena, t->name);
   for (int k = 0; k < t->n_terms; k++)
-    json_array_append_new(terms, json_pack("{s:s, s:f, s:s, s:b}", "loss", loss_rows[t->terms[k].loss].name, "factor", t->terms[k].factor, "label",
-                                           m->data.labels[t->terms[k].label].name, "from_logits", from_logits(g, head, t->terms[k].loss)));
-  for (int k = 0; k < m->train.tasks[i].n_metrics; k++) json_array_append_new(metrics, json_string(m->train.tasks[i].metrics[k].name));
-  return json_pack("{s:s, s:f, s:i, s:o, s:o, s:o}", "name", t->name, "weight", t->weight, "width", m->train.tasks[i].width, "losses", terms, "metrics",
+    json_array_append_new(terms, json_pack("{s:s, s:f, s:s, s:b}", "loss", loss_rows[t->terms[k].loss].name, "factor",
+                                           t->terms[k].factor, "label",
+                                           m->data.labels[t->terms[k].label].name, "from_logits", from_logits(g, head,
+                                                 t->terms[k].loss)));
+  for (int k = 0; k < m->train.tasks[i].n_metrics; k++)
+    json_array_append_new(metrics, json_string(m->train.tasks[i].metrics[k].name));
+  return json_pack("{s:s, s:f, s:i, s:o, s:o, s:o}", "name", t->name, "weight", t->weight, "width", m->train.tasks[i].width,
+                   "losses", terms, "metrics",
                    metrics, "parameters", count_json(&c));
 }
 
@@ -339,12 +358,17 @@ static void explain_json(const Model *m, const Graph *g, const Cost *c, Text *ou
   for (int i = 0; i < m->n_tasks; i++) json_array_append_new(tasks, task_json(m, g, i));
   for (int i = 0; i < m->n_outputs; i++)
     json_array_append_new(outputs, json_pack("{s:s, s:i}", "name", m->outputs[i].name, "width", m->train.outputs[i].width));
-  for (int i = 0; i < m->n_defaults; i++) json_object_set_new(defaults, m->defaults[i].what, json_string(m->defaults[i].value));
-  json_t *cost = json_pack("{s:o, s:o, s:f, s:f, s:f, s:f}", "parameters", count_json(&c->parameters), "optimizer_state", count_json(&c->state),
-                           "flops_row_forward", c->forward.row, "flops_row_step", c->step.row, "flops_step", c->step.step, "batch_bytes",
+  for (int i = 0; i < m->n_defaults; i++)
+    json_object_set_new(defaults, m->defaults[i].what, json_string(m->defaults[i].value));
+  json_t *cost = json_pack("{s:o, s:o, s:f, s:f, s:f, s:f}", "parameters", count_json(&c->parameters), "optimizer_state",
+                           count_json(&c->state),
+                           "flops_row_forward", c->forward.row, "flops_row_step", c->step.row, "flops_step", c->step.step,
+                               "batch_bytes",
                            c->row_bytes * (double)m->train.batch);
-  json_t *all = json_pack("{s:s, s:I, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "model", m->name, "version", (json_int_t)m->version, "edition", m->edition,
-                          "data", data_json(m), "bindings", bindings_json(m, g), "tasks", tasks, "outputs", outputs, "cost", cost, "defaults", defaults);
+  json_t *all = json_pack("{s:s, s:I, s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "model", m->name, "version",
+                          (json_int_t)m->version, "edition", m->edition,
+                          "data", data_json(m), "bindings", bindings_json(m, g), "tasks", tasks, "outputs", outputs, "cost",
+                              cost, "defaults", defaults);
   char *text = json_dumps(all, JSON_INDENT(2));
   text_add(out, text ? text : "null");
   free(text);

@@ -171,7 +171,8 @@ static void load_file(Loader *l, const Ast *t, bool is_main) {
     bool own_import = d->kind == DECL_IMPORT && !starts_with(d->value->name, "std/");
     bool skipped = own_import || (!is_main && (d->kind == DECL_EDITION || d->kind == DECL_MODEL));
     if (skipped) text_addn(&l->text, text + at, d->at.off - at);
-    if (!is_main && d->kind == DECL_MODEL) diag_error(s->diag, "import", d->at, "an imported file declares no model of its own");
+    if (!is_main && d->kind == DECL_MODEL)
+      diag_error(s->diag, "import", d->at, "an imported file declares no model of its own");
     else if (d->kind == DECL_IMPORT) import(l, d);
     else if (is_main || d->kind != DECL_EDITION) vec_push(s->m.arena, &s->decls, d);
     if (skipped) at = d->at.off + d->at.len;
@@ -194,7 +195,8 @@ bool load_modules(Spec *s, const Ast *main, const char *spec_path, const char *s
   load_file(&l, main, true);
   for (int i = 0; i < s->decls.n; i++) {
     const Decl *d = s->decls.data[i];
-    if (d->kind == DECL_LAYER && d->n_names) vec_push(s->m.arena, &spec->layers, ((LayerDef){d->names[0].name, d, d->at.file}));
+    if (d->kind == DECL_LAYER && d->n_names)
+      vec_push(s->m.arena, &spec->layers, ((LayerDef){d->names[0].name, d, d->at.file}));
   }
   s->m.resolved = arena_strdup(s->m.arena, l.text.data ? l.text.data : "");
   text_free(&l.text);

@@ -20,10 +20,10 @@ struct Module {
 };
 
 typedef enum { SYM_SOURCE, SYM_INPUT, SYM_LABEL, SYM_BINDING, SYM_LAYER, SYM_TASK, SYM_OUTPUT, SYM_MODULE } SymbolKind;
-typedef struct { const char *name; SymbolKind kind; int index; Place at; } Symbol;     // index: in the Model's list of that kind
+typedef struct { const char *name; SymbolKind kind; int index; Place at; } Symbol;     // index: in the list of its kind
 
 typedef enum { LABEL_TODO, LABEL_BUSY, LABEL_DONE, LABEL_BAD } LabelState;
-typedef struct { const Decl *decl; Name name; LabelState state; int index; } LabelDecl; // index: in DataPlan.labels, −1 while unknown
+typedef struct { const Decl *decl; Name name; LabelState state; int index; } LabelDecl; // index: in labels, or −1
 
 typedef struct {
   Model m;                             // first: a Model * is a Spec *
@@ -31,6 +31,7 @@ typedef struct {
   VEC(Module *) modules;               // [0] std/base.mtl, [1] the spec
   VEC(const Decl *) decls;             // of the spec and its own imports, in order
   VEC(Symbol) symbols;
+  int *symbol_table; int symbol_slots; // open addressing by name; 1 + index in symbols
   VEC(LabelDecl) label_decls;
   VEC(bool) input_bad;                 // parallel to data.inputs: its declaration has an error
   VEC(DataSource) sources; VEC(Place) source_at;
@@ -87,7 +88,8 @@ RowExpr *row_number(Spec *s, const Expr *e);                           // e read
 RowExpr *row_truth(Spec *s, const Expr *e, const char *what);          // e as a condition
 RowExpr *row_column(Spec *s, int source, const char *name, Place at);  // a cell; checked against the source's `columns`
 bool     check_column(Spec *s, int source, const char *name, Place at);
-int      row_label(Spec *s, const Expr *e, Place *declared);           // index of the label e, made (anonymous) if need be; −1: error
+int      row_label(Spec *s, const Expr *e,
+                   Place *declared);           // index of the label e, made (anonymous) if need be; −1: error
 
 // ---- resolve_data.c
 void declare_sources(Spec *s);
@@ -113,7 +115,8 @@ typedef struct Value Value;
 typedef struct Builtin Builtin;
 typedef struct Frame Frame;
 typedef struct Env Env;
-typedef enum { V_BAD, V_TENSOR, V_IDS, V_NUMBER, V_BOOL, V_STRING, V_LIST, V_RECORD, V_LAYER, V_OP, V_INSTANCE, V_SIZE, V_INIT,
+typedef enum { V_BAD, V_TENSOR, V_IDS, V_NUMBER, V_BOOL, V_STRING, V_LIST, V_RECORD, V_LAYER, V_OP, V_INSTANCE, V_SIZE,
+              V_INIT,
                V_LAST } ValueKind;
 
 // A layer with its own arguments; all calls of it use the same parameters.
@@ -156,7 +159,7 @@ struct Frame {
 };
 
 typedef enum { LAZY_TODO, LAZY_BUSY, LAZY_DONE } LazyState;
-typedef struct { const Expr *expr; Env *env; Value *value; LazyState state; Place at; } Lazy;   // evaluated once, at first use
+typedef struct { const Expr *expr; Env *env; Value *value; LazyState state; Place at; } Lazy;   // evaluated once
 typedef struct Local Local;
 struct Local { const char *name; Value *value; Lazy *lazy; Local *up; };        // one of value, lazy
 
@@ -190,8 +193,12 @@ Value *v_list(Build *b, int n, Place at);            // items to be filled
 Value *v_record(Build *b, int n, Place at);
 Value *record_get(const Value *r, const char *key);  // NULL: none
 const char *value_text(Build *b, const Value *v);    // for messages: "a tensor [rows, 64]", "the number 3", "a list of 4"
+// Adds all items of lists in lists, in order; false where they are too many (an error, unless e is NULL).
+typedef VEC(Value *) Flat;
+bool   flatten(Build *b, const Env *e, Value *v, Flat *out, Place at);
 bool   is_scalar(const Value *v);                    // NUMBER, BOOL
 NodeId v_node(Build *b, const Value *v);             // TENSOR, or a constant of NUMBER, BOOL; else 0
+bool   path_under(const char *path, const char *name);   // "a.dense.w", "a[0].w" under "a"
 Frame *frame_child(Build *b, Frame *up, const char *name, bool own, Place at);
 const char *frame_path(Build *b, Frame *f);
 // The path of a `param` or an instance made in f: f's own (once, where no `as` names it), or a child `as` or `otherwise`.
@@ -202,7 +209,8 @@ Value *eval(Build *b, Env *e, const Expr *x);
 Value *force(Build *b, Lazy *l, const char *name, Place used_at);
 Value *lookup_callee(Build *b, Env *e, const Expr *x);
 Place  place_of(const Env *e, Place at);             // at; inside a std layer the call in the spec
-Place  blame(const Build *b, const Env *e, const Value *v, Place at);   // a literal's own place, where the user wrote it; else place_of
+Place  blame(const Build *b, const Env *e, const Value *v,
+             Place at);   // a literal's own place, where the user wrote it; else place_of
 // An error at `at`, with the calls that led there as notes.
 void   build_error(Build *b, const Env *e, const char *code, Place at, const char *fmt, ...) PRINTF_LIKE(5, 6);
 Value *tensor_result(Build *b, Env *e, NodeId n, Place at, int errors_before, Value *const *operands, int n_operands);

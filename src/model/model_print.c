@@ -72,16 +72,20 @@ static void source_print(const DataSource *s, Text *out) {
 
 static void input_print(const DataPlan *p, const DataInput *in, Text *out) {
   text_printf(out, "input %s : %s", in->name, input_kind_names[in->kind]);
-  if (in->kind == INPUT_VECTOR) text_printf(out, "(%d) = columns %d..%d%s", in->width, in->first_column, in->first_column + (in->packed ? 1 : in->width) - 1, in->packed ? " packed" : "");
+  if (in->kind == INPUT_VECTOR)
+    text_printf(out, "(%d) = columns %d..%d%s", in->width, in->first_column, in->first_column + (in->packed ? 1
+          : in->width) - 1, in->packed ? " packed" : "");
   if (in->from) {
     text_add(out, " = ");
     row_print(p, in->from, out);
   }
   text_add(out, "  { ");
   if (in->dense_at >= 0) prep_print(&in->prep, in->prep.scale, out);
-  if (in->kind == INPUT_ID) text_printf(out, "buckets %lld, missing %s", (long long)in->buckets, policy_names[in->prep.missing]);
+  if (in->kind == INPUT_ID)
+    text_printf(out, "buckets %lld, missing %s", (long long)in->buckets, policy_names[in->prep.missing]);
   if (in->kind == INPUT_CATEGORY)
-    text_printf(out, "min_count %lld, unseen %s, missing %s", (long long)in->min_count, in->unknown == UNKNOWN_OOV ? "own" : "error", policy_names[in->prep.missing]);
+    text_printf(out, "min_count %lld, unseen %s, missing %s", (long long)in->min_count, in->unknown == UNKNOWN_OOV ? "own"
+                : "error", policy_names[in->prep.missing]);
   if (in->dense_at >= 0) text_printf(out, " }  dense %d..%d\n", in->dense_at, in->dense_at + in->width - 1);
   else text_printf(out, " }  ids %d\n", in->id_at);
 }
@@ -108,7 +112,8 @@ static void split_print(const DataPlan *p, Text *out) {
   switch (s->kind) {
   case SPLIT_NONE: text_add(out, "split none"); break;
   case SPLIT_FRACTION:
-    text_printf(out, "split fraction %g %g %g%s", s->fraction[0], s->fraction[1], s->fraction[2], s->file_order ? " in file order" : "");
+    text_printf(out, "split fraction %g %g %g%s", s->fraction[0], s->fraction[1], s->fraction[2], s->file_order
+                ? " in file order" : "");
     break;
   case SPLIT_RULE:
     text_add(out, "split rule");
@@ -133,7 +138,8 @@ static void task_print(const Model *m, int i, Text *out) {
   const PlanTask *p = &m->train.tasks[i];
   text_printf(out, "task %s weight %g%s loss", t->name, t->weight, t->freeze ? " frozen" : "");
   for (int k = 0; k < t->n_terms; k++)
-    text_printf(out, "%s %g * %s(label %d)", k ? " +" : "", t->terms[k].factor, loss_rows[t->terms[k].loss].name, t->terms[k].label);
+    text_printf(out, "%s %g * %s(label %d)", k ? " +" : "", t->terms[k].factor, loss_rows[t->terms[k].loss].name,
+                t->terms[k].label);
   text_add(out, " metrics");
   for (int k = 0; k < p->n_metrics; k++) text_printf(out, " %s", p->metrics[k].name);
   text_char(out, '\n');
@@ -144,8 +150,11 @@ static void train_print(const Model *m, Text *out) {
   text_printf(out, "train %s", optim_rows[m->optimizer.row].name);
   for (int i = 0; i < optim_rows[m->optimizer.row].n_args; i++)
     text_printf(out, " %s %g", optim_rows[m->optimizer.row].arg[i], m->optimizer.args[i]);
-  text_printf(out, " batch %lld epochs %lld seed %llu%s\n", (long long)t->batch, (long long)t->epochs, (unsigned long long)t->seed, t->shuffle ? " shuffled" : "");
-  if (t->patience) text_printf(out, "stop after %lld epochs without a %s %s\n", (long long)t->patience, t->stop.minimise ? "lower" : "higher", t->stop.text);
+  text_printf(out, " batch %lld epochs %lld seed %llu%s\n", (long long)t->batch, (long long)t->epochs,
+              (unsigned long long)t->seed, t->shuffle ? " shuffled" : "");
+  if (t->patience)
+    text_printf(out, "stop after %lld epochs without a %s %s\n", (long long)t->patience, t->stop.minimise ? "lower"
+                : "higher", t->stop.text);
   text_printf(out, "best %s\n", t->best.n_terms ? t->best.text : "last");
   for (int i = 0; i < t->n_requires; i++) text_printf(out, "require %s\n", t->requires[i].text);
 }
@@ -157,7 +166,8 @@ void model_print(const Model *m, Text *out) {
   for (int i = 0; i < m->data.n_labels; i++) label_print(m, i, out);
   split_print(&m->data, out);
   for (int i = 0; i < m->n_bindings; i++)
-    text_printf(out, "%s %s%s = %s\n", m->bindings[i].shared ? "shared" : "let", m->bindings[i].name, m->bindings[i].freeze ? " frozen" : "",
+    text_printf(out, "%s %s%s = %s\n", m->bindings[i].shared ? "shared" : "let", m->bindings[i].name, m->bindings[i].freeze
+                ? " frozen" : "",
                 expr_spelling(m->arena, m->bindings[i].decl->value));
   for (int i = 0; i < m->n_tasks; i++) task_print(m, i, out);
   for (int i = 0; i < m->n_outputs; i++) text_printf(out, "output %s\n", m->outputs[i].name);

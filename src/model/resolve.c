@@ -52,10 +52,27 @@ static const char *const kind_texts[] = {
 };
 const char *symbol_kind_text(SymbolKind k) { return kind_texts[k]; }
 
+// Where a name stands in the table, or would.
+static int *symbol_slot(const Spec *s, const char *name) {
+  uint64_t mask = (uint64_t)s->symbol_slots - 1, i = hash_bytes(name, strlen(name), 0) & mask;
+  while (s->symbol_table[i] && strcmp(s->symbols.data[s->symbol_table[i] - 1].name, name) != 0) i = (i + 1) & mask;
+  return &s->symbol_table[i];
+}
+
 const Symbol *find_symbol(const Spec *s, const char *name) {
-  for (int i = 0; i < s->symbols.n; i++)
-    if (strcmp(s->symbols.data[i].name, name) == 0) return &s->symbols.data[i];
-  return NULL;
+  int found = s->symbol_slots ? *symbol_slot(s, name) : 0;
+  return found ? &s->symbols.data[found - 1] : NULL;
+}
+
+static void add_symbol(Spec *s, Symbol y) {
+  vec_push(s->m.arena, &s->symbols, y);
+  if (2 * s->symbols.n < s->symbol_slots) {
+    *symbol_slot(s, y.name) = s->symbols.n;
+    return;
+  }
+  s->symbol_slots = s->symbol_slots ? 2 * s->symbol_slots : 64;
+  s->symbol_table = NEW_ARRAY(s->m.arena, int, s->symbol_slots);
+  for (int i = 0; i < s->symbols.n; i++) *symbol_slot(s, s->symbols.data[i].name) = i + 1;
 }
 
 // false: the name is taken.
@@ -69,14 +86,16 @@ static bool declare(Spec *s, Name n, SymbolKind kind, int index) {
   }
   for (int i = 0; i < COUNT_OF(reserved); i++) {
     if (strcmp(reserved[i], n.name) != 0) continue;
-    diag_error(s->diag, "duplicate-name", n.at, "`%s` has a meaning of its own and cannot be %s", n.name, symbol_kind_text(kind));
+    diag_error(s->diag, "duplicate-name", n.at, "`%s` has a meaning of its own and cannot be %s", n.name,
+               symbol_kind_text(kind));
     return false;
   }
-  vec_push(s->m.arena, &s->symbols, ((Symbol){n.name, kind, index, n.at}));
+  add_symbol(s, (Symbol){n.name, kind, index, n.at});
   return true;
 }
 
-static const Key binding_keys[] = {{"freeze", false}, {"l2", true}, {"l1", true}, {"optimizer", true}, {"lazy", true}, {"renamed_from", true}};
+static const Key binding_keys[] = {{"freeze", false}, {"l2", true}, {"l1", true}, {"optimizer", true}, {"lazy", true},
+                                   {"renamed_from", true}};
 
 static bool clause_freeze(Spec *s, const Decl *d) {
   const Clause *c = find_clause(d, "freeze");

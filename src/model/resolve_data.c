@@ -1,10 +1,11 @@
-// resolve_data.c: sources, inputs and labels with their preparation → DataPlan. Every clause that was left out is recorded.
+// resolve_data.c: sources, inputs and labels with their preparation → DataPlan. Each clause that was left out is recorded.
 #include "model_int.h"
 #include <math.h>
 
 // ---------------------------------------------------------------- sources
 static const Key source_keys[] = {
-  {"file", false}, {"test", false},  {"columns", false}, {"trim", false},     {"na", false},       {"delimiter", false}, {"header", false},
+  {"file", false}, {"test", false},  {"columns", false}, {"trim", false},     {"na", false},       {"delimiter", false},
+      {"header", false},
   {"key", true},   {"match", true},  {"absent", true},   {"repeated", true},  {"dedupe", true},
 };
 
@@ -38,7 +39,8 @@ static void check_repeats(Spec *s, const Clause *c, const char *const *list, int
 static void source_header(Spec *s, const Decl *d, DataSource *x) {
   const Clause *columns = find_clause(d, "columns"), *header = find_clause(d, "header");
   bool has_header = columns == NULL;
-  if (columns && (x->header = text_list(s, columns, &x->n_header)) != NULL) check_repeats(s, columns, x->header, x->n_header);
+  if (columns && (x->header = text_list(s, columns, &x->n_header)) != NULL)
+    check_repeats(s, columns, x->header, x->n_header);
   if (!header || !need_bool(s, header->value, "`header`", &has_header)) return;
   if (has_header && columns) {
     diag_error(s->diag, "bad-value", header->at, "`columns` are for a file without a header row");
@@ -110,7 +112,8 @@ static int find_word(const char *const *words, int n, const char *name) {
 }
 
 // The row of a type's name among `known`; −1 with an error.
-static int type_row(Spec *s, const Expr *t, const char *what, const char *const *known, int n, const char *const *later, int n_later) {
+static int type_row(Spec *s, const Expr *t, const char *what, const char *const *known, int n, const char *const *later,
+                    int n_later) {
   if (!t || t->kind == EX_BAD) return -1;
   const char *name = callee_name(t);
   int row = name ? find_word(known, n, name) : -1;
@@ -179,7 +182,8 @@ static void prep_clip(Spec *s, const Decl *d, Prep *p) {
       !need_number(s, e->b, "the upper end", -INFINITY, INFINITY, &p->clip_hi))
     return;
   p->has_clip = p->clip_lo < p->clip_hi;
-  if (!p->has_clip) diag_error(s->diag, "bad-value", e->at, "the lower end %g is not below the upper end %g", p->clip_lo, p->clip_hi);
+  if (!p->has_clip)
+    diag_error(s->diag, "bad-value", e->at, "the lower end %g is not below the upper end %g", p->clip_lo, p->clip_hi);
 }
 
 static void prep_map(Spec *s, const Decl *d, Prep *p) {
@@ -246,7 +250,8 @@ static void category_input(Spec *s, const Decl *d, DataInput *x) {
   }
   if ((c = find_clause(d, "min_count"))) need_int(s, c->value, "`min_count`", 1, INT32_MAX, &x->min_count);
   else add_default(s, d->at, arena_printf(s->m.arena, "%s.min_count", x->name), "1");
-  if ((c = find_clause(d, "unseen"))) x->unknown = choose(s, c->value, "`unseen`", unseens, 2) == 1 ? UNKNOWN_ERROR : UNKNOWN_OOV;
+  if ((c = find_clause(d, "unseen"))) x->unknown = choose(s, c->value, "`unseen`", unseens, 2) == 1 ? UNKNOWN_ERROR
+      : UNKNOWN_OOV;
   else add_default(s, d->at, arena_printf(s->m.arena, "%s.unseen", x->name), "own");
   missing_value(s, d, x, true);
 }
@@ -278,7 +283,8 @@ static void vector_columns(Spec *s, const Decl *d, Name n, DataInput *x, bool *b
   RowType type;
   if (source < 0) {
     RowExpr *r = row_expr(s, d->value, &type);
-    if (r && r->op != RX_COLUMN) diag_error(s->diag, "type-mismatch", d->value->at, "a vector in one cell needs a raw column here");
+    if (r && r->op != RX_COLUMN)
+      diag_error(s->diag, "type-mismatch", d->value->at, "a vector in one cell needs a raw column here");
     x->packed = true;
     x->first_column = r && r->op == RX_COLUMN ? r->index : 0;
     *bad |= !r || r->op != RX_COLUMN;
@@ -307,7 +313,8 @@ static void scalar_column(Spec *s, const Decl *d, Name n, DataInput *x, bool *ba
       r = NULL;
     }
   } else if (r && r->op != RX_COLUMN) {
-    diag_error(s->diag, "type-mismatch", d->value->at, "an input of type `%s` needs a raw column here", input_types[x->kind]);
+    diag_error(s->diag, "type-mismatch", d->value->at, "an input of type `%s` needs a raw column here",
+               input_types[x->kind]);
     r = NULL;
   }
   x->from = r;
@@ -315,7 +322,8 @@ static void scalar_column(Spec *s, const Decl *d, Name n, DataInput *x, bool *ba
 }
 
 static void one_input(Spec *s, const Decl *d, Name n, int kind, int64_t width, bool bad) {
-  DataInput x = {.name = n.name, .kind = kind < 0 ? INPUT_REAL : (InputKind)kind, .dense_at = -1, .id_at = -1, .min_count = 1};
+  DataInput x = {.name = n.name, .kind = kind < 0 ? INPUT_REAL : (InputKind)kind, .dense_at = -1, .id_at = -1,
+                 .min_count = 1};
   Model *m = &s->m;
   if (kind == INPUT_REAL || kind == INPUT_VECTOR) {
     x.width = (int)width;
@@ -397,7 +405,8 @@ static void label_clauses(Spec *s, const Decl *d, DataLabel *l) {
   check_clauses(s, d, blocks[l->kind].keys, blocks[l->kind].n, blocks[l->kind].what);
   label_missing(s, d, l);
   const Clause *positive = find_clause(d, "positive");
-  if (l->kind == LABEL_BINARY && positive && need_text(s, positive->value, "`positive`", &l->positive) && l->from->op != RX_COLUMN) {
+  if (l->kind == LABEL_BINARY && positive && need_text(s, positive->value, "`positive`", &l->positive) &&
+      l->from->op != RX_COLUMN) {
     diag_error(s->diag, "bad-value", positive->at, "`positive` is for a label that is a raw column");
     diag_note(s->diag, d->value ? d->value->at : d->at, "this is true or false already");
   }

@@ -44,7 +44,8 @@ void add_metric_words(Spec *s, Words *w) {
 }
 
 static bool unknown_metric(Spec *s, const Expr *e, const char *name) {
-  if (name && is_later_metric(name)) return error_unsupported(s->diag, e->at, arena_printf(s->m.arena, "the metric `%s`", name));
+  if (name && is_later_metric(name))
+    return error_unsupported(s->diag, e->at, arena_printf(s->m.arena, "the metric `%s`", name));
   Words w = {0};
   add_metric_words(s, &w);
   diag_error(s->diag, "unknown-name", e->at, "there is no metric `%s`", expr_text(s->m.arena, e));
@@ -74,7 +75,8 @@ static int push_metric(Spec *s, int task, int row, double at) {
     if (t->metrics[i].kind == metrics[row].kind && t->metrics[i].at == at) return i;
   PlanMetric *list = NEW_ARRAY(s->m.arena, PlanMetric, t->n_metrics + 1);
   if (t->n_metrics) memcpy(list, t->metrics, sizeof *list * (size_t)t->n_metrics);
-  const char *name = at == DEFAULT_THRESHOLD ? metrics[row].name : arena_printf(s->m.arena, "%s(at = %g)", metrics[row].name, at);
+  const char *name = at == DEFAULT_THRESHOLD ? metrics[row].name : arena_printf(s->m.arena, "%s(at = %g)", metrics[row].name,
+                                                                                at);
   list[t->n_metrics] = (PlanMetric){metrics[row].kind, at, name};
   t->metrics = list;
   return t->n_metrics++;
@@ -152,8 +154,10 @@ static void unknown_loss(Spec *s, const Expr *e) {
     }
   Words w = {0};
   for (int i = 0; i < n_loss_rows; i++) vec_push(s->m.arena, &w, loss_rows[i].name);
-  if (e->kind == EX_CALL) diag_error(s->diag, "unknown-name", e->a->at, "there is no loss `%s`", expr_text(s->m.arena, e->a));
-  else diag_error(s->diag, "loss", e->at, "`%s` is no loss: a loss is called on its label, as `bce(LABEL)`", expr_text(s->m.arena, e));
+  if (e->kind == EX_CALL)
+    diag_error(s->diag, "unknown-name", e->a->at, "there is no loss `%s`", expr_text(s->m.arena, e->a));
+  else diag_error(s->diag, "loss", e->at, "`%s` is no loss: a loss is called on its label, as `bce(LABEL)`",
+                  expr_text(s->m.arena, e));
   if (name) help_nearest(s->diag, name, &w);
   help_list(s->diag, "the losses are", &w);
 }
@@ -165,7 +169,8 @@ static bool label_fits_loss(Spec *s, const Expr *label_expr, int row, int label)
   if (strstr(loss_rows[row].label, names[l->kind])) return true;
   diag_error(s->diag, "loss-label", label_expr->at, "`%s` needs a label of type %s, and `%s` is %s", loss_rows[row].name,
              loss_rows[row].label, l->name, label_kind_text(l, s->m.arena));
-  diag_note(s->diag, s->label_at.data[label], l->anonymous ? "this is %s" : "declared here as %s", label_kind_text(l, s->m.arena));
+  diag_note(s->diag, s->label_at.data[label], l->anonymous ? "this is %s" : "declared here as %s", label_kind_text(l,
+        s->m.arena));
   for (int i = 0; i < n_loss_rows; i++)
     if (strstr(loss_rows[i].label, names[l->kind])) {
       diag_help(s->diag, "for it there is `%s`", loss_rows[i].name);
@@ -175,7 +180,8 @@ static bool label_fits_loss(Spec *s, const Expr *label_expr, int row, int label)
 }
 
 static void loss_term(Terms *t, const Expr *e, double factor) {
-  static const Key keys[] = {{"label", false}, {"on", true}, {"smoothing", true}, {"weights", true}, {"group", true}, {"rows", true}};
+  static const Key keys[] = {{"label", false}, {"on", true}, {"smoothing", true}, {"weights", true}, {"group", true},
+                             {"rows", true}};
   const Expr *arg[COUNT_OF(keys)];
   Spec *s = t->s;
   LossTerm x = {.factor = factor, .label = -1, .at = e->at};
@@ -220,7 +226,8 @@ static void task_loss(Spec *s, const Decl *d, ModelTask *t) {
   }
   for (int i = 0; i < terms.terms.n; i++)
     if (!(terms.terms.data[i].factor > 0) || isinf(terms.terms.data[i].factor))
-      diag_error(s->diag, "bad-value", terms.terms.data[i].at, "the factor of a loss must be above 0, not %g", terms.terms.data[i].factor);
+      diag_error(s->diag, "bad-value", terms.terms.data[i].at, "the factor of a loss must be above 0, not %g",
+                 terms.terms.data[i].factor);
   t->terms = terms.terms.data;
   t->n_terms = terms.terms.n;
 }
@@ -238,7 +245,8 @@ static void default_metrics(Spec *s, int task, const Decl *d) {
   if (t->label < 0) return;
   const char *const *names = of_kind[s->labels.data[t->label].kind];
   for (int i = 0; i < 2 && names[i]; i++) push_metric(s, task, metric_row(names[i]), DEFAULT_THRESHOLD);
-  add_default(s, d->at, arena_printf(s->m.arena, "%s.metric", t->name), names[1] ? "[%s, %s]" : "[%s]", names[0], names[1] ? names[1] : "");
+  add_default(s, d->at, arena_printf(s->m.arena, "%s.metric", t->name), names[1] ? "[%s, %s]" : "[%s]", names[0], names[1]
+              ? names[1] : "");
 }
 
 static void task_metrics_of(Spec *s, int task, const Decl *d) {
@@ -270,7 +278,8 @@ static void one_task(Spec *s, const Decl *d) {
   if (freeze) need_bool(s, freeze->value, "`freeze`", &t.freeze);
   int label = t.n_terms ? t.terms[0].label : -1;
   vec_push(s->m.arena, &s->tasks, t);
-  vec_push(s->m.arena, &s->plan_tasks, ((PlanTask){.name = t.name, .label = label, .weight = t.weight, .head = -1, .sum = -1, .weight_sum = -1}));
+  vec_push(s->m.arena, &s->plan_tasks, ((PlanTask){.name = t.name, .label = label, .weight = t.weight, .head = -1, .sum = -1,
+                                                   .weight_sum = -1}));
   task_metrics_of(s, task, d);
 }
 

@@ -3,8 +3,10 @@
 #include <math.h>
 
 static const Key train_keys[] = {
-  {"optimizer", false}, {"batch", false}, {"epochs", false}, {"split", false}, {"seed", false}, {"stop", false}, {"best", false},
-  {"shuffle", false},   {"balance", true}, {"penalty", true}, {"clip", true},  {"l2", true},    {"l1", true},    {"lazy", true},
+  {"optimizer", false}, {"batch", false}, {"epochs", false}, {"split", false}, {"seed", false}, {"stop", false},
+      {"best", false},
+  {"shuffle", false},   {"balance", true}, {"penalty", true}, {"clip", true},  {"l2", true},    {"l1", true},
+      {"lazy", true},
   {"schedule", true},   {"precision", true},
 };
 
@@ -104,7 +106,8 @@ static void split_fraction(Spec *s, const Expr *e, Split *p) {
     sum += p->fraction[i];
   }
   if (sum > 1 + 1e-9) diag_error(s->diag, "bad-value", e->at, "the parts add up to %g, which is more than 1", sum);
-  if (!arg[0] || p->fraction[0] == 0) diag_error(s->diag, "bad-value", e->at, "a split needs rows to train on: `train = 0.8`");
+  if (!arg[0] || p->fraction[0] == 0)
+    diag_error(s->diag, "bad-value", e->at, "a split needs rows to train on: `train = 0.8`");
   if (arg[3]) p->file_order = choose(s, arg[3], "`order`", orders, COUNT_OF(orders)) == 0;
   else add_default(s, e->at, "split.order", "shuffled");
 }
@@ -125,7 +128,8 @@ static void split_column(Spec *s, const Expr *e, Split *p) {
   if (!match_args(s, e, "`column`", keys, 4, arg)) return;
   RowExpr *r = arg[0] ? row_expr(s, arg[0], &type) : NULL;
   if (!arg[0]) diag_error(s->diag, "missing-argument", e->at, "`column` of which raw column?");
-  else if (r && r->op != RX_COLUMN) diag_error(s->diag, "type-mismatch", arg[0]->at, "`column` needs a raw column, as `%s.part`", s->sources.data[0].name);
+  else if (r && r->op != RX_COLUMN)
+    diag_error(s->diag, "type-mismatch", arg[0]->at, "`column` needs a raw column, as `%s.part`", s->sources.data[0].name);
   if (r && r->op == RX_COLUMN) p->column = r->index;
   for (int i = 0; i < 3; i++) {
     if (arg[i + 1]) need_text(s, arg[i + 1], arena_printf(s->m.arena, "the value of `%s`", part_names[i]), &p->value[i]);
@@ -180,7 +184,8 @@ static bool is_figure(Spec *s, const Expr *e, const char *name) {
   Words w = {0};
   vec_push(s->m.arena, &w, "loss");
   add_metric_words(s, &w);
-  diag_error(s->diag, "unknown-name", e->at, "`%s` is no figure: that is `loss`, `loss(TASK)` or a metric of a task", expr_text(s->m.arena, e));
+  diag_error(s->diag, "unknown-name", e->at, "`%s` is no figure: that is `loss`, `loss(TASK)` or a metric of a task",
+             expr_text(s->m.arena, e));
   if (name) help_nearest(s->diag, name, &w);
   return false;
 }
@@ -269,7 +274,8 @@ static void stop(Spec *s, const Clause *c, Place at) {
   }
   if (!match_args(s, c->value, "`patience`", keys, 2, arg)) return;
   if (!arg[0] || !arg[1]) {
-    diag_error(s->diag, "missing-argument", c->value->at, "`patience` needs %s", arg[0] ? "a figure, as `loss`" : "a number of epochs");
+    diag_error(s->diag, "missing-argument", c->value->at, "`patience` needs %s", arg[0] ? "a figure, as `loss`"
+               : "a number of epochs");
     return;
   }
   need_int(s, arg[0], "a number of epochs", 1, 1000000, &t->patience);
@@ -310,7 +316,8 @@ static void whole(Spec *s, const Decl *d, const char *key, int64_t otherwise, in
   *v = otherwise;
   const char *callee = c ? callee_name(c->value) : NULL;
   if (!c) add_default(s, d->word_at, key, "%lld", (long long)otherwise);
-  else if (c->value->kind == EX_CALL && callee && strcmp(callee, "groups") == 0) error_unsupported(s->diag, c->value->at, "a batch of groups");
+  else if (c->value->kind == EX_CALL && callee && strcmp(callee, "groups") == 0)
+    error_unsupported(s->diag, c->value->at, "a batch of groups");
   else need_int(s, c->value, arena_printf(s->m.arena, "`%s`", key), lo, hi, v);
 }
 
@@ -377,14 +384,16 @@ static bool require_always(Spec *s, const Expr *e, Require *r) {
 static bool require_metric(Spec *s, const Expr *e, Require *r) {
   double bound;
   if (!is_order(e)) {
-    diag_error(s->diag, "bad-value", e->at, "`require` compares a metric with a number: `auc(TASK) >= 0.7`; or two tasks: `always(a <= b)`");
+    diag_error(s->diag, "bad-value", e->at,
+               "`require` compares a metric with a number: `auc(TASK) >= 0.7`; or two tasks: `always(a <= b)`");
     return false;
   }
   const Expr *metric = e->a, *number = e->b;
   r->op = row_op(e->op);
   r->other_task = -1;
   if (!const_number(s, number, &bound)) {
-    diag_error(s->diag, "bad-value", number->at, "a metric is compared with a number, not `%s`", expr_text(s->m.arena, number));
+    diag_error(s->diag, "bad-value", number->at, "a metric is compared with a number, not `%s`",
+               expr_text(s->m.arena, number));
     return false;
   }
   r->bound = bound;

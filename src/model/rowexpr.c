@@ -16,7 +16,7 @@ static RowExpr *fail(RowType *type) {
 // ---------------------------------------------------------------- cells
 static int add_column(Spec *s, const char *name) {
   for (int i = 0; i < s->columns.n; i++)
-    if (strcmp(s->columns.data[i].name, name) == 0) return i;
+    if (s->columns.data[i].name == name) return i;      // names are interned
   vec_push(s->m.arena, &s->columns, ((RawColumn){name}));
   return s->columns.n - 1;
 }
@@ -104,7 +104,8 @@ static RowExpr *name_value(Spec *s, const Expr *e, RowType *type) {
   diag_error(s->diag, "type-mismatch", e->at, "`%s` is %s: here a row's raw columns and labels are read", e->name,
              symbol_kind_text(y->kind));
   diag_note(s->diag, y->at, "declared here");
-  if (y->kind == SYM_INPUT) diag_help(s->diag, "an input's raw column is written with its source: `%s.%s`", s->sources.data[0].name, e->name);
+  if (y->kind == SYM_INPUT)
+    diag_help(s->diag, "an input's raw column is written with its source: `%s.%s`", s->sources.data[0].name, e->name);
   if (y->kind == SYM_SOURCE) diag_help(s->diag, "a column is written `%s.NAME`", e->name);
   return fail(type);
 }
@@ -154,11 +155,14 @@ static bool comparable(Spec *s, const Expr *e, RowExpr *a, RowType ta, RowExpr *
   *numeric = !texts;
   if (texts || truths) return true;
   if (ta == ROW_BAD || tb == ROW_BAD) return false;
-  bool fits_a = ta == ROW_CELL || ta == ROW_NUMBER || ta == ROW_CLASS, fits_b = tb == ROW_CELL || tb == ROW_NUMBER || tb == ROW_CLASS;
+  bool fits_a = ta == ROW_CELL || ta == ROW_NUMBER || ta == ROW_CLASS, fits_b = tb == ROW_CELL || tb == ROW_NUMBER ||
+      tb == ROW_CLASS;
   if (fits_a && fits_b) return as_number(s, a, ta, e->a) && as_number(s, b, tb, e->b);
   static const char *const kinds[] = {"", "a raw column", "a number", "a text", "true or false", "a class number"};
-  diag_error(s->diag, "type-mismatch", e->op_at, "`%s` does not compare %s with %s", ast_op_text(e->op), kinds[ta], kinds[tb]);
-  if (order && (ta == ROW_TEXT || tb == ROW_TEXT)) diag_help(s->diag, "texts have no order; write the number without quotes");
+  diag_error(s->diag, "type-mismatch", e->op_at, "`%s` does not compare %s with %s", ast_op_text(e->op), kinds[ta],
+             kinds[tb]);
+  if (order && (ta == ROW_TEXT || tb == ROW_TEXT))
+    diag_help(s->diag, "texts have no order; write the number without quotes");
   return false;
 }
 
@@ -174,7 +178,8 @@ static RowExpr *unary_value(Spec *s, const Expr *e, RowType *type) {
 }
 
 static const struct { AstOp ast; RowOp row; } row_ops[] = {
-  {AST_ADD, RX_ADD}, {AST_SUB, RX_SUB}, {AST_MUL, RX_MUL}, {AST_DIV, RX_DIV}, {AST_MOD, RX_MOD}, {AST_EQ, RX_EQ}, {AST_NE, RX_NE},
+  {AST_ADD, RX_ADD}, {AST_SUB, RX_SUB}, {AST_MUL, RX_MUL}, {AST_DIV, RX_DIV}, {AST_MOD, RX_MOD}, {AST_EQ, RX_EQ},
+      {AST_NE, RX_NE},
   {AST_LT, RX_LT},   {AST_LE, RX_LE},   {AST_GT, RX_GT},   {AST_GE, RX_GE},   {AST_AND, RX_AND}, {AST_OR, RX_OR},
 };
 
@@ -193,8 +198,11 @@ static RowExpr *binary_value(Spec *s, const Expr *e, RowType *type) {
   r->b = b;
   bool logic = r->op == RX_AND || r->op == RX_OR, compare = r->op >= RX_EQ && r->op <= RX_GE, fine;
   if (compare) fine = comparable(s, e, a, ta, b, tb, &r->numeric);
-  else if (logic) fine = as_truth(s, a, ta, e->a) & as_truth(s, b, tb, e->b);
-  else fine = as_number(s, a, ta, e->a) & as_number(s, b, tb, e->b);
+  else {                                                 // both sides tell what is wrong with them
+    bool (*const fits)(Spec *, RowExpr *, RowType, const Expr *) = logic ? as_truth : as_number;
+    bool left = fits(s, a, ta, e->a), right = fits(s, b, tb, e->b);
+    fine = left && right;
+  }
   if (!fine) return fail(type);
   bool product_of_truths = r->op == RX_MUL && ta == ROW_TRUTH && tb == ROW_TRUTH;
   *type = compare || logic || product_of_truths ? ROW_TRUTH : ROW_NUMBER;

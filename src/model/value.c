@@ -82,7 +82,32 @@ const char *value_text(Build *b, const Value *v) {
   return "?";
 }
 
+// Lists share their items, so a short spec can nest them to any size: visits are counted.
+static bool flatten_some(Build *b, Value *v, Flat *out, int *visits) {
+  if (--*visits < 0) return false;
+  if (v->kind != V_LIST && v->kind != V_RECORD) {
+    vec_push(b->a, out, v);
+    return true;
+  }
+  for (int i = 0; i < v->n; i++)
+    if (!flatten_some(b, v->items[i], out, visits)) return false;
+  return true;
+}
+
+bool flatten(Build *b, const Env *e, Value *v, Flat *out, Place at) {
+  enum { MOST = 60000 };
+  int visits = MOST - out->n;
+  if (flatten_some(b, v, out, &visits)) return true;
+  if (e) build_error(b, e, "too-large", at, "this has more than %d items", MOST);
+  return false;
+}
+
 // ---------------------------------------------------------------- names of parameters
+bool path_under(const char *path, const char *name) {
+  size_t n = strlen(name);
+  return strncmp(path, name, n) == 0 && (path[n] == 0 || path[n] == '.' || path[n] == '[');
+}
+
 Frame *frame_child(Build *b, Frame *up, const char *name, bool own, Place at) {
   Frame *f = NEW(b->a, Frame);
   *f = (Frame){.up = up, .name = name, .own = own, .at = at, .frozen = up->frozen, .instance = up->instance};
