@@ -1,7 +1,7 @@
 // phase.c: T of every cluster. T(c) = max over what it reads of T + (aligned ? 0 : 1): aligned is a cluster over rows that
 // reads, row by row, a cluster over rows. Then clusters wait where that joins phases: one over rows for the first of its
-// readers over rows, so that forward and dX become one phase over rows; results that nobody in the program reads (loss
-// sums) for the last T, so that they hold up nothing.
+// readers over rows, so that forward and dX become one phase over rows, or else for a T at which something runs over rows
+// in any case; results that nobody in the program reads (loss sums) for the last T, so that they hold up nothing.
 #include "plan_int.h"
 
 static int step(const Cluster *reader, const Cluster *read) { return reader->rows && read->rows ? 0 : 1; }
@@ -22,11 +22,11 @@ static void rise(Planner *p) {
   }
 }
 
-enum { NOBODY = INT32_MAX };
-typedef struct { int latest; bool by_rows; } Limit;              // T that the readers allow; does one over rows ask for it?
+// What the readers of each cluster allow. A cluster over rows that nobody reads may run at the last T.
+typedef struct { int latest; bool by_rows; } Limit;              // by_rows: one over rows asks for it
 
-static void limits(const Planner *p, Limit *l) {
-  for (int c = 0; c < p->clusters.n; c++) l[c] = (Limit){ NOBODY, false };
+static void limits(const Planner *p, int last, Limit *l) {
+  for (int c = 0; c < p->clusters.n; c++) l[c] = (Limit){ last, false };
   for (int c = 0; c < p->clusters.n; c++) {
     const Cluster *x = &p->clusters.data[c];
     for (int i = 0; i < x->deps.n; i++) {
@@ -37,28 +37,44 @@ static void limits(const Planner *p, Limit *l) {
   }
 }
 
-// The first T from `from` on at which something runs over rows that cannot wait any longer; −1: none up to `latest`.
-static int rows_at(const Planner *p, const Limit *l, int from, int latest) {
-  int first = -1;
-  for (int c = 0; c < p->clusters.n; c++) {
-    const Cluster *x = &p->clusters.data[c];
-    bool fits = x->rows && x->phase >= from && x->phase <= latest && l[c].latest == x->phase;
-    if (fits && (first < 0 || x->phase < first)) first = x->phase;
+// T at which something runs over rows that can run at no other: found by letting all wait as long as they can.
+static void busy_phases(Planner *p, int last, Limit *l, bool *busy) {
+  int *early = NEW_ARRAY(p->s->arena, int, p->clusters.n + 1);
+  for (int c = 0; c < p->clusters.n; c++) early[c] = p->clusters.data[c].phase;
+  for (bool moved = true; moved;) {
+    moved = false;
+    limits(p, last, l);
+    for (int c = 0; c < p->clusters.n; c++) {
+      Cluster *x = &p->clusters.data[c];
+      if (x->rows && l[c].latest > x->phase) x->phase = l[c].latest, moved = true;
+    }
   }
-  return first;
+  for (int c = 0; c < p->clusters.n; c++) {
+    if (p->clusters.data[c].rows && p->clusters.data[c].phase == early[c]) busy[early[c]] = true;
+    p->clusters.data[c].phase = early[c];
+  }
 }
 
-static bool sink_once(Planner *p, Limit *l, int last) {
+static bool sink_once(Planner *p, int last, Limit *l, const bool *busy) {
   bool moved = false;
-  limits(p, l);
+  limits(p, last, l);
   for (int c = 0; c < p->clusters.n; c++) {
     Cluster *x = &p->clusters.data[c];
-    int to = -1;
-    if (x->rows && l[c].latest != NOBODY) to = l[c].by_rows ? l[c].latest : rows_at(p, l, x->phase, l[c].latest);
-    if (!x->rows && l[c].latest == NOBODY) to = last;
-    if (to > x->phase) x->phase = to, moved = true;
+    int to = x->phase;
+    if (!x->rows) continue;
+    if (l[c].by_rows) to = l[c].latest;
+    else while (to <= l[c].latest && !busy[to]) to++;
+    if (to > x->phase && to <= l[c].latest) x->phase = to, moved = true;
   }
   return moved;
+}
+
+static void unread_last(Planner *p, int last) {
+  bool *read = NEW_ARRAY(p->s->arena, bool, p->clusters.n + 1);
+  for (int c = 0; c < p->clusters.n; c++)
+    for (int i = 0; i < p->clusters.data[c].deps.n; i++) read[p->clusters.data[c].deps.data[i]] = true;
+  for (int c = 0; c < p->clusters.n; c++)
+    if (!read[c] && !p->clusters.data[c].rows) p->clusters.data[c].phase = last;
 }
 
 void phases(Planner *p) {
@@ -66,6 +82,9 @@ void phases(Planner *p) {
   int last = 0;
   for (int c = 0; c < p->clusters.n; c++)
     if (p->clusters.data[c].phase > last) last = p->clusters.data[c].phase;
+  unread_last(p, last);
   Limit *l = NEW_ARRAY(p->s->arena, Limit, p->clusters.n + 1);
-  while (sink_once(p, l, last)) {}
+  bool *busy = NEW_ARRAY(p->s->arena, bool, last + 2);
+  busy_phases(p, last, l, busy);
+  while (sink_once(p, last, l, busy)) {}
 }
