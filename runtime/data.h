@@ -4,15 +4,15 @@
 #include "plan.h"
 #include "../src/base/diag.h"
 
-// ---- csv.c: RFC 4180 and its relatives: quotes, embedded delimiters and newlines, CRLF, BOM, gzip (by content), blank lines skipped,
-// a last line without newline. Cells point into one block of text; rows with a wrong number of fields are errors with row and line.
+// ---- csv.c: RFC 4180 and its relatives: quotes, embedded delimiters and newlines, CRLF, CR, BOM, gzip (by content), blank
+// lines skipped, a last line without newline. Rows with a wrong number of fields are errors with row and line.
 typedef struct {
   const char *path;
   int n_columns; const char **names;        // header, or plan's names
   int64_t n_rows;
   char **cell;                              // [n_rows × n_columns], NUL-terminated, trimmed if asked; quoted empty = empty
   int64_t *line;                            // line of the file on which a row starts
-  char *text;                               // what the cells point into
+  char *text;                               // what the cells and the header's names point into
   Arena *arena;
 } Table;
 Table *csv_read(const char *path, const DataSource *format, Diag *d);     // NULL: errors in d
@@ -28,11 +28,12 @@ typedef struct {
 } DataSummary;
 typedef struct { Arena *arena; PrepState prep; Rows split[3]; DataSummary summary; } Dataset;
 
-// Reads `train_path` (and `test_path` when split is by files, else NULL), splits, learns from the training rows, prepares all.
-// NULL when d has errors: at most 20 data errors are reported, the rest counted; nothing is half-prepared.
+// Reads `train_path` (and `test_path` when split is by files, else NULL), splits, learns from the training rows, prepares
+// all. NULL when d has errors: at most 20 data errors are reported, the rest counted; nothing is half-prepared.
 Dataset *data_prepare(const DataPlan *p, const char *train_path, const char *test_path, Diag *d);
-// New rows under a learned preparation (eval, predict). Labels are needed only when need_labels (else missing columns are fine, w = 0).
-Dataset *data_apply(const DataPlan *p, const PrepState *prep, const char *path, bool need_labels, Diag *d);   // rows in split[2]
+// New rows under a learned preparation (eval, predict), in split[2]. Without need_labels, a label whose column is absent, or
+// whose value is missing or wrong, is unknown (w = 0).
+Dataset *data_apply(const DataPlan *p, const PrepState *prep, const char *path, bool need_labels, Diag *d);
 // The same file(s) as a run was trained on, split as then; used by resume and eval of a run's own splits.
 Dataset *data_split_again(const DataPlan *p, const PrepState *prep, const char *train_path, const char *test_path, Diag *d);
 void     data_free(Dataset *s);
@@ -43,11 +44,15 @@ void summary_print(const DataPlan *p, const DataSummary *s, Text *out);
 
 // ---- batch.c: rows in the order of a permutation → the IN buffers of a batch
 typedef struct { uint64_t seed; int64_t n; } Shuffle;
-void shuffle_epoch(uint64_t seed, int64_t epoch, int64_t n, int64_t *order);  // Fisher–Yates, counter-based generator: same bits anywhere
-// Copies rows order[first … first+n−1] (order NULL: in place) to the batch buffers; dense in `dtype`, leading dimensions as given.
+// Fisher–Yates by a counter-based generator: the same bits anywhere.
+void shuffle_epoch(uint64_t seed, int64_t epoch, int64_t n, int64_t *order);
+// Copies rows order[first … first+n−1] (order NULL: in place) to the batch buffers; dense in `dtype`, leading dimensions as
+// given.
 void batch_fill(const Rows *r, const int64_t *order, int64_t first, int64_t n, int dense_width, int n_ids, int n_labels,
-                DType dtype, void *dense, int64_t dense_ld, uint32_t *ids, int64_t ids_ld, void *y, void *w, int64_t label_ld);
+                DType dtype, void *dense, int64_t dense_ld, uint32_t *ids, int64_t ids_ld, void *y, void *w,
+                int64_t label_ld);
 
-// ---- synth.c: rows that fit the plan, with a signal that the labels share. Header as the spec names it. Whole or not at all.
+// ---- synth.c: rows that fit the plan, with a signal that the labels share. Header as the spec names it. A file appears
+// whole or not at all.
 bool synth_write(const DataPlan *p, int64_t rows, uint64_t seed, const char *path, Diag *d);   // path "-": standard output
 #endif

@@ -11,31 +11,36 @@ typedef struct {
   int64_t step;
   int64_t *rt_int; double *rt_real;         // the BUF_RT_… buffers, NULL where the plan has none
   int dense, ids, y, w;                     // the IN buffers, −1 where the plan has none
+  struct { int64_t n, *items; } run[N_PROGRAMS];   // items of each phase for n rows, as of the last run
 } Engine;
 Engine *engine_new(const StepPlan *p, const StepCode *c);          // code is borrowed
 void    engine_free(Engine *e);
 void    engine_init(Engine *e, uint64_t seed);                     // all slots by their initialisers, keyed by path and seed
-void    engine_run(Engine *e, ProgramId prog, int64_t n, double lr);   // IN buffers filled; n ≤ capacity; TRAIN counts step up
+void    engine_run(Engine *e, ProgramId prog, int64_t n, double lr);   // IN buffers filled; n ≤ capacity; TRAIN: step + 1
 void    engine_batch(Engine *e, const DataPlan *d, const Rows *r, const int64_t *order, int64_t first, int64_t n);
 double  engine_out(const Engine *e, int buffer, int64_t i, int64_t j);
 
-// ---- metric.c: over all rows of a split. y, p in the original unit; w 0: row does not count. width > 1: class scores [n × width].
-// The formulas, ties and clamps stand beside each. NAN where it is undefined (auc: one class only; no row that counts) or a score
-// is not a number.
+// ---- metric.c: over all rows of a split. y, p in the original unit; w 0: row does not count. width > 1: class scores [n ×
+// width]. The formulas, ties and clamps stand beside each. NAN where it is undefined (auc: one class only; no row that
+// counts) or a score is not a number.
 double metric_value(MetricKind k, double at, const float *y, const float *w, const float *p, int64_t n, int width);
 const char *metric_name(MetricKind k);
 bool   metric_minimise(MetricKind k);
 bool   metric_fits(MetricKind k, LabelKind label, bool probability);
 const char *metric_format(MetricKind k);                            // printf format for tables
 
-// ---- weights.c: safetensors, exactly to its format; names and metadata sorted; true extents, no padding; a digest per tensor.
-// with_state: OPT and BALANCE slots too, not PARAM and STATE alone.
+// ---- weights.c: safetensors, exactly to its format; names and metadata sorted; true extents, no padding; a digest per
+// tensor. with_state: OPT and BALANCE slots too, not PARAM and STATE alone.
 bool weights_save(const char *path, const StepPlan *p, const void *slots, bool with_state, Diag *d);
 // Names, shapes, dtypes and digests must match, all of them; else `bad-weights` and the slots as they were.
 bool weights_load(const char *path, const StepPlan *p, void *slots, bool with_state, Diag *d);
-// ---- file.c: the whole file or, with `disk-full` or `cannot-write`, the old one as it was. Written to path.tmp, fsync, rename,
-// fsync of the folder. (A caller that limits file sizes ignores SIGXFSZ.)
+// ---- file.c: the whole file or, with `disk-full` or `cannot-write`, the old one as it was. Written to path.tmp, fsync,
+// rename, fsync of the folder. (A caller that limits file sizes ignores SIGXFSZ.)
 bool file_write_whole(const char *path, const void *data, size_t n, Diag *d);
+// The same, safe from a stop of the machine only after folder_sync of their folder: many files at the price of one.
+bool file_write_soon(const char *path, const void *data, size_t n, Diag *d);
+bool weights_save_soon(const char *path, const StepPlan *p, const void *slots, bool with_state, Diag *d);
+bool folder_sync(const char *dir, Diag *d);
 
 // ---- train.c. A task's loss is Σ w·ℓ / Σ w; NAN where Σ w = 0 (it then adds nothing to a total).
 typedef struct {
@@ -57,7 +62,7 @@ typedef struct {
   double **test_metric;                     // [n_tasks][n_metrics], on the held-out split (test, else valid), NULL: none
   double *test_loss;
   int held_out;                             // 1 valid, 2 test, −1 none
-  double step_us, rows_per_s;               // median of steps; rows trained on over the seconds of the loop, validation included
+  double step_us, rows_per_s;               // median of steps; rows trained on per second of the loop with validation
   bool interrupted;                         // then nothing is tested, and no require judged
   double *require_value;                    // the metric; always(): how many held-out rows break it
   bool *require_met;
@@ -70,17 +75,22 @@ typedef struct {
   const char *run_dir;                      // where checkpoints go (exists, a temporary name until the end)
   bool resume;                              // state.json and checkpoint in run_dir
 } TrainHooks;
-// Trains the engine's slots, initialised or loaded by the caller (with resume: from the checkpoint). h may be NULL.
-// NULL when d has errors: `not-finite` (a NaN or Inf: task or layer, step, rows; exit 3), `no-rows`, `bad-checkpoint`,
-// `disk-full`. After the end the checkpoint of an earlier interruption still stands: checkpoint_remove, once the weights are saved.
-TrainReport *train(Engine *e, const DataPlan *dp, const TrainPlan *tp, Dataset *data, const TrainHooks *h, Arena *a, Diag *d);
+// Trains the engine's slots, initialised or loaded by the caller (with resume: from the checkpoint). h may be NULL. NULL
+// when d has errors: `not-finite` (a NaN or Inf: task or layer, step, rows; exit 3), `no-rows`, `bad-checkpoint`,
+// `disk-full`. After the end the checkpoint of an earlier interruption still stands: checkpoint_remove, once the weights are
+// saved.
+TrainReport *train(Engine *e, const DataPlan *dp, const TrainPlan *tp, Dataset *data, const TrainHooks *h, Arena *a,
+                   Diag *d);
 // ---- checkpoint.c: takes checkpoint.safetensors and state.json out of a run folder; fine where there are none.
 void checkpoint_remove(const char *run_dir);
 
 // ---- evaluate.c: forward over rows. values[i] is [n × width] of task i, then of output i. Heads of real labels are in the
-// label's original unit; outputs as computed. sum, weight (EVAL alone, else NULL): Σ w·ℓ, Σ w per task, ℓ on the scaled label.
+// label's original unit; outputs as computed. sum, weight (EVAL alone, else NULL): Σ w·ℓ, Σ w per task, ℓ on the scaled
+// label.
 typedef struct { int64_t n; float **values; double *sum, *weight; } Predictions;
-Predictions *predict_rows(Engine *e, ProgramId prog, const DataPlan *dp, const TrainPlan *tp, const PrepState *prep, const Rows *r, Arena *a);
+Predictions *predict_rows(Engine *e, ProgramId prog, const DataPlan *dp, const TrainPlan *tp, const PrepState *prep,
+                          const Rows *r, Arena *a);
 // metric [n_tasks][n_metrics] and loss [n_tasks] (each may be NULL) of predictions of the same rows.
-void task_metrics(const DataPlan *dp, const TrainPlan *tp, const PrepState *prep, const Rows *r, const Predictions *p, double **metric, double *loss);
+void task_metrics(const DataPlan *dp, const TrainPlan *tp, const PrepState *prep, const Rows *r, const Predictions *p,
+                  double **metric, double *loss);
 #endif

@@ -1,5 +1,5 @@
-// apply.c: a learned preparation, applied to the rows of one split. What does not fit is an error with row and column; what a
-// policy allows is counted.
+// apply.c: a learned preparation, applied to the rows of one split. What does not fit is an error with row and column;
+// what a policy allows is counted.
 #include <float.h>
 #include <math.h>
 #include "data_int.h"
@@ -85,14 +85,15 @@ static uint32_t id_of(const DataInput *in, const Vocabulary *v, const char *s) {
   return in->kind == INPUT_ID ? bucket(s, in->buckets) : (uint32_t)(vocabulary_find(v, s) + 1);
 }
 
-// An unknown category: row 0 of its table, counted; an error where the spec says so. Rare values of training rows are no error.
+// An unknown category: row 0 of its table, counted; an error where the spec says so, but for rare values of training rows.
 static void unknown_category(Apply *k, int at, int64_t row) {
   const DataInput *in = &k->r->plan->inputs[at];
   k->sum->input[at].unknown[k->split]++;
   if (in->unknown != UNKNOWN_ERROR || k->split == 0) return;
   int32_t code = k->r->id[in->id_at].code[row];
   const char *s = code < 0 ? "" : k->r->id[in->id_at].value[code];
-  row_error(k->r, row, 1, "unknown-category", input_column(k->r->plan, in, 0), "`%s` does not occur in the training rows", shown(k->r, s));
+  row_error(k->r, row, 1, "unknown-category", input_column(k->r->plan, in, 0), "`%s` does not occur in the training rows",
+            shown(k->r, s));
 }
 
 static void apply_ids(Apply *k, int at) {
@@ -128,9 +129,10 @@ static void no_class(Raw *r, int at, const Distinct *d, int64_t code, bool by_te
     count++;
   }
   if (!count) return;
-  const char *s = shown(r, d->value[code]), *more = count > 1 ? arena_printf(r->arena, " (%lld rows)", (long long)count) : "";
-  if (by_text) row_error(r, first, count, "not-a-class", label_column(r->plan, l), "`%s` does not occur in the training rows%s", s, more);
-  else row_error(r, first, count, "not-a-class", label_column(r->plan, l), "`%s` is no class: they are 0 … %lld%s", s,
+  const char *s = shown(r, d->value[code]), *column = label_column(r->plan, l);
+  const char *more = count > 1 ? arena_printf(r->arena, " (%lld rows)", (long long)count) : "";
+  if (by_text) row_error(r, first, count, "not-a-class", column, "`%s` does not occur in the training rows%s", s, more);
+  else row_error(r, first, count, "not-a-class", column, "`%s` is no class: they are 0 … %lld%s", s,
                  (long long)l->classes - 1, more);
 }
 
@@ -160,6 +162,7 @@ void classes_apply(Raw *r, const PrepState *s) {
 
 static void apply_label(Apply *k, int at) {
   const DataLabel *l = &k->r->plan->labels[at];
+  const char *column = label_column(k->r->plan, l);
   float *y = k->out->y + at * k->n, *w = k->out->w + at * k->n;
   double sum = 0;
   int64_t known = 0;
@@ -169,7 +172,7 @@ static void apply_label(Apply *k, int at) {
     double v = k->r->label[at][row];
     y[i] = (float)v;
     w[i] = 1;
-    if (l->kind == LABEL_REAL) w[i] = prepare_number(k, row, &l->prep, &k->prep->label[at], label_column(k->r->plan, l), v, &y[i]);
+    if (l->kind == LABEL_REAL) w[i] = prepare_number(k, row, &l->prep, &k->prep->label[at], column, v, &y[i]);
     sum += v;
     known++;
   }

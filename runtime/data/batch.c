@@ -33,7 +33,8 @@ static void copy_reals(DType t, void *to, int64_t at, const float *from, int64_t
 }
 
 void batch_fill(const Rows *r, const int64_t *order, int64_t first, int64_t n, int dense_width, int n_ids, int n_labels,
-                DType dtype, void *dense, int64_t dense_ld, uint32_t *ids, int64_t ids_ld, void *y, void *w, int64_t label_ld) {
+                DType dtype, void *dense, int64_t dense_ld, uint32_t *ids, int64_t ids_ld, void *y, void *w,
+                int64_t label_ld) {
   for (int64_t i = 0; i < n; i++) {
     int64_t row = order ? order[first + i] : first + i;
     if (dense_width) copy_reals(dtype, dense, i * dense_ld, r->dense + row * dense_width, dense_width);

@@ -1,6 +1,6 @@
 // csv.c: a CSV file (RFC 4180 and its relatives) → a table of cells. The whole text is read (gzip by content, through zlib),
-// then cut in place in one pass: quotes, embedded delimiters and newlines, LF, CRLF or CR, BOM, blank lines, a last line without
-// an end. Errors carry the data row (from 1, header not counted) and the line of the file.
+// then cut in place in one pass: quotes, embedded delimiters and newlines, LF, CRLF or CR, BOM, blank lines, a last line
+// without an end. Errors carry the data row (from 1, header not counted) and the line of the file.
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -188,8 +188,9 @@ static bool read_header(Scan *s, Table *t, const DataSource *format) {
 
 static void wrong_fields(const Scan *s, const Table *t, const DataSource *format, int64_t n, int64_t line, int64_t count) {
   if (count > MAX_DATA_ERRORS) return;
-  diag_data(s->d, "wrong-fields", s->path, s->row, line, NULL, "%lld field%s, but %s %d column%s", (long long)n, n == 1 ? "" : "s",
-            format->n_header ? "the spec lists" : "the header names", t->n_columns, t->n_columns == 1 ? "" : "s");
+  diag_data(s->d, "wrong-fields", s->path, s->row, line, NULL, "%lld field%s, but %s %d column%s", (long long)n,
+            n == 1 ? "" : "s", format->n_header ? "the spec lists" : "the header names", t->n_columns,
+            t->n_columns == 1 ? "" : "s");
   if (count == 1 && n == 1 && t->n_columns > 1)
     diag_help(s->d, "is the delimiter another one? It is `%c` here; a source may say `delimiter = \"…\"`", s->delimiter);
 }
@@ -229,7 +230,7 @@ static bool ends_in(const char *s, const char *end) {
   return n >= m && !strcmp(s + n - m, end);
 }
 
-static char delimiter_of(const char *path, const DataSource *format) {
+char csv_delimiter(const char *path, const DataSource *format) {
   if (format->delimiter) return format->delimiter;
   return ends_in(path, ".tsv") || ends_in(path, ".tsv.gz") ? '\t' : ',';
 }
@@ -251,7 +252,8 @@ Table *csv_read(const char *path, const DataSource *format, Diag *d) {
   t->arena = arena_new();
   t->path = arena_strdup(t->arena, path);
   t->text = text;
-  Scan s = {.p = text, .end = text + n, .delimiter = delimiter_of(path, format), .trim = format->trim, .line = 1, .path = t->path, .d = d};
+  Scan s = {.p = text, .end = text + n, .delimiter = csv_delimiter(path, format), .trim = format->trim, .line = 1,
+            .path = t->path, .d = d};
   if (n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) s.p += 3;
   mend_line_ends(text, n);
   if (is_text(text, n, path, d) && read_header(&s, t, format) && read_rows(&s, t, format)) return t;

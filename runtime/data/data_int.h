@@ -1,5 +1,5 @@
-// data_int.h: what the files of the data side share. A file becomes a Table of cells (csv.c), then Raw: typed columns (raw.c),
-// then a split (split.c), a learned preparation (prep.c) and prepared rows (apply.c).
+// data_int.h: what the files of the data side share. A file becomes a Table of cells (csv.c), then Raw: typed columns
+// (raw.c), split (split.c), with a learned preparation (prep.c), and last prepared rows (apply.c).
 #ifndef MTLC_DATA_INT_H
 #define MTLC_DATA_INT_H
 #include "../data.h"
@@ -7,6 +7,11 @@
 // ---- number.c
 // The whole text is one finite number: digits, one dot, an exponent. Correctly rounded, whatever the locale.
 bool parse_number(const char *s, double *v);
+int  parse_truth(const char *s);                          // 1: 1, true, yes; 0: 0, false, no (any case); −1: neither
+void print_number(Text *t, double v, int digits);         // as %.*g, with a dot whatever the locale
+
+// ---- csv.c
+char csv_delimiter(const char *path, const DataSource *format);
 
 // ---- distinct.c: the distinct texts of a column, numbered as they appear
 typedef struct {
@@ -38,9 +43,10 @@ struct Raw {
   bool mute;                   // errors are neither reported nor counted: the value is unknown
 };
 enum { SPLIT_UNUSED = -1, SPLIT_DROPPED = -2, MAX_DATA_ERRORS = 20 };
-// What a file must hold. INPUTS: a label that is absent or wrong is unknown. LABELS: these too. ALL: what the split reads as well.
+// What a file must hold. INPUTS: a label that is absent or wrong is unknown. LABELS: these too. ALL: the split's, too.
 typedef enum { NEED_INPUTS, NEED_LABELS, NEED_ALL } RawNeed;
 Raw *raw_read(const DataPlan *p, const char *path, RawNeed need, Diag *d);      // NULL: errors in d
+void raw_label(Raw *r, int at);                           // fills label `at`; those that it reads are filled
 void raw_free(Raw *r);
 void raw_drop(Raw *r);         // rows that `missing = drop` takes out
 bool raw_finish(Raw *r);       // counts the errors that were not reported; true: there was none
@@ -51,7 +57,8 @@ typedef struct { ValueKind kind; double number; const char *text; } Value;    //
 Value row_value(Raw *r, int64_t row, const RowExpr *e);
 const char *row_cell(const Raw *r, int64_t row, int column, bool *missing);   // text of a plan column
 // An error of a cell (row from 0) that stands for `count` rows. true: it was reported, so a help may follow.
-bool row_error(Raw *r, int64_t row, int64_t count, const char *code, const char *column, const char *fmt, ...) PRINTF_LIKE(6, 7);
+bool row_error(Raw *r, int64_t row, int64_t count, const char *code, const char *column, const char *fmt, ...)
+  PRINTF_LIKE(6, 7);
 const char *shown(Raw *r, const char *s);                 // a cell for a message, shortened
 const char *label_column(const DataPlan *p, const DataLabel *l);
 const char *input_column(const DataPlan *p, const DataInput *in, int k);      // of number k

@@ -28,17 +28,17 @@ static void count_rest(Dataset *s, const Raw *r) {
   }
 }
 
-// All rows of a file to one split.
-static bool apply_file(const DataPlan *p, const PrepState *prep, const char *path, RawNeed need, int split, Dataset *s, Diag *d) {
+// All rows of a file become those of split 2.
+static bool apply_file(const DataPlan *p, const PrepState *prep, const char *path, RawNeed need, Dataset *s, Diag *d) {
   Raw *r = raw_read(p, path, need, d);
   if (!r) return false;
-  memset(r->split, split, (size_t)r->n);
+  memset(r->split, 2, (size_t)r->n);
   raw_drop(r);
   count_rest(s, r);
   r->mute = need == NEED_INPUTS;
   classes_apply(r, prep);
   r->mute = false;
-  prep_apply(r, prep, split, &s->split[split], &s->summary, s->arena);
+  prep_apply(r, prep, 2, &s->split[2], &s->summary, s->arena);
   bool ok = raw_finish(r);
   raw_free(r);
   return ok;
@@ -77,7 +77,7 @@ static Dataset *prepare(const DataPlan *p, const PrepState *prep, const char *tr
   }
   Dataset *s = new_dataset(p);
   bool ok = training_file(p, prep, train, files ? 2 : -1, s, d);
-  ok = ok && (!files || apply_file(p, &s->prep, test, NEED_LABELS, 2, s, d));
+  ok = ok && (!files || apply_file(p, &s->prep, test, NEED_LABELS, s, d));
   if (!ok) {
     data_free(s);
     return NULL;
@@ -88,7 +88,9 @@ static Dataset *prepare(const DataPlan *p, const PrepState *prep, const char *tr
   return s;
 }
 
-Dataset *data_prepare(const DataPlan *p, const char *train, const char *test, Diag *d) { return prepare(p, NULL, train, test, d); }
+Dataset *data_prepare(const DataPlan *p, const char *train, const char *test, Diag *d) {
+  return prepare(p, NULL, train, test, d);
+}
 
 Dataset *data_split_again(const DataPlan *p, const PrepState *prep, const char *train, const char *test, Diag *d) {
   return prepare(p, prep, train, test, d);
@@ -98,7 +100,7 @@ Dataset *data_apply(const DataPlan *p, const PrepState *prep, const char *path, 
   double start = monotonic_seconds();
   Dataset *s = new_dataset(p);
   s->prep = *prep;
-  if (!apply_file(p, prep, path, need_labels ? NEED_LABELS : NEED_INPUTS, 2, s, d)) {
+  if (!apply_file(p, prep, path, need_labels ? NEED_LABELS : NEED_INPUTS, s, d)) {
     data_free(s);
     return NULL;
   }
@@ -118,7 +120,8 @@ static void print_line(Text *out, const char *name, Text *line) {
 }
 
 void summary_print(const DataPlan *p, const DataSummary *s, Text *out) {
-  text_printf(out, "rows: %lld train, %lld valid, %lld test", (long long)s->rows[0], (long long)s->rows[1], (long long)s->rows[2]);
+  text_printf(out, "rows: %lld train, %lld valid, %lld test", (long long)s->rows[0], (long long)s->rows[1],
+              (long long)s->rows[2]);
   if (s->unused) text_printf(out, ", %lld unused", (long long)s->unused);
   if (s->dropped) text_printf(out, ", %lld dropped", (long long)s->dropped);
   text_printf(out, " (%.2f s)\n", s->seconds);

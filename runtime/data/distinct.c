@@ -2,8 +2,7 @@
 #include "data_int.h"
 
 void distinct_init(Distinct *d, Arena *a, int64_t rows) {
-  d->code = NEW_ARRAY(a, int32_t, rows + 1);
-  d->cap = 32;
+  *d = (Distinct){.code = NEW_ARRAY(a, int32_t, rows + 1), .cap = 32};
   d->value = xmalloc(sizeof *d->value * (size_t)d->cap);
   d->slot = xcalloc(2 * (size_t)d->cap, sizeof *d->slot);
 }

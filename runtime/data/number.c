@@ -1,4 +1,4 @@
-// number.c: text → double, without a locale.
+// number.c: text → double and back, without a locale; text → truth.
 #define _GNU_SOURCE
 #include <locale.h>
 #include <math.h>
@@ -18,8 +18,8 @@ static bool slow_number(const char *s, double *v) {
   return end != s && !*end && isfinite(*v);
 }
 
-// Fast: up to 15 digits and a power of ten up to 22 are both exact in double, so their quotient is rounded once (Clinger 1990,
-// "How to read floating point numbers accurately"). Everything else: strtod.
+// Fast: up to 15 digits and a power of ten up to 22 are both exact in double, so their quotient is rounded once
+// (Clinger 1990, "How to read floating point numbers accurately"). Everything else: strtod.
 bool parse_number(const char *s, double *v) {
   const char *p = s;
   bool negative = *p == '-';
@@ -44,4 +44,23 @@ bool parse_number(const char *s, double *v) {
   *v = (double)m / powers[scale];
   if (negative) *v = -*v;
   return true;
+}
+
+void print_number(Text *t, double v, int digits) {
+  locale_t old = c_locale ? uselocale(c_locale) : (locale_t)0;
+  text_printf(t, "%.*g", digits, v);
+  if (old) uselocale(old);
+}
+
+static bool equal_fold(const char *a, const char *b) {       // b in small letters
+  for (; *a && *b; a++, b++)
+    if ((*a >= 'A' && *a <= 'Z' ? *a + 32 : *a) != *b) return false;
+  return *a == *b;
+}
+
+int parse_truth(const char *s) {
+  double v;
+  if (equal_fold(s, "true") || equal_fold(s, "yes")) return 1;
+  if (equal_fold(s, "false") || equal_fold(s, "no")) return 0;
+  return parse_number(s, &v) && (v == 0 || v == 1) ? v == 1 : -1;
 }

@@ -1,7 +1,8 @@
 // prep.c: what is learned from the training rows: replacements of missing values, scales, vocabularies, classes.
-// Order of a number's preparation: missing, clip, map, scale. Means and deviations (population) in double, two passes, in row
-// order; so the same rows give the same bits.
+// Order of a number's preparation: missing, clip, map, scale. Means and deviations (population) in double, two passes, in
+// row order; so the same rows give the same bits.
 #include <math.h>
+#include <utf8proc.h>
 #include "data_int.h"
 
 double clip_and_map(const Prep *p, double v) {
@@ -77,7 +78,10 @@ static Affine scaling(ScaleKind kind, const double *v, int64_t n, bool *constant
   return a;
 }
 
-typedef struct { const double *value; const uint8_t *known; const char *column; const char *name; } Numbers;   // known NULL: NaN is unknown
+typedef struct {
+  const double *value; const uint8_t *known;               // known NULL: where the value is no NaN
+  const char *column, *name;
+} Numbers;
 
 // Learns one column of numbers from the training rows; all must be missing for an error.
 static Affine learn_numbers(Raw *r, const Prep *p, ScaleKind scale, Numbers c) {
@@ -127,16 +131,9 @@ int64_t vocabulary_find(const Vocabulary *v, const char *s) {
 }
 
 static bool is_utf8(const char *s) {
-  const unsigned char *p = (const unsigned char *)s;
-  while (*p) {
-    int more = *p < 0x80 ? 0 : (*p >= 0xC2 && *p < 0xE0) ? 1 : (*p & 0xF0) == 0xE0 ? 2 : (*p >= 0xF0 && *p < 0xF5) ? 3 : -1;
-    unsigned first = more > 0 ? p[1] : 0x80;
-    if (more < 0 || (*p == 0xE0 && first < 0xA0) || (*p == 0xED && first > 0x9F) || (*p == 0xF0 && first < 0x90) || (*p == 0xF4 && first > 0x8F))
-      return false;
-    p++;
-    for (; more > 0; more--, p++)
-      if ((*p & 0xC0) != 0x80) return false;
-  }
+  utf8proc_int32_t point;
+  for (utf8proc_ssize_t left = (utf8proc_ssize_t)strlen(s), step; left > 0; s += step, left -= step)
+    if ((step = utf8proc_iterate((const utf8proc_uint8_t *)s, left, &point)) <= 0) return false;
   return true;
 }
 
@@ -148,7 +145,8 @@ static int64_t first_row(const Raw *r, const Distinct *d, int64_t code) {
 }
 
 // Sorted by bytes; rarer values than min_count are left out. with_missing: a missing cell is the value "".
-static Vocabulary learn_vocabulary(Raw *r, const Distinct *d, int64_t min_count, bool with_missing, const char *column, Arena *a) {
+static Vocabulary learn_vocabulary(Raw *r, const Distinct *d, int64_t min_count, bool with_missing, const char *column,
+                                   Arena *a) {
   int64_t *count = xcalloc((size_t)d->n + 1, sizeof *count), missing = 0, n = 0;
   for (int64_t i = 0; i < r->n; i++) {
     if (r->split[i] != 0) continue;
@@ -156,13 +154,11 @@ static Vocabulary learn_vocabulary(Raw *r, const Distinct *d, int64_t min_count,
     else missing++;
   }
   Counted *kept = xmalloc(sizeof *kept * (size_t)(d->n + 1));
-  if (with_missing && missing) {
-    kept[n++] = (Counted){"", missing};
-  }
+  if (with_missing && missing) kept[n++] = (Counted){"", missing};
   for (int64_t k = 0; k < d->n; k++) {
     if (!count[k]) continue;
-    if (!is_utf8(d->value[k])) row_error(r, first_row(r, d, k), 1, "not-utf8", column, "`%s` is not in UTF-8", shown(r, d->value[k]));
-    else kept[n++] = (Counted){d->value[k], count[k]};
+    if (is_utf8(d->value[k])) kept[n++] = (Counted){d->value[k], count[k]};
+    else row_error(r, first_row(r, d, k), 1, "not-utf8", column, "`%s` is not in UTF-8", shown(r, d->value[k]));
   }
   qsort(kept, (size_t)n, sizeof *kept, by_text);
   Vocabulary v = {0, NEW_ARRAY(a, const char *, n + 1), NEW_ARRAY(a, int64_t, n + 1)};
@@ -187,12 +183,14 @@ static void learn_input(Raw *r, const DataInput *in, PrepState *s, Arena *a) {
   for (int k = 0; k < in->width; k++) {
     const char *column = input_column(r->plan, in, k), *name = in->width > 1 ? column : in->name;
     if (in->packed) name = arena_printf(r->arena, "%s[%d]", in->name, k);
-    s->dense[in->dense_at + k] = learn_numbers(r, &in->prep, in->prep.scale, (Numbers){r->dense[in->dense_at + k], NULL, column, name});
+    Numbers numbers = {r->dense[in->dense_at + k], NULL, column, name};
+    s->dense[in->dense_at + k] = learn_numbers(r, &in->prep, in->prep.scale, numbers);
   }
   if (in->id_at < 0) return;
   const Distinct *d = &r->id[in->id_at];
   const char *column = input_column(r->plan, in, 0);
-  if (!has_training_value(r, d)) diag_data(r->diag, "all-missing", r->table->path, 0, 0, column, "every training row misses `%s`", in->name);
+  if (!has_training_value(r, d))
+    diag_data(r->diag, "all-missing", r->table->path, 0, 0, column, "every training row misses `%s`", in->name);
   if (in->kind == INPUT_CATEGORY)
     s->vocab[in->id_at] = learn_vocabulary(r, d, in->min_count, in->prep.missing == MISSING_CONSTANT, column, a);
 }
@@ -206,8 +204,8 @@ static void learn_classes(Raw *r, int at, PrepState *s, Arena *a) {
   s->label_class[at] = learn_vocabulary(r, &r->classes[at], 1, false, label_column(r->plan, l), a);
   if (s->label_class[at].n > l->classes)
     diag_data(r->diag, "too-many-classes", r->table->path, 0, 0, label_column(r->plan, l),
-              "%lld different texts in the training rows, but `%s` is a class(%lld)", (long long)s->label_class[at].n, l->name,
-              (long long)l->classes);
+              "%lld different texts in the training rows, but `%s` is a class(%lld)", (long long)s->label_class[at].n,
+              l->name, (long long)l->classes);
 }
 
 static void warn_single_class(Raw *r, int at) {
@@ -239,7 +237,8 @@ bool prep_learn(Raw *r, PrepState *s, Arena *a) {
   int64_t train = 0;
   for (int64_t i = 0; i < r->n; i++) train += r->split[i] == 0;
   if (!train) {
-    diag_data(r->diag, "no-training-rows", r->table->path, 0, 0, NULL, "the split leaves none of %lld rows to train on", (long long)r->n);
+    diag_data(r->diag, "no-training-rows", r->table->path, 0, 0, NULL, "the split leaves none of %lld rows to train on",
+              (long long)r->n);
     return false;
   }
   prep_new(r->plan, s, a);

@@ -82,8 +82,9 @@ static bool add_label(Text *t, bool first, const DataLabel *l, const PrepState *
 
 bool prep_save(const DataPlan *p, const PrepState *s, Text *json) {
   bool ok = true;
-  text_printf(json, "{\"format\": %d,\n \"rows\": {\"train\": %lld, \"valid\": %lld, \"test\": %lld},\n \"inputs\": [", FORMAT,
+  text_printf(json, "{\"format\": %d,\n \"rows\": {\"train\": %lld, \"valid\": %lld, \"test\": %lld},\n", FORMAT,
               (long long)s->rows[0], (long long)s->rows[1], (long long)s->rows[2]);
+  text_add(json, " \"inputs\": [");
   for (int i = 0; i < p->n_inputs && ok; i++) ok = add_input(json, i == 0, &p->inputs[i], s);
   text_add(json, "],\n \"labels\": [");
   for (int i = 0; i < p->n_labels && ok; i++) ok = add_label(json, i == 0, &p->labels[i], s, i);
@@ -110,8 +111,8 @@ static bool get_real(const json_t *o, const char *key, double *v) {
 }
 
 static bool load_affine(const Load *l, const json_t *o, const char *name, Affine *f) {
-  if (get_real(o, "missing", &f->missing) && get_real(o, "shift", &f->shift) && get_real(o, "factor", &f->factor)) return true;
-  return wrong(l, "`%s` needs the numbers missing, shift and factor", name);
+  bool ok = get_real(o, "missing", &f->missing) && get_real(o, "shift", &f->shift) && get_real(o, "factor", &f->factor);
+  return ok || wrong(l, "`%s` needs the numbers missing, shift and factor", name);
 }
 
 // Values ascend, as they are searched by halving.

@@ -1,5 +1,4 @@
 // raw.c: a table's cells as typed columns. A value that does not fit its type is an error with row and column.
-#include <ctype.h>
 #include <math.h>
 #include "data_int.h"
 
@@ -136,19 +135,6 @@ static void read_inputs(Raw *r) {
 typedef struct { const char *value; int64_t row, count; } BadValue;
 typedef struct { BadValue bad[MAX_DATA_ERRORS]; int n_bad; int64_t good; } Binary;
 
-static bool equal_fold(const char *a, const char *b) {       // b in small letters
-  for (; *a && *b; a++, b++)
-    if (tolower((unsigned char)*a) != *b) return false;
-  return *a == *b;
-}
-
-static int truth(const char *s) {                            // 1, 0, or −1: neither
-  double v;
-  if (equal_fold(s, "true") || equal_fold(s, "yes")) return 1;
-  if (equal_fold(s, "false") || equal_fold(s, "no")) return 0;
-  return parse_number(s, &v) && (v == 0 || v == 1) ? v == 1 : -1;
-}
-
 static void bad_value(Raw *r, Binary *b, int64_t row, const DataLabel *l, const char *s) {
   for (int i = 0; i < b->n_bad; i++)
     if (strcmp(b->bad[i].value, s) == 0) {
@@ -162,7 +148,7 @@ static void bad_value(Raw *r, Binary *b, int64_t row, const DataLabel *l, const 
 static bool binary_value(Raw *r, Binary *b, int64_t row, const DataLabel *l, Value v, double *x) {
   if (v.kind == VALUE_TEXT && l->positive) *x = strcmp(v.text, l->positive) == 0;
   else {
-    *x = v.kind == VALUE_TEXT ? truth(v.text) : v.number;
+    *x = v.kind == VALUE_TEXT ? parse_truth(v.text) : v.number;
     if (*x != 0 && *x != 1) {
       bad_value(r, b, row, l, v.kind == VALUE_TEXT ? v.text : arena_printf(r->arena, "%.17g", v.number));
       return false;
@@ -186,7 +172,8 @@ static void report_binary(Raw *r, const Binary *b, const DataLabel *l) {
     const char *more = x[i].count > 1 ? arena_printf(r->arena, " (%lld rows)", (long long)x[i].count) : "";
     bool told = row_error(r, x[i].row, x[i].count, "not-binary", column, "`%s` is none of 0/1, true/false, yes/no%s",
                           shown(r, x[i].value), more);
-    if (told && i == 0) diag_help(r->diag, "a label that is spelled otherwise is compared in the spec: `… == \"%s\"`", shown(r, x[i].value));
+    if (told && i == 0)
+      diag_help(r->diag, "a label that is spelled otherwise is compared in the spec: `… == \"%s\"`", shown(r, x[i].value));
   }
 }
 
@@ -213,10 +200,11 @@ static bool lacks(const Raw *r, const RowExpr *e) {
 
 static void missing_label(Raw *r, int64_t row, const DataLabel *l, bool first) {
   bool told = row_error(r, row, 1, "missing-label", label_column(r->plan, l), "the label `%s` is missing", l->name);
-  if (told && first) diag_help(r->diag, "where it may be missing, say `{ missing = drop }`: the row then counts for the other tasks only");
+  if (told && first)
+    diag_help(r->diag, "where it may be missing, say `{ missing = drop }`: the row then counts for the other tasks only");
 }
 
-static void read_label(Raw *r, int at) {
+void raw_label(Raw *r, int at) {
   const DataLabel *l = &r->plan->labels[at];
   Binary b = {0};
   int64_t missing = 0;
@@ -239,7 +227,7 @@ static void read_label(Raw *r, int at) {
 
 static void read_labels(Raw *r) {
   for (int i = 0; i < r->plan->n_labels; i++)
-    if (!lacks(r, r->plan->labels[i].from) && !lacks(r, r->plan->labels[i].where)) read_label(r, i);
+    if (!lacks(r, r->plan->labels[i].from) && !lacks(r, r->plan->labels[i].where)) raw_label(r, i);
 }
 
 // ---------------------------------------------------------------- the whole

@@ -40,11 +40,12 @@ static void by_column(Raw *r, const Split *s) {
 
 void split_rows(Raw *r) {
   const Split *s = &r->plan->split;
+  double held_out = s->valid_fraction;
   switch (s->kind) {
   case SPLIT_FRACTION: by_fraction(r, s->fraction, s->file_order, r->plan->seed); break;
   case SPLIT_RULE: by_rule(r, s); break;
   case SPLIT_COLUMN: by_column(r, s); break;
-  case SPLIT_FILES: by_fraction(r, (double[3]){1 - s->valid_fraction, s->valid_fraction, 0}, s->file_order, r->plan->seed); break;
-  case SPLIT_NONE: by_fraction(r, (double[3]){1, 0, 0}, true, 0); break;
+  case SPLIT_FILES: by_fraction(r, (double[3]){1 - held_out, held_out}, s->file_order, r->plan->seed); break;
+  case SPLIT_NONE: by_fraction(r, (double[3]){1}, true, 0); break;
   }
 }

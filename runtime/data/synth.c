@@ -1,154 +1,265 @@
-// synth.c: rows that fit a plan, to try a spec where there are no data yet. Each row has a hidden vector z of 4 normals; every
-// column is a function of z and noise, and the labels' functions share most of their direction, so that tasks help each other.
-// Deterministic: every number is a function of (seed, row, column name) alone.
+// synth.c: rows that fit a plan, to try a spec where there are no data yet. Each row has a hidden vector z of 4 normals;
+// every column is a function of z and noise, and the labels' functions share most of their direction, so that tasks help
+// each other. Deterministic: each number is a function of (seed, row, name of the column) alone.
 #include <errno.h>
 #include <math.h>
 #include "data_int.h"
-#include "../train.h"
+#include "../train/train_int.h"
 
-enum { LATENT = 4, MAX_TEXTS = 16 };
-typedef enum { COLUMN_NOISE, COLUMN_REAL, COLUMN_CATEGORY, COLUMN_ID, COLUMN_TEXTS, COLUMN_BINARY, COLUMN_CLASS, COLUMN_TARGET } ColumnRole;
+enum { LATENT = 4, MAX_VALUES = 16 };
+typedef enum {
+  COLUMN_NOISE, COLUMN_REAL, COLUMN_PACKED, COLUMN_CATEGORY, COLUMN_ID, COLUMN_TEXTS, COLUMN_NEAR, COLUMN_BINARY,
+  COLUMN_CLASS, COLUMN_TARGET, COLUMN_SPLIT, N_ROLES
+} ColumnRole;
 typedef struct {
-  const char *name; ColumnRole role;
+  const char *name; uint64_t key;
+  ColumnRole role;
   const DataInput *input; const DataLabel *label;
-  const char *texts[MAX_TEXTS]; int n_texts;           // values that expressions compare it with
+  const char *texts[MAX_VALUES]; int n_texts;            // that expressions compare it with
+  double numbers[MAX_VALUES]; int n_numbers;
   double direction[LATENT];
-  int only_where;                                       // column of the label that must be true, or −1
-  bool positive_only;
+  double (*elements)[LATENT];                            // PACKED: [width]
 } Column;
-typedef struct { const DataPlan *p; uint64_t seed; Column *column; int n; } Synth;
+typedef struct {
+  const DataPlan *plan;
+  uint64_t seed;
+  Arena *arena;
+  Column *column; int n;
+  Text *cell;                                            // [n]: the row at hand
+  double z[LATENT];
+  int64_t row;
+  Table table; Raw raw;                                  // the row at hand, as the loader sees it: for conditions
+} Synth;
 
-static double uniform(uint64_t seed, uint64_t a, uint64_t b) {
-  uint64_t key[2] = { a, b };
+static double uniform(uint64_t seed, uint64_t a, uint64_t b) {           // in (0, 1)
+  uint64_t key[2] = {a, b};
   return ((double)(hash_bytes(key, sizeof key, seed) >> 11) + 0.5) * 0x1p-53;
 }
-static double normal(uint64_t seed, uint64_t a, uint64_t b) {
+static double normal(uint64_t seed, uint64_t a, uint64_t b) {            // Box and Muller 1958
   return sqrt(-2 * log(uniform(seed, a, 2 * b))) * cos(2 * M_PI * uniform(seed, a, 2 * b + 1));
 }
+static double sigmoid(double v) { return 1 / (1 + exp(-v)); }
 
 // ---------------------------------------------------------------- what each column is
-static void find_texts(const RowExpr *e, Column *columns) {              // column == "text"
+static void compared_with_text(Column *c, const char *text) {
+  for (int i = 0; i < c->n_texts; i++)
+    if (!strcmp(c->texts[i], text)) return;
+  if (c->n_texts < MAX_VALUES) c->texts[c->n_texts++] = text;
+  if (c->role == COLUMN_NOISE || c->role == COLUMN_CATEGORY) c->role = COLUMN_TEXTS;
+}
+
+static void compared_with_number(Column *c, double v) {
+  if (c->n_numbers < MAX_VALUES) c->numbers[c->n_numbers++] = v;
+  if (c->role == COLUMN_NOISE || c->role == COLUMN_REAL) c->role = COLUMN_NEAR;
+}
+
+// Columns that an expression compares with a value: both outcomes must occur.
+static void find_compared(const RowExpr *e, Column *columns) {
   if (!e) return;
-  if (e->op >= RX_EQ && e->op <= RX_GE && e->a->op == RX_COLUMN && e->b->op == RX_TEXT) {
-    Column *c = &columns[e->a->index];
-    bool known = false;
-    for (int i = 0; i < c->n_texts; i++) known |= !strcmp(c->texts[i], e->b->text);
-    if (!known && c->n_texts < MAX_TEXTS) c->texts[c->n_texts++] = e->b->text;
-    if (c->role == COLUMN_NOISE || c->role == COLUMN_CATEGORY) c->role = COLUMN_TEXTS;
+  if (e->op >= RX_EQ && e->op <= RX_GE) {
+    const RowExpr *c = e->a->op == RX_COLUMN ? e->a : e->b, *v = c == e->a ? e->b : e->a;
+    if (c->op == RX_COLUMN && v->op == RX_TEXT) compared_with_text(&columns[c->index], v->text);
+    if (c->op == RX_COLUMN && v->op == RX_NUMBER) compared_with_number(&columns[c->index], v->number);
   }
-  find_texts(e->a, columns);
-  find_texts(e->b, columns);
+  find_compared(e->a, columns);
+  find_compared(e->b, columns);
 }
 
-static void input_role(Synth *s, const DataInput *in) {
-  if (in->kind == INPUT_VECTOR) {
-    for (int k = 0; k < (in->packed ? 1 : in->width); k++) s->column[in->first_column + k].role = COLUMN_REAL, s->column[in->first_column + k].input = in;
-    return;
+static void set_direction(double *direction, uint64_t seed, uint64_t name, bool is_label) {
+  for (int i = 0; i < LATENT; i++) {
+    direction[i] = normal(seed, name, (uint64_t)i) * 0.6;
+    if (is_label) direction[i] = (i < 2 ? 1.0 : 0.2) + 0.4 * direction[i];          // labels share most of their direction
   }
-  if (in->from->op != RX_COLUMN) return;
-  Column *c = &s->column[in->from->index];
-  c->input = in;
-  c->role = in->kind == INPUT_REAL ? COLUMN_REAL : in->kind == INPUT_ID ? COLUMN_ID : COLUMN_CATEGORY;
 }
 
-static void label_role(Synth *s, const DataLabel *l) {
+static void set_elements(const Synth *s, Column *c) {
+  c->elements = arena_alloc(s->arena, sizeof *c->elements * (size_t)c->input->width);
+  for (int k = 0; k < c->input->width; k++) set_direction(c->elements[k], s->seed + 1 + (uint64_t)k, c->key, false);
+}
+
+static void input_role(const Synth *s, const DataInput *in) {
+  static const ColumnRole roles[] = {[INPUT_REAL] = COLUMN_REAL, [INPUT_CATEGORY] = COLUMN_CATEGORY, [INPUT_ID] = COLUMN_ID,
+                                     [INPUT_VECTOR] = COLUMN_REAL};
+  if (in->kind != INPUT_VECTOR && in->from->op != RX_COLUMN) return;
+  int first = in->kind == INPUT_VECTOR ? in->first_column : in->from->index;
+  int n = in->kind == INPUT_VECTOR && !in->packed ? in->width : 1;
+  for (int k = 0; k < n; k++) {
+    Column *c = &s->column[first + k];
+    c->role = in->packed ? COLUMN_PACKED : roles[in->kind];
+    c->input = in;
+    if (in->packed) set_elements(s, c);
+  }
+}
+
+static void label_role(const Synth *s, const DataLabel *l) {
+  static const ColumnRole roles[] = {[LABEL_BINARY] = COLUMN_BINARY, [LABEL_CLASS] = COLUMN_CLASS,
+                                     [LABEL_REAL] = COLUMN_TARGET};
   if (l->from->op != RX_COLUMN) return;
   Column *c = &s->column[l->from->index];
+  if (c->role == COLUMN_PACKED) return;
+  c->role = roles[l->kind];
   c->label = l;
-  c->role = l->kind == LABEL_BINARY ? COLUMN_BINARY : l->kind == LABEL_CLASS ? COLUMN_CLASS : COLUMN_TARGET;
-  if (!l->where || l->where->op != RX_LABEL) return;
-  const RowExpr *from = s->p->labels[l->where->index].from;
-  if (from->op == RX_COLUMN) c->only_where = from->index;
 }
 
-static void set_direction(Column *c, uint64_t seed, bool is_label) {
-  uint64_t name = hash_bytes(c->name, strlen(c->name), 17);
-  for (int i = 0; i < LATENT; i++) {
-    c->direction[i] = normal(seed, name, (uint64_t)i) * 0.6;
-    if (is_label) c->direction[i] = (i < 2 ? 1.0 : 0.2) + 0.4 * c->direction[i];   // labels share most of their direction
+static void set_roles(const Synth *s) {
+  const DataPlan *p = s->plan;
+  for (int i = 0; i < s->n; i++) {
+    const char *name = p->columns[i].name;
+    s->column[i] = (Column){.name = name, .key = hash_bytes(name, strlen(name), 23)};
   }
-}
-
-static Synth plan_columns(const DataPlan *p, uint64_t seed, Arena *a) {
-  Synth s = { p, seed, NEW_ARRAY(a, Column, p->n_columns + 1), p->n_columns };
-  for (int i = 0; i < s.n; i++) s.column[i] = (Column){ .name = p->columns[i].name, .only_where = -1 };
-  for (int i = 0; i < p->n_inputs; i++) input_role(&s, &p->inputs[i]);
-  for (int i = 0; i < p->n_labels; i++) label_role(&s, &p->labels[i]);
-  for (int i = 0; i < p->n_inputs; i++) find_texts(p->inputs[i].from, s.column);
-  for (int i = 0; i < p->n_labels; i++) find_texts(p->labels[i].from, s.column), find_texts(p->labels[i].where, s.column);
-  for (int i = 0; i < 3; i++) find_texts(p->split.rule[i], s.column);
-  for (int i = 0; i < s.n; i++) set_direction(&s.column[i], seed, s.column[i].label != NULL || s.column[i].role == COLUMN_TEXTS);
-  return s;
+  for (int i = 0; i < p->n_inputs; i++) input_role(s, &p->inputs[i]);
+  for (int i = 0; i < p->n_inputs; i++) find_compared(p->inputs[i].from, s->column);
+  for (int i = 0; i < p->n_labels; i++) find_compared(p->labels[i].from, s->column);
+  for (int i = 0; i < p->n_labels; i++) find_compared(p->labels[i].where, s->column);
+  for (int i = 0; i < 3; i++) find_compared(p->split.rule[i], s->column);
+  for (int i = 0; i < p->n_labels; i++) label_role(s, &p->labels[i]);
+  if (p->split.kind == SPLIT_COLUMN) s->column[p->split.column].role = COLUMN_SPLIT;
+  for (int i = 0; i < s->n; i++) {
+    Column *c = &s->column[i];
+    set_direction(c->direction, s->seed, hash_bytes(c->name, strlen(c->name), 17), c->label || c->role == COLUMN_TEXTS);
+  }
 }
 
 // ---------------------------------------------------------------- cells
-static double projection(const Column *c, const double *z) {
+typedef struct { double v, noise, u, p; } Draw;          // along the direction; normal; uniform; chance, rising with v
+
+static double along(const double *direction, const double *z) {
   double v = 0;
-  for (int i = 0; i < LATENT; i++) v += c->direction[i] * z[i];
+  for (int i = 0; i < LATENT; i++) v += direction[i] * z[i];
   return v;
 }
 
-static void real_cell(const Column *c, double v, Text *out) {
-  if (c->input && c->input->prep.map == MAP_LOG1P) v = floor(100 * exp(v)) / 100;
-  if (c->input && c->input->prep.map == MAP_SQRT) v = v * v;
-  if (c->input && c->input->prep.has_clip) v = c->input->prep.clip_lo + (c->input->prep.clip_hi - c->input->prep.clip_lo) / (1 + exp(-v));
-  text_printf(out, "%.5g", v);
+// v into the range that the preparation expects.
+static double plausible(const Prep *p, double v) {
+  if (p->map == MAP_LOG1P) v = floor(100 * exp(v)) / 100;
+  if (p->map == MAP_SQRT) v = v * v;
+  if (!p->has_clip) return v;
+  bool lo = isfinite(p->clip_lo), hi = isfinite(p->clip_hi);
+  if (lo && hi) return p->clip_lo + (p->clip_hi - p->clip_lo) * sigmoid(v);
+  return lo ? p->clip_lo + exp(v) : hi ? p->clip_hi - exp(v) : v;
 }
 
-static void cell(const Synth *s, const Column *c, const double *z, double noise, double u, const double *truth, Text *out, double *mine) {
-  double v = projection(c, z), p = 1 / (1 + exp(-2 * v - sin(2 * z[0])));
-  bool counts = c->only_where < 0 || truth[c->only_where] != 0;
-  *mine = 0;
-  switch (c->role) {
-  case COLUMN_REAL:
-    if (c->input->packed)
-      for (int k = 0; k < c->input->width; k++) text_printf(out, "%s%.4g", k ? " " : "", v + 0.5 * noise + 0.1 * k);
-    else real_cell(c, v + 0.5 * noise, out);
-    return;
-  case COLUMN_CATEGORY: text_printf(out, "c%d", (int)floor(8 / (1 + exp(-1.5 * v - 0.3 * noise)))); return;
-  case COLUMN_ID: text_printf(out, "u%lld", (long long)floor((double)c->input->buckets / (1 + exp(-v - 0.3 * noise)))); return;
-  case COLUMN_TEXTS:
-    if (u < p && c->n_texts) text_add(out, c->texts[c->n_texts == 1 ? 0 : (int)(u / p * c->n_texts) % c->n_texts]);
-    else text_add(out, "other");
-    return;
-  case COLUMN_BINARY:
-    *mine = counts && u < p;
-    if (c->label->positive) text_add(out, *mine != 0 ? c->label->positive : "other");
-    else text_printf(out, "%d", (int)*mine);
-    return;
-  case COLUMN_CLASS: {
-    double q = (v + 0.4 * noise) / 2;
-    int64_t k = (int64_t)floor((double)c->label->classes / (1 + exp(-q * 2)));
-    text_printf(out, "%lld", (long long)(k < c->label->classes ? k : c->label->classes - 1));
-    return;
-  }
-  case COLUMN_TARGET:
-    *mine = counts ? c->only_where >= 0 ? exp(3 + 0.5 * v + 0.3 * noise) : p * 0.9 + 0.05 + 0.02 * noise : 0;
-    text_printf(out, "%.5g", *mine);
-    return;
-  default: text_printf(out, "%.4g", noise); (void)s;
+static void noise_cell(Synth *s, const Column *c, Draw x, Text *out) {
+  (void)s, (void)c;
+  print_number(out, x.noise, 4);
+}
+
+static void real_cell(Synth *s, const Column *c, Draw x, Text *out) {
+  (void)s;
+  print_number(out, plausible(&c->input->prep, x.v + 0.5 * x.noise), 5);
+}
+
+static void packed_cell(Synth *s, const Column *c, Draw x, Text *out) {
+  (void)x;
+  for (int k = 0; k < c->input->width; k++) {
+    double noise = normal(s->seed ^ c->key, (uint64_t)s->row, 100 + (uint64_t)k);
+    if (k) text_char(out, ' ');
+    print_number(out, plausible(&c->input->prep, along(c->elements[k], s->z) + 0.5 * noise), 4);
   }
 }
 
-static void row_cells(const Synth *s, int64_t row, Text *cells, double *truth) {
-  double z[LATENT];
-  bool *done = xcalloc((size_t)s->n + 1, sizeof *done);
-  for (int i = 0; i < LATENT; i++) z[i] = normal(s->seed, (uint64_t)row, (uint64_t)(1000 + i));
-  for (int left = s->n, pass = 0; left > 0 && pass <= s->n; pass++)         // a label after the one that it depends on
-    for (int i = 0; i < s->n; i++) {
-      const Column *c = &s->column[i];
-      if (done[i] || (c->only_where >= 0 && !done[c->only_where] && pass < s->n)) continue;
-      uint64_t name = hash_bytes(c->name, strlen(c->name), 23);
-      cells[i].n = 0;
-      cell(s, c, z, normal(s->seed ^ name, (uint64_t)row, 1), uniform(s->seed ^ name, (uint64_t)row, 77), truth, &cells[i], &truth[i]);
-      done[i] = true;
-      left--;
+static void category_cell(Synth *s, const Column *c, Draw x, Text *out) {
+  (void)s, (void)c;
+  text_printf(out, "c%d", (int)floor(8 * sigmoid(1.5 * x.v + 0.3 * x.noise)));
+}
+
+static void id_cell(Synth *s, const Column *c, Draw x, Text *out) {      // few enough to return
+  (void)s;
+  double n = c->input->buckets < 1000 ? (double)c->input->buckets : 1000;
+  text_printf(out, "u%lld", (long long)floor(n * sigmoid(x.v + 0.3 * x.noise)));
+}
+
+static void texts_cell(Synth *s, const Column *c, Draw x, Text *out) {
+  (void)s;
+  text_add(out, x.u < x.p ? c->texts[(int)(x.u / x.p * c->n_texts) % c->n_texts] : "other");
+}
+
+// Some equal to a number that it is compared with, the others on both sides of it.
+static void near_cell(Synth *s, const Column *c, Draw x, Text *out) {
+  (void)s;
+  double at = c->numbers[(int)(x.u * c->n_numbers) % c->n_numbers], width = 0.5 * fabs(at) + 1;
+  bool is_real = c->input && (c->input->prep.map != MAP_NONE || c->input->prep.has_clip);
+  double v = x.v + 0.5 * x.noise;
+  print_number(out, fabs(v) < 0.3 ? at : is_real ? plausible(&c->input->prep, v) : at + width * v, 6);
+}
+
+static void binary_cell(Synth *s, const Column *c, Draw x, Text *out) {
+  (void)s;
+  bool yes = x.u < x.p;
+  if (c->label->positive) text_add(out, yes ? c->label->positive : "other");
+  else text_char(out, yes ? '1' : '0');
+}
+
+static void class_cell(Synth *s, const Column *c, Draw x, Text *out) {
+  (void)s;
+  double n = (double)c->label->classes, k = floor(n * sigmoid(x.v + 0.4 * x.noise));
+  text_printf(out, "%lld", (long long)(k < n ? k : n - 1));
+}
+
+static void target_cell(Synth *s, const Column *c, Draw x, Text *out) {  // amounts where the spec scales or conditions it
+  (void)s;
+  const DataLabel *l = c->label;
+  bool amount = l->where || l->scale != SCALE_NONE || l->prep.map != MAP_NONE;
+  double v = amount ? exp(3 + 0.5 * x.v + 0.3 * x.noise) : x.p * 0.9 + 0.05 + 0.02 * x.noise;
+  if (l->prep.has_clip) v = plausible(&l->prep, x.v + 0.3 * x.noise);
+  print_number(out, v, 5);
+}
+
+static void split_cell(Synth *s, const Column *c, Draw x, Text *out) {   // 80, 10, 10 %
+  (void)c;
+  const Split *p = &s->plan->split;
+  int part = x.u < 0.8 ? 0 : x.u < 0.9 ? 1 : 2;
+  text_add(out, p->value[part] ? p->value[part] : p->value[0]);
+}
+
+static void (*const cells[N_ROLES])(Synth *, const Column *, Draw, Text *) = {
+  [COLUMN_NOISE] = noise_cell, [COLUMN_REAL] = real_cell, [COLUMN_PACKED] = packed_cell, [COLUMN_CATEGORY] = category_cell,
+  [COLUMN_ID] = id_cell, [COLUMN_TEXTS] = texts_cell, [COLUMN_NEAR] = near_cell, [COLUMN_BINARY] = binary_cell,
+  [COLUMN_CLASS] = class_cell, [COLUMN_TARGET] = target_cell, [COLUMN_SPLIT] = split_cell,
+};
+
+// ---------------------------------------------------------------- rows
+// A label outside of its condition is 0, as in a log of a shop: no purchase without a visit.
+static void obey_condition(Synth *s, int at) {
+  const DataLabel *l = &s->plan->labels[at];
+  if (!l->where || l->from->op != RX_COLUMN) return;
+  Value w = row_value(&s->raw, 0, l->where);
+  Text *cell = &s->cell[l->from->index];
+  if ((w.kind && w.number != 0) || s->column[l->from->index].label != l) return;
+  cell->n = 0;
+  text_add(cell, l->positive ? "other" : "0");
+  s->table.cell[l->from->index] = cell->data;
+}
+
+static void fill_row(Synth *s) {
+  for (int i = 0; i < LATENT; i++) s->z[i] = normal(s->seed, (uint64_t)s->row, (uint64_t)(1000 + i));
+  for (int i = 0; i < s->n; i++) {
+    const Column *c = &s->column[i];
+    uint64_t key = s->seed ^ c->key;
+    Draw x = {.v = along(c->direction, s->z), .noise = normal(key, (uint64_t)s->row, 1)};
+    x.u = uniform(key, (uint64_t)s->row, 77);
+    x.p = sigmoid(2 * x.v + sin(2 * s->z[0]));
+    s->cell[i].n = 0;
+    cells[c->role](s, c, x, &s->cell[i]);
+    s->table.cell[i] = s->cell[i].data;
+  }
+  for (int i = 0; i < s->plan->n_labels; i++) {
+    obey_condition(s, i);
+    if (s->plan->labels[i].kind != LABEL_CLASS) {
+      raw_label(&s->raw, i);
+      continue;
     }
-  free(done);
+    Value v = row_value(&s->raw, 0, s->plan->labels[i].from);
+    s->raw.known[i][0] = v.kind == VALUE_TEXT ? parse_number(v.text, s->raw.label[i]) : v.kind != VALUE_UNKNOWN;
+    if (v.kind && v.kind != VALUE_TEXT) s->raw.label[i][0] = v.number;
+  }
 }
 
 static void put_field(Text *out, const char *s, char delimiter) {
-  if (!strchr(s, delimiter) && !strchr(s, '"') && !strchr(s, '\n')) { text_add(out, s); return; }
+  if (!strchr(s, delimiter) && !strpbrk(s, "\"\r\n")) {
+    text_add(out, s);
+    return;
+  }
   text_char(out, '"');
   for (; *s; s++) {
     if (*s == '"') text_char(out, '"');
@@ -157,49 +268,89 @@ static void put_field(Text *out, const char *s, char delimiter) {
   text_char(out, '"');
 }
 
-static int column_named(const Synth *s, const char *name) {
-  for (int i = 0; i < s->n; i++)
-    if (!strcmp(s->column[i].name, name)) return i;
-  return -1;
+// Columns of the file, in its order, as places in the plan (−1: the spec does not read it); each name once.
+static int *file_columns(const Synth *s, int *n) {
+  const DataSource *f = &s->plan->sources[0];
+  int *at = NEW_ARRAY(s->arena, int, s->n + f->n_header + 1), *first = NEW_ARRAY(s->arena, int, s->n + 1);
+  Distinct names;
+  distinct_init(&names, s->arena, 0);
+  *n = 0;
+  for (int i = 0; i < s->n; i++) {
+    int64_t before = names.n;
+    if (distinct_add(&names, s->column[i].name) != before) continue;
+    first[before] = i;
+    if (!f->n_header) at[(*n)++] = i;
+  }
+  int64_t known = names.n;
+  for (int i = 0; i < f->n_header; i++) {
+    int32_t code = distinct_add(&names, f->header[i]);
+    at[(*n)++] = code < known ? first[code] : -1;
+  }
+  distinct_free(&names);
+  return at;
 }
 
-static void all_rows(const Synth *s, int64_t rows, Text *out) {
-  const DataSource *f = &s->p->sources[0];
-  char delimiter = f->delimiter ? f->delimiter : ',';
-  int n = f->n_header ? f->n_header : s->n;
-  Text *cells = xcalloc((size_t)s->n + 1, sizeof *cells);
-  double *truth = xcalloc((size_t)s->n + 1, sizeof *truth);
-  for (int i = 0; !f->n_header && i < n; i++) {
-    if (i) text_char(out, delimiter);
-    put_field(out, s->column[i].name, delimiter);
+static void open_row(Synth *s) {
+  const DataPlan *p = s->plan;
+  Arena *a = s->arena;
+  s->cell = NEW_ARRAY(a, Text, s->n + 1);
+  s->table = (Table){.path = "", .n_columns = s->n, .n_rows = 1, .cell = NEW_ARRAY(a, char *, s->n + 1),
+                     .line = NEW_ARRAY(a, int64_t, 1)};
+  s->raw = (Raw){.plan = p, .table = &s->table, .arena = a, .n = 1, .mute = true, .column = NEW_ARRAY(a, int, s->n + 1),
+                 .label = NEW_ARRAY(a, double *, p->n_labels + 1), .known = NEW_ARRAY(a, uint8_t *, p->n_labels + 1)};
+  for (int i = 0; i < s->n; i++) s->raw.column[i] = i;
+  for (int i = 0; i < p->n_labels; i++) {
+    s->raw.label[i] = NEW_ARRAY(a, double, 1);
+    s->raw.known[i] = NEW_ARRAY(a, uint8_t, 1);
   }
-  if (!f->n_header) text_char(out, '\n');
-  for (int64_t row = 0; row < rows; row++) {
-    row_cells(s, row, cells, truth);
+}
+
+// To a file, whole or not at all; file NULL: to standard output.
+static bool flush(WholeFile *file, Text *out, Diag *d) {
+  bool ok = true;
+  if (file) ok = whole_add(file, out->data, out->n);
+  else if (fwrite(out->data, 1, out->n, stdout) != out->n || fflush(stdout)) {
+    diag_machine(d, errno == ENOSPC ? "disk-full" : "cannot-write", "cannot write to standard output: %s", strerror(errno));
+    ok = false;
+  }
+  out->n = 0;
+  return ok;
+}
+
+static bool write_rows(Synth *s, int64_t rows, const char *path, Diag *d) {
+  enum { PIECE = 1 << 20 };
+  char delimiter = csv_delimiter(path, &s->plan->sources[0]);
+  int n, *at = file_columns(s, &n);
+  Text out = {0};
+  bool to_file = strcmp(path, "-") != 0, header = !s->plan->sources[0].n_header, more = true;
+  WholeFile *file = to_file ? whole_open(path, d) : NULL;
+  if (to_file && !file) return false;
+  for (int i = 0; header && i < n; i++) {
+    if (i) text_char(&out, delimiter);
+    put_field(&out, s->column[at[i]].name, delimiter);
+  }
+  if (header) text_char(&out, '\n');
+  for (s->row = 0; more && s->row < rows; s->row++) {
+    fill_row(s);
     for (int i = 0; i < n; i++) {
-      int at = f->n_header ? column_named(s, f->header[i]) : i;
-      if (i) text_char(out, delimiter);
-      put_field(out, at >= 0 && cells[at].data ? cells[at].data : "0", delimiter);
+      if (i) text_char(&out, delimiter);
+      put_field(&out, at[i] >= 0 ? s->cell[at[i]].data : "0", delimiter);
     }
-    text_char(out, '\n');
+    text_char(&out, '\n');
+    if (out.n >= PIECE) more = flush(file, &out, d);
   }
-  for (int i = 0; i < s->n; i++) text_free(&cells[i]);
-  free(cells);
-  free(truth);
+  more = more && flush(file, &out, d);
+  text_free(&out);
+  return file ? whole_close(file, true) : more;
 }
 
 bool synth_write(const DataPlan *p, int64_t rows, uint64_t seed, const char *path, Diag *d) {
-  Arena *a = arena_new();
-  Synth s = plan_columns(p, seed, a);
-  Text out = {0};
-  all_rows(&s, rows, &out);
-  bool ok = true;
-  if (strcmp(path, "-")) ok = file_write_whole(path, out.data ? out.data : "", out.n, d);
-  else if (fwrite(out.data, 1, out.n, stdout) != out.n || fflush(stdout)) {
-    diag_machine(d, "cannot-write", "cannot write standard output: %s", strerror(errno));
-    ok = false;
-  }
-  text_free(&out);
-  arena_free(a);
+  Synth s = {.plan = p, .seed = seed, .arena = arena_new(), .n = p->n_columns};
+  s.column = NEW_ARRAY(s.arena, Column, s.n + 1);
+  set_roles(&s);
+  open_row(&s);
+  bool ok = write_rows(&s, rows, path, d);
+  for (int i = 0; i < s.n; i++) text_free(&s.cell[i]);
+  arena_free(s.arena);
   return ok;
 }

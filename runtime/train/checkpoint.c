@@ -1,7 +1,7 @@
 // checkpoint.c: a training on disk, to go on with to the same bits: checkpoint.safetensors (all slots, and those of the best
-// epoch as "best/…") and state.json (the host's part). state.json is written last and names the digest of its checkpoint; until
-// then the checkpoint before stands beside it as checkpoint.previous.safetensors. So a machine that stops at any moment leaves a
-// pair that fits.
+// epoch as "best/…") and state.json (the host's part). state.json is written last and names the digest of its checkpoint;
+// until then the checkpoint before stands beside it as checkpoint.previous.safetensors. So a machine that stops at any
+// moment leaves a pair that fits.
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -62,22 +62,24 @@ static json_t *watch_json(const Watch *w) {
 static json_t *report_json(const TrainPlan *tp, const EpochReport *r) {
   json_t *metrics = json_null();
   if (r->valid_metric) metrics = json_array();
-  for (int i = 0; r->valid_metric && i < tp->n_tasks; i++) json_array_append_new(metrics, numbers(r->valid_metric[i], tp->tasks[i].n_metrics));
-  return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "epoch", (json_int_t)r->epoch, "seconds", number(r->seconds), "loss", number(r->loss),
-                   "task_loss", numbers(r->task_loss, tp->n_tasks), "valid_loss", numbers(r->valid_loss, tp->n_tasks), "valid_metric", metrics,
-                   "stop_figure", number(r->stop_figure));
+  for (int i = 0; r->valid_metric && i < tp->n_tasks; i++)
+    json_array_append_new(metrics, numbers(r->valid_metric[i], tp->tasks[i].n_metrics));
+  return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o}", "epoch", (json_int_t)r->epoch, "seconds", number(r->seconds),
+                   "loss", number(r->loss), "task_loss", numbers(r->task_loss, tp->n_tasks), "valid_loss",
+                   numbers(r->valid_loss, tp->n_tasks), "valid_metric", metrics, "stop_figure", number(r->stop_figure));
 }
 
 static json_t *state_json(const Trainer *t, uint64_t digest) {
   const TrainPlan *tp = t->tp;
   json_t *reports = json_array();
   for (int i = 0; i < t->reports.n; i++) json_array_append_new(reports, report_json(tp, &t->reports.data[i]));
-  return json_pack("{s:i, s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:b, s:o}",
-                   "format", FORMAT, "checkpoint", json_string(arena_printf(t->arena, "%016" PRIx64, digest)), "data", data_digest(t),
-                   "seed", json_string(arena_printf(t->arena, "%" PRIu64, tp->seed)), "rows", (json_int_t)t->rows->n, "batch_rows", (json_int_t)tp->batch,
-                   "epoch", (json_int_t)t->epoch, "batch", (json_int_t)t->batch, "step", (json_int_t)t->e->step, "seconds", number(t->seconds),
-                   "total_seconds", number(t->total_seconds), "total_rows", (json_int_t)t->total_rows, "sum", numbers(t->sum, tp->n_tasks),
-                   "weight", numbers(t->weight, tp->n_tasks), "stop", watch_json(&t->stop), "best", watch_json(&t->best),
+  return json_pack("{s:i, s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:b, s:o}", "format",
+                   FORMAT, "checkpoint", json_string(arena_printf(t->arena, "%016" PRIx64, digest)), "data", data_digest(t),
+                   "seed", json_string(arena_printf(t->arena, "%" PRIu64, tp->seed)), "rows", (json_int_t)t->rows->n,
+                   "batch_rows", (json_int_t)tp->batch, "epoch", (json_int_t)t->epoch, "batch", (json_int_t)t->batch, "step",
+                   (json_int_t)t->e->step, "seconds", number(t->seconds), "total_seconds", number(t->total_seconds),
+                   "total_rows", (json_int_t)t->total_rows, "sum", numbers(t->sum, tp->n_tasks), "weight",
+                   numbers(t->weight, tp->n_tasks), "stop", watch_json(&t->stop), "best", watch_json(&t->best),
                    "has_best_slots", t->best_slots != NULL, "epochs", reports);
 }
 
@@ -153,7 +155,8 @@ static void take_same(Reader *r, const json_t *from, const char *key, const char
 
 static Watch take_watch(Reader *r, const json_t *from, const char *key, int64_t epochs) {
   const json_t *j = json_object_get(from, key);
-  return (Watch){ take_number(r, json_object_get(j, "best"), key), take_int(r, j, "epoch", 0, epochs), take_int(r, j, "bad", 0, epochs) };
+  return (Watch){ take_number(r, json_object_get(j, "best"), key), take_int(r, j, "epoch", 0, epochs),
+                  take_int(r, j, "bad", 0, epochs) };
 }
 
 static EpochReport take_report(Reader *r, const json_t *j, int64_t epoch) {
@@ -167,7 +170,8 @@ static EpochReport take_report(Reader *r, const json_t *j, int64_t epoch) {
   const json_t *metrics = json_object_get(j, "valid_metric");
   if (!e.task_loss) broken(r, "task_loss", "is missing");
   if (r->bad || json_is_null(metrics)) return e;
-  if (!json_is_array(metrics) || json_array_size(metrics) != (size_t)tp->n_tasks) broken(r, "valid_metric", "is not of this model");
+  if (!json_is_array(metrics) || json_array_size(metrics) != (size_t)tp->n_tasks)
+    broken(r, "valid_metric", "is not of this model");
   e.valid_metric = metric_table(tp, r->t->arena);
   for (int i = 0; !r->bad && i < tp->n_tasks; i++) {
     double *m = take_numbers(r, json_array_get(metrics, (size_t)i), "valid_metric", tp->tasks[i].n_metrics);
@@ -193,7 +197,8 @@ static void take_place(Reader *r, const json_t *j) {
   t->epoch = take_int(r, j, "epoch", 1, INT32_MAX);
   t->batch = take_int(r, j, "batch", 0, t->n_batches);
   int64_t step;
-  if (__builtin_mul_overflow(t->epoch - 1, t->n_batches, &step) || __builtin_add_overflow(step, t->batch, &step)) broken(r, "epoch", "is out of its range");
+  if (__builtin_mul_overflow(t->epoch - 1, t->n_batches, &step) || __builtin_add_overflow(step, t->batch, &step))
+    broken(r, "epoch", "is out of its range");
   t->e->step = take_int(r, j, "step", step, step);
   t->seconds = take_number(r, json_object_get(j, "seconds"), "seconds");
   t->total_seconds = take_number(r, json_object_get(j, "total_seconds"), "total_seconds");
@@ -204,7 +209,8 @@ static void take_digest(Reader *r, json_t *j) {
   json_t *own = json_incref(json_object_get(j, "digest"));
   json_object_del(j, "digest");
   const char *s = json_string_value(own);
-  if (!s || strcmp(s, state_digest(j, r->t->arena))) broken(r, "digest", "does not fit: the file has changed since it was written");
+  if (!s || strcmp(s, state_digest(j, r->t->arena)))
+    broken(r, "digest", "does not fit: the file has changed since it was written");
   json_decref(own);
 }
 
@@ -217,13 +223,15 @@ static void take_state(Reader *r, json_t *j) {
   t->stop = take_watch(r, j, "stop", t->epoch - 1);
   t->best = take_watch(r, j, "best", t->epoch - 1);
   const json_t *reports = json_object_get(j, "epochs");
-  if (!json_is_array(reports) || (int64_t)json_array_size(reports) != t->epoch - 1) broken(r, "epochs", "is not the list of the epochs done");
+  if (!json_is_array(reports) || (int64_t)json_array_size(reports) != t->epoch - 1)
+    broken(r, "epochs", "is not the list of the epochs done");
   for (int64_t i = 0; !r->bad && i < t->epoch - 1; i++) {
     EpochReport e = take_report(r, json_array_get(reports, (size_t)i), i + 1);
     vec_push(t->arena, &t->reports, e);
   }
   if (!json_is_boolean(json_object_get(j, "has_best_slots"))) broken(r, "has_best_slots", "is neither true nor false");
-  if (json_is_true(json_object_get(j, "has_best_slots")) && !t->best_slots) t->best_slots = xcalloc(1, (size_t)t->e->plan->slot_bytes);
+  if (json_is_true(json_object_get(j, "has_best_slots")) && !t->best_slots)
+    t->best_slots = xcalloc(1, (size_t)t->e->plan->slot_bytes);
 }
 
 // The checkpoint that the state names: the file of that name or, where that one is newer than the state, the one before.
@@ -253,7 +261,9 @@ bool checkpoint_load(Trainer *t) {
   json_t *j = json_load_file(p.state, JSON_REJECT_DUPLICATES, &e);
   if (!j) {
     bool there = access(p.state, F_OK) == 0;
-    diag_data(t->diag, "bad-checkpoint", p.state, 0, 0, NULL, there ? "this training cannot go on: its state is broken at line %d: %s" : "there is no interrupted training here",
+    diag_data(t->diag, "bad-checkpoint", p.state, 0, 0, NULL,
+              there ? "this training cannot go on: its state is broken at line %d: %s"
+                    : "there is no interrupted training here",
               e.line, e.text);
     return false;
   }

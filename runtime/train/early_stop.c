@@ -1,5 +1,5 @@
-// early_stop.c: figures after an epoch, and whether they still get better. The rule: strictly better than the best so far, by
-// however little; training stops after `patience` epochs without a new best.
+// early_stop.c: figures after an epoch, and whether they still get better. The rule: strictly better than the best so far,
+// by however little; training stops after `patience` epochs without a new best.
 #include <math.h>
 #include "train_int.h"
 

@@ -1,6 +1,6 @@
-// engine.c: memory of a plan and the running of its programs; one worker. All that a run needs is looked up once, in engine_new:
-// a call costs a few ns a phase. Denormals are flushed while generated code runs: an Adam state that fades away must not slow
-// the step.
+// engine.c: memory of a plan and the running of its programs; one worker. All that a run needs is looked up once, in
+// engine_new: a call costs a few ns a phase. Denormals are flushed while generated code runs: an Adam state that fades away
+// must not slow the step.
 #include <sys/mman.h>
 #include "../train.h"
 #if defined(__x86_64__)
@@ -69,6 +69,10 @@ Engine *engine_new(const StepPlan *p, const StepCode *c) {
   e->ids = buffer_with(p, BUF_IDS);
   e->y = buffer_with(p, BUF_Y);
   e->w = buffer_with(p, BUF_W);
+  for (int k = 0; k < N_PROGRAMS; k++) {
+    e->run[k].n = -1;
+    e->run[k].items = xcalloc((size_t)p->programs[k].n_phases, sizeof *e->run[k].items);
+  }
   return e;
 }
 
@@ -76,6 +80,7 @@ void engine_free(Engine *e) {
   if (!e) return;
   for (int i = 0; i < e->plan->n_buffers; i++)
     if (!in_arena(&e->plan->buffers[i])) free(e->buf[i]);
+  for (int k = 0; k < N_PROGRAMS; k++) free(e->run[k].items);
   free(e->slots);
   free(e->rows);
   free(e->buf);
@@ -110,19 +115,28 @@ static void restore_mode(FloatMode old) { (void)old; }
 #endif
 
 // ---------------------------------------------------------------- running
+static const int64_t *items_for(Engine *e, ProgramId prog, int64_t n) {   // most steps have the rows of the one before
+  const Program *g = &e->plan->programs[prog];
+  int64_t *items = e->run[prog].items;
+  if (e->run[prog].n == n) return items;
+  for (int i = 0; i < g->n_phases; i++) {
+    const PlanPhase *ph = &g->phases[i];
+    items[i] = ph->items_a + (ph->items_g ? (n + ph->items_g - 1) / ph->items_g : 0);
+  }
+  e->run[prog].n = n;
+  return items;
+}
+
 void engine_run(Engine *e, ProgramId prog, int64_t n, double lr) {
   const Program *g = &e->plan->programs[prog];
   PhaseFn *const *fn = e->code->phase[prog];
   CHECK(n >= 0 && n <= e->plan->capacity);
+  const int64_t *items = items_for(e, prog, n);
   if (prog == PROG_TRAIN) e->step++;
   if (e->rt_int) e->rt_int[RT_N] = n, e->rt_int[RT_STEP] = e->step;
   if (e->rt_real) e->rt_real[RT_LR] = lr;
   FloatMode old = flush_denormals();
-  for (int i = 0; i < g->n_phases; i++) {
-    const PlanPhase *ph = &g->phases[i];
-    int64_t items = ph->items_a + (ph->items_g ? (n + ph->items_g - 1) / ph->items_g : 0);
-    fn[i](e->buf, 0, items, 0);
-  }
+  for (int i = 0; i < g->n_phases; i++) fn[i](e->buf, 0, items[i], 0);
   restore_mode(old);
 }
 
@@ -131,7 +145,8 @@ void engine_batch(Engine *e, const DataPlan *d, const Rows *r, const int64_t *or
   CHECK(e->dense >= 0 && e->ids >= 0 && e->y >= 0 && e->w >= 0 && n <= p->capacity);
   CHECK(p->buffers[e->y].ld == p->buffers[e->w].ld);
   batch_fill(r, order, first, n, d->dense_width, d->n_ids, d->n_labels, p->buffers[e->dense].dtype, e->buf[e->dense],
-             p->buffers[e->dense].ld, e->buf[e->ids], p->buffers[e->ids].ld, e->buf[e->y], e->buf[e->w], p->buffers[e->y].ld);
+             p->buffers[e->dense].ld, e->buf[e->ids], p->buffers[e->ids].ld, e->buf[e->y], e->buf[e->w],
+             p->buffers[e->y].ld);
 }
 
 double engine_out(const Engine *e, int buffer, int64_t i, int64_t j) {

@@ -1,4 +1,5 @@
-// evaluate.c: forward over rows in file order; predictions in the unit of the label; metrics of a split; what a spec requires.
+// evaluate.c: forward over rows in file order; predictions in the unit of the label; metrics of a split; what a spec
+// requires.
 #include <math.h>
 #include "train_int.h"
 
@@ -54,7 +55,8 @@ static void to_original(const Unit *u, float *v, int64_t n) {
   for (int64_t i = 0; i < n; i++) v[i] = original(u, v[i]);
 }
 
-void predictions_fill(Engine *e, ProgramId prog, const DataPlan *dp, const TrainPlan *tp, const PrepState *prep, const Rows *r, Predictions *p) {
+void predictions_fill(Engine *e, ProgramId prog, const DataPlan *dp, const TrainPlan *tp, const PrepState *prep,
+                      const Rows *r, Predictions *p) {
   int64_t capacity = e->plan->capacity;
   memset(p->sum, 0, sizeof *p->sum * (size_t)tp->n_tasks);
   memset(p->weight, 0, sizeof *p->weight * (size_t)tp->n_tasks);
@@ -81,7 +83,8 @@ void predictions_fill(Engine *e, ProgramId prog, const DataPlan *dp, const Train
   }
 }
 
-Predictions *predict_rows(Engine *e, ProgramId prog, const DataPlan *dp, const TrainPlan *tp, const PrepState *prep, const Rows *r, Arena *a) {
+Predictions *predict_rows(Engine *e, ProgramId prog, const DataPlan *dp, const TrainPlan *tp, const PrepState *prep,
+                          const Rows *r, Arena *a) {
   CHECK(prog == PROG_EVAL || prog == PROG_PREDICT);
   Predictions *p = predictions_new(tp, r->n, true, a);
   predictions_fill(e, prog, dp, tp, prep, r, p);
@@ -96,7 +99,8 @@ double **metric_table(const TrainPlan *tp, Arena *a) {
   return m;
 }
 
-static void metrics_of_task(const DataPlan *dp, const PrepState *prep, const PlanTask *t, const Rows *r, const float *p, double *metric) {
+static void metrics_of_task(const DataPlan *dp, const PrepState *prep, const PlanTask *t, const Rows *r, const float *p,
+                            double *metric) {
   const float *y = r->y + t->label * r->n, *w = r->w + t->label * r->n;
   Unit u = unit_of(dp, prep, t->label);
   float *own = NULL;
@@ -105,11 +109,13 @@ static void metrics_of_task(const DataPlan *dp, const PrepState *prep, const Pla
     if (r->n) memcpy(own, y, sizeof *own * (size_t)r->n);
     to_original(&u, own, r->n);
   }
-  for (int k = 0; k < t->n_metrics; k++) metric[k] = metric_value(t->metrics[k].kind, t->metrics[k].at, own ? own : y, w, p, r->n, t->width);
+  for (int k = 0; k < t->n_metrics; k++)
+    metric[k] = metric_value(t->metrics[k].kind, t->metrics[k].at, own ? own : y, w, p, r->n, t->width);
   free(own);
 }
 
-void task_metrics(const DataPlan *dp, const TrainPlan *tp, const PrepState *prep, const Rows *r, const Predictions *p, double **metric, double *loss) {
+void task_metrics(const DataPlan *dp, const TrainPlan *tp, const PrepState *prep, const Rows *r, const Predictions *p,
+                  double **metric, double *loss) {
   CHECK(p->n == r->n);
   for (int i = 0; i < tp->n_tasks; i++) {
     if (metric && tp->tasks[i].label >= 0) metrics_of_task(dp, prep, &tp->tasks[i], r, p->values[i], metric[i]);

@@ -1,5 +1,8 @@
-// file.c: files that appear whole or not at all, also when the machine stops: a temporary file beside it, fsync, rename, fsync
-// of the folder. A link is followed. What is no file (a pipe, /dev/null) is written to as it is.
+// file.c: files that appear whole or not at all, also when the machine stops: a temporary file beside it, fsync, rename,
+// fsync of the folder. A link is followed. What is no file (a pipe, /dev/null) is written to as it is.
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE                                          // syncfs
+#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -76,21 +79,40 @@ static int sync_folder_of(const char *path) {
   return error;
 }
 
-bool whole_close(WholeFile *f) {
-  if (!f->error) f->error = sync_fd(f->fd);
+bool whole_close(WholeFile *f, bool durable) {
+  if (!f->error && durable) f->error = sync_fd(f->fd);
   if (close(f->fd) && !f->error) f->error = errno;
   if (!f->error && f->tmp && rename(f->tmp, f->path)) f->error = errno;
   if (f->tmp && f->error) unlink(f->tmp);
-  else if (f->tmp) f->error = sync_folder_of(f->path);
+  else if (f->tmp && durable) f->error = sync_folder_of(f->path);
   bool fine = !f->error;
   if (!fine) report(f);
   release(f);
   return fine;
 }
 
-bool file_write_whole(const char *path, const void *data, size_t n, Diag *d) {
+static bool write_file(const char *path, const void *data, size_t n, bool durable, Diag *d) {
   WholeFile *f = whole_open(path, d);
   if (!f) return false;
   whole_add(f, data, n);
-  return whole_close(f);
+  return whole_close(f, durable);
+}
+
+bool file_write_whole(const char *path, const void *data, size_t n, Diag *d) { return write_file(path, data, n, true, d); }
+bool file_write_soon(const char *path, const void *data, size_t n, Diag *d) { return write_file(path, data, n, false, d); }
+
+static int sync_all(int fd) {                                // the file system that the folder is on
+#ifdef __linux__
+  return syncfs(fd) ? errno : 0;
+#else
+  sync();
+  return sync_fd(fd);
+#endif
+}
+
+bool folder_sync(const char *dir, Diag *d) {
+  int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), error = fd < 0 ? errno : sync_all(fd);
+  if (fd >= 0) close(fd);
+  if (error) report(&(WholeFile){ .path = (char *)dir, .error = error, .diag = d });
+  return !error;
 }

@@ -59,7 +59,8 @@ static double element(Stream *s, uint64_t i) {               // i ascending: eac
 static void init_slot(Engine *e, const PlanSlot *s, uint64_t seed) {
   const Buffer *b = &e->plan->buffers[s->buffer];
   void *to = e->buf[s->buffer];
-  double fan_out = s->rank ? (double)s->shape[s->rank - 1] : 1, fan_in = s->rank >= 2 ? (double)s->shape[s->rank - 2] : fan_out;
+  double fan_out = s->rank ? (double)s->shape[s->rank - 1] : 1,
+         fan_in = s->rank >= 2 ? (double)s->shape[s->rank - 2] : fan_out;
   Stream stream = { .recipe = recipe(&s->init, fan_in, fan_out), .key = hash_bytes(s->path, strlen(s->path), seed) };
   CHECK(b->dtype == F32 || b->dtype == F64);
   for (int64_t r = 0; r < b->rows_a; r++)

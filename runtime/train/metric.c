@@ -1,5 +1,5 @@
-// metric.c: what a task's predictions are worth, over all rows of a split at once; never a mean of batch values. A row counts
-// when w ≠ 0. Sums in double, in row order.
+// metric.c: what a task's predictions are worth, over all rows of a split at once; never a mean of batch values. A row
+// counts when w ≠ 0. Sums in double, in row order.
 #include <math.h>
 #include "../train.h"
 
@@ -61,7 +61,8 @@ static double metric_auc(const Scored *s) {
     keys[n++] = rank_key(s->p[i], positive(s->y[i]));
   }
   double auc = NAN;
-  if (number && pos && pos < n) auc = (double)doubled_wins(radix_sort(keys, keys + s->n, n), n) / (2.0 * (double)pos * (double)(n - pos));
+  if (number && pos && pos < n)
+    auc = (double)doubled_wins(radix_sort(keys, keys + s->n, n), n) / (2.0 * (double)pos * (double)(n - pos));
   free(keys);
   return auc;
 }
@@ -127,7 +128,8 @@ static double metric_recall(const Scored *s) {               // tp / (tp + fn); 
   Counts c = count(s);
   return c.number && s->width == 1 ? ratio(c.tp, c.tp + c.fn) : NAN;
 }
-static double metric_f1(const Scored *s) {                   // 2tp / (2tp + fp + fn): 0 where nothing is found, NAN where nothing is to be
+// 2tp / (2tp + fp + fn): 0 where nothing is found, NAN where nothing is to be
+static double metric_f1(const Scored *s) {
   Counts c = count(s);
   return c.number && s->width == 1 ? ratio(2 * c.tp, 2 * c.tp + c.fp + c.fn) : NAN;
 }
@@ -168,7 +170,8 @@ static double metric_r2(const Scored *s) {
 // ---------------------------------------------------------------- the table
 enum { ON_BINARY = 1 << LABEL_BINARY, ON_CLASS = 1 << LABEL_CLASS, ON_REAL = 1 << LABEL_REAL };
 typedef double MetricFn(const Scored *s);
-static const struct { const char *name; MetricFn *fn; int labels; bool probability, minimise; const char *format; } rows[N_METRICS] = {
+typedef struct { const char *name; MetricFn *fn; int labels; bool probability, minimise; const char *format; } Row;
+static const Row rows[N_METRICS] = {
   [METRIC_AUC]       = { "auc",       metric_auc,       ON_BINARY,            false, false, "%.4f" },
   [METRIC_LOGLOSS]   = { "logloss",   metric_logloss,   ON_BINARY | ON_CLASS, true,  true,  "%.4f" },
   [METRIC_ACCURACY]  = { "accuracy",  metric_accuracy,  ON_BINARY | ON_CLASS, false, false, "%.4f" },

@@ -1,23 +1,29 @@
-// replay.c: stops at the first step that is not finite. Losses are looked at every step; slots every 64 steps or more (so that
-// looking costs less than 1 % of the time) and at the end of an epoch, each time remembering slots that are all finite. Training
-// is deterministic: once something is wrong, the steps since then are done again one by one, and the first bad one is named with
-// its task or parameter, and with the rows whose own loss is not finite when each is put through the model alone.
+// replay.c: stops at the first step that is not finite. Losses are looked at every step; slots every 64 steps or more (so
+// that looking costs less than 1 % of the time) and at the end of an epoch, each time remembering slots that are all finite.
+// Training is deterministic: once something is wrong, the steps since then are done again one by one, and the first bad one
+// is named with its task or parameter, and with the rows whose own loss is not finite when each is put through the model
+// alone.
 #include <math.h>
 #include "train_int.h"
 
 enum { CHECK_EVERY = 64, CHECK_SELDOM = 4096, ROWS_NAMED = 10 };
 
 // ---------------------------------------------------------------- is it finite?
-static bool finite_f32(const float *v, int64_t n) {          // exponent of all ones: Inf or NaN
-  uint32_t worst[8] = {0}, bits[8];
+static bool finite_f32(const float *v, int64_t n) {          // Inf and NaN: an exponent of all ones
+  typedef uint32_t Lanes __attribute__((vector_size(16), aligned(4), may_alias));
+  enum { N = sizeof(Lanes) / sizeof *v };
+  const Lanes exponent = { 0x7f800000u, 0x7f800000u, 0x7f800000u, 0x7f800000u };
+  Lanes bad = {0}, more = {0};
   int64_t i = 0;
-  for (; i + 8 <= n; i += 8) {
-    memcpy(bits, v + i, sizeof bits);
-    for (int k = 0; k < 8; k++) worst[k] |= (bits[k] & 0x7f800000u) == 0x7f800000u;
+  for (; i + 2 * N <= n; i += 2 * N) {
+    const Lanes *bits = (const Lanes *)(v + i);
+    bad |= (Lanes)((bits[0] & exponent) == exponent);
+    more |= (Lanes)((bits[1] & exponent) == exponent);
   }
-  for (int k = 1; k < 8; k++) worst[0] |= worst[k];
-  for (; i < n; i++) worst[0] |= !isfinite(v[i]);
-  return !worst[0];
+  bad |= more;
+  uint32_t any = bad[0] | bad[1] | bad[2] | bad[3];
+  for (; i < n; i++) any |= !isfinite(v[i]);
+  return !any;
 }
 
 static bool finite_f64(const double *v, int64_t n) {
@@ -40,8 +46,8 @@ static bool slot_finite(const Engine *e, const PlanSlot *s) {   // its true exte
   return true;
 }
 
-// The bad slot nearest to the losses, or NULL. Slots stand in the order of the forward pass, and a gradient that is not finite
-// spoils all before it: so the last one. Parameters first, then what else a step keeps.
+// The bad slot nearest to the losses, or NULL. Slots stand in the order of the forward pass, and a gradient that is not
+// finite spoils all before it: so the last one. Parameters first, then what else a step keeps.
 static const PlanSlot *bad_slot(const Engine *e) {
   for (int other = 0; other < 2; other++)
     for (int i = e->plan->n_slots - 1; i >= 0; i--) {
@@ -53,7 +59,9 @@ static const PlanSlot *bad_slot(const Engine *e) {
 
 static int bad_task(const Trainer *t) {                      // −1: none
   for (int i = 0; i < t->tp->n_tasks; i++)
-    if (!isfinite(engine_out(t->e, t->tp->tasks[i].sum, 0, 0)) || !isfinite(engine_out(t->e, t->tp->tasks[i].weight_sum, 0, 0))) return i;
+    if (!isfinite(engine_out(t->e, t->tp->tasks[i].sum, 0, 0)) ||
+        !isfinite(engine_out(t->e, t->tp->tasks[i].weight_sum, 0, 0)))
+      return i;
   return -1;
 }
 
@@ -69,26 +77,29 @@ static bool bad_row(Trainer *t, const Rows *r, const int64_t *order, int64_t at,
   engine_batch(t->e, t->dp, r, order, at, 1);
   engine_run(t->e, PROG_EVAL, 1, 0);
   for (int i = 0; i < t->tp->n_tasks; i++)
-    if ((task < 0 || task == i) && (!head_finite(t, i) || !isfinite(engine_out(t->e, t->tp->tasks[i].sum, 0, 0)))) return true;
+    if ((task < 0 || task == i) && (!head_finite(t, i) || !isfinite(engine_out(t->e, t->tp->tasks[i].sum, 0, 0))))
+      return true;
   return false;
 }
 
-// Which rows: those of order[first … first+n−1] that are bad alone; if none is, all n.
-typedef struct { int64_t row[ROWS_NAMED]; int64_t n; bool alone; } Suspects;
+// Which rows of order[first … first+n−1] are bad alone; where none is, or all are, it is the batch: all n. Ascending.
+typedef struct { int64_t *row, n; bool alone; } Suspects;
 
-static void suspect(Suspects *s, int64_t row) {
-  if (s->n < ROWS_NAMED) s->row[s->n] = row;
-  s->n++;
+static int ascending(const void *x, const void *y) {
+  int64_t a = *(const int64_t *)x, b = *(const int64_t *)y;
+  return (a > b) - (a < b);
 }
 
 static Suspects suspects(Trainer *t, const Rows *r, const int64_t *order, int64_t first, int64_t n, int task) {
-  Suspects s = { .alone = true };
+  Suspects s = { .row = NEW_ARRAY(t->arena, int64_t, n + 1), .alone = true };
   bool can_ask = t->e->plan->programs[PROG_EVAL].n_phases > 0;
   for (int64_t i = first; can_ask && i < first + n; i++)
-    if (bad_row(t, r, order, i, task)) suspect(&s, r->row[order ? order[i] : i]);
-  if (s.n) return s;
-  s.alone = false;
-  for (int64_t i = first; i < first + n; i++) suspect(&s, r->row[order ? order[i] : i]);
+    if (bad_row(t, r, order, i, task)) s.row[s.n++] = r->row[order ? order[i] : i];
+  if (s.n == 0 || (s.n == n && n > 1)) {
+    s.alone = false;
+    for (s.n = 0; s.n < n; s.n++) s.row[s.n] = r->row[order ? order[first + s.n] : first + s.n];
+  }
+  qsort(s.row, (size_t)s.n, sizeof *s.row, ascending);
   return s;
 }
 
@@ -96,7 +107,8 @@ static char *rows_text(const Suspects *s, Arena *a) {
   Text x = {0};
   text_add(&x, s->alone ? (s->n == 1 ? "row " : "rows ") : s->n == 1 ? "the batch is row " : "the batch is rows ");
   int64_t shown = s->n < ROWS_NAMED ? s->n : ROWS_NAMED;
-  for (int64_t i = 0; i < shown; i++) text_printf(&x, "%s%lld", i == 0 ? "" : i == s->n - 1 ? " and " : ", ", (long long)s->row[i]);
+  for (int64_t i = 0; i < shown; i++)
+    text_printf(&x, "%s%lld", i == 0 ? "" : i == s->n - 1 ? " and " : ", ", (long long)s->row[i]);
   if (shown < s->n) text_printf(&x, ", … (%lld in all)", (long long)s->n);
   char *out = arena_strdup(a, x.data);
   text_free(&x);
@@ -104,28 +116,32 @@ static char *rows_text(const Suspects *s, Arena *a) {
 }
 
 static void advise(Trainer *t, const Suspects *s) {
-  if (s->alone) diag_help(t->diag, "look at %s in the data; `clip` and `scale` hold values in a range", s->n == 1 ? "that row" : "those rows");
+  if (s->alone)
+    diag_help(t->diag, "look at %s in the data; `clip` and `scale` hold values in a range",
+              s->n == 1 ? "that row" : "those rows");
   diag_help(t->diag, "a smaller learning rate than %g may keep the weights finite", t->tp->learning_rate);
 }
 
 static void report_loss(Trainer *t, int task, const char *when, const Suspects *s) {
-  diag_data(t->diag, "not-finite", NULL, s->alone ? s->row[0] : 0, 0, NULL, "the loss of task `%s` is no finite number %s: %s", t->tp->tasks[task].name,
-            when, rows_text(s, t->arena));
+  diag_data(t->diag, "not-finite", NULL, s->alone ? s->row[0] : 0, 0, NULL,
+            "the loss of task `%s` is no finite number %s: %s", t->tp->tasks[task].name, when, rows_text(s, t->arena));
   advise(t, s);
 }
 
 static void report_slot(Trainer *t, const PlanSlot *slot, const char *when, const Suspects *s) {
   const char *colon = strchr(slot->path, ':');               // "trunk.w:adam.v" is state of trunk.w
-  char *path = colon ? arena_strndup(t->arena, slot->path, (size_t)(colon - slot->path)) : arena_strdup(t->arena, slot->path);
+  char *path = colon ? arena_strndup(t->arena, slot->path, (size_t)(colon - slot->path))
+                     : arena_strdup(t->arena, slot->path);
   char *state = colon ? arena_printf(t->arena, " (in the optimizer's `%s`)", colon + 1) : arena_strdup(t->arena, "");
-  diag_data(t->diag, "not-finite", NULL, s->alone ? s->row[0] : 0, 0, NULL, "the gradient of `%s` is no finite number%s %s: %s", path, state, when,
-            rows_text(s, t->arena));
+  diag_data(t->diag, "not-finite", NULL, s->alone ? s->row[0] : 0, 0, NULL,
+            "the gradient of `%s` is no finite number%s %s: %s", path, state, when, rows_text(s, t->arena));
   advise(t, s);
 }
 
 // ---------------------------------------------------------------- the steps again
 static char *when_text(const Trainer *t, int64_t batch) {
-  return arena_printf(t->arena, "at step %lld (epoch %lld, batch %lld)", (long long)t->e->step, (long long)t->epoch, (long long)batch + 1);
+  return arena_printf(t->arena, "at step %lld (epoch %lld, batch %lld)", (long long)t->e->step, (long long)t->epoch,
+                      (long long)batch + 1);
 }
 
 // The step of `batch` was bad; `before` are the slots that it read.
@@ -153,7 +169,8 @@ static void replay(Trainer *t) {
   }
   free(before);
   if (diag_errors(t->diag) == errors)
-    diag_machine(t->diag, "not-repeatable", "a step gave a number that is not finite, and when done again, it did not: this machine is not reliable");
+    diag_machine(t->diag, "not-repeatable",
+                 "a step gave a number that is not finite, and when done again, it did not: this machine is not reliable");
 }
 
 // ---------------------------------------------------------------- the guard

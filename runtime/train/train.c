@@ -1,9 +1,11 @@
-// train.c: the training loop: epochs of batches in a seeded order, evaluation after each epoch, early stopping, the best epoch's
-// slots at the end. The state that decides the next bit is in the slots and the upper part of Trainer, and nowhere else.
+// train.c: the training loop: epochs of batches in a seeded order, evaluation after each epoch, early stopping, the best
+// epoch's slots at the end. The state that decides the next bit is in the slots and the upper part of Trainer, and nowhere
+// else.
 #include <math.h>
 #include "train_int.h"
 
 static const double PROGRESS_S = 0.05, CHECKPOINT_S = 5;     // least time between reports, and between checkpoints
+static const double SLOW_STEP_S = 1e-4;                      // the clock is read after each such step, else after 8
 
 // ---------------------------------------------------------------- the median step
 // Durations of steps, at most SAMPLES of them: when full, every other one goes, and half as many come in.
@@ -45,6 +47,7 @@ void run_batch(Trainer *t, int64_t batch) {
 void tick(Trainer *t) {
   double now = monotonic_seconds(), passed = now - t->clock;
   t->clock = now;
+  t->steps_since = 0;
   t->seconds += passed;
   t->total_seconds += passed;
 }
@@ -68,20 +71,32 @@ static void mean_losses(const Trainer *t, double *loss) {
 static void show_progress(Trainer *t, const char *const *names) {
   int64_t rows = t->batch < t->n_batches ? t->batch * t->tp->batch : t->rows->n;
   mean_losses(t, t->task_loss);
-  Progress p = { .epoch = t->epoch, .epochs = t->tp->epochs, .step = t->batch, .steps = t->n_batches, .seconds = t->total_seconds,
-                 .rows_per_s = (double)rows / t->seconds, .step_us = 1e6 * t->seconds / (double)t->batch,
-                 .loss = total_loss(t->tp, t->task_loss), .task_loss = t->task_loss, .task = names, .n_tasks = t->tp->n_tasks };
+  Progress p = { .epoch = t->epoch,
+                 .epochs = t->tp->epochs,
+                 .step = t->batch,
+                 .steps = t->n_batches,
+                 .seconds = t->total_seconds,
+                 .rows_per_s = (double)rows / t->seconds,
+                 .step_us = 1e6 * t->seconds / (double)t->batch,
+                 .loss = total_loss(t->tp, t->task_loss),
+                 .task_loss = t->task_loss,
+                 .task = names,
+                 .n_tasks = t->tp->n_tasks };
   t->hooks->progress(t->hooks->ctx, &p);
 }
 
 // ---------------------------------------------------------------- one epoch
 typedef enum { GO_ON, INTERRUPTED, FAILED } Outcome;
-typedef struct { StepTimes *times; const char *const *names; double shown; } Watcher;   // what only looks on
+typedef struct { StepTimes *times; const char *const *names; double shown; int64_t every; } Watcher;   // what only looks on
 
 static void watch_step(Trainer *t, Watcher *w) {
   double before = t->clock;
+  int64_t steps = ++t->steps_since;
+  if (steps < w->every) return;
   tick(t);
-  add_time(w->times, t->clock - before);
+  double took = (t->clock - before) / (double)steps;
+  w->every = took > SLOW_STEP_S ? 1 : 8;
+  add_time(w->times, took);
   if (!t->hooks->progress || t->clock - w->shown < PROGRESS_S) return;
   w->shown = t->clock;
   show_progress(t, w->names);
@@ -91,6 +106,7 @@ static void watch_step(Trainer *t, Watcher *w) {
 static Outcome train_epoch(Trainer *t, Watcher *w) {
   if (t->order) shuffle_epoch(t->tp->seed, t->epoch, t->rows->n, t->order);
   if (!guard_start(t)) return FAILED;
+  tick(t);
   while (t->batch < t->n_batches) {
     if (!train_step(t)) return FAILED;
     watch_step(t, w);
@@ -135,7 +151,9 @@ static void judge(Trainer *t, EpochReport *r) {
   if (watch_epoch(&t->best, &tp->best, figure, r->epoch)) keep_slots(t);
 }
 
-static bool patience_is_over(const Trainer *t) { return t->tp->patience > 0 && t->tp->stop.n_terms && t->stop.bad >= t->tp->patience; }
+static bool patience_is_over(const Trainer *t) {
+  return t->tp->patience > 0 && t->tp->stop.n_terms && t->stop.bad >= t->tp->patience;
+}
 
 // Evaluates, judges and reports the epoch that is done, and turns to the next.
 static bool end_epoch(Trainer *t) {
@@ -182,7 +200,9 @@ static void warn_undefined(Trainer *t) {
   const TrainPlan *tp = t->tp;
   if (!t->reports.n) return;
   if (tp->best.n_terms && !t->best.epoch)
-    diag_warn(t->diag, "undefined-figure", (Place){0}, "`%s` was undefined on the validation rows after every epoch: the last epoch's weights are kept", tp->best.text);
+    diag_warn(t->diag, "undefined-figure", (Place){0},
+              "`%s` was undefined on the validation rows after every epoch: the last epoch's weights are kept",
+              tp->best.text);
 }
 
 static void test(Trainer *t, TrainReport *r) {
@@ -201,8 +221,13 @@ static void test(Trainer *t, TrainReport *r) {
 
 static TrainReport *report(Trainer *t, StepTimes *times, bool interrupted) {
   TrainReport *r = NEW(t->arena, TrainReport);
-  *r = (TrainReport){ .epochs = t->reports.data, .n_epochs = t->reports.n, .best_epoch = kept_epoch(t), .interrupted = interrupted, .held_out = -1,
-                      .step_us = 1e6 * median(times), .rows_per_s = t->total_seconds > 0 ? (double)t->total_rows / t->total_seconds : 0 };
+  *r = (TrainReport){ .epochs = t->reports.data,
+                      .n_epochs = t->reports.n,
+                      .best_epoch = kept_epoch(t),
+                      .interrupted = interrupted,
+                      .held_out = -1,
+                      .step_us = 1e6 * median(times),
+                      .rows_per_s = t->total_seconds > 0 ? (double)t->total_rows / t->total_seconds : 0 };
   r->require_value = NEW_ARRAY(t->arena, double, t->tp->n_requires + 1);
   r->require_met = NEW_ARRAY(t->arena, bool, t->tp->n_requires + 1);
   if (t->data->split[1].n > 0) r->held_out = 1;
@@ -220,7 +245,8 @@ static bool has_rows(Trainer *t) {
   const TrainPlan *tp = t->tp;
   if (t->rows->n == 0) diag_data(t->diag, "no-rows", NULL, 0, 0, NULL, "there is no row to train on");
   else if ((tp->stop.n_terms || tp->best.n_terms) && t->data->split[1].n == 0)
-    diag_data(t->diag, "no-rows", NULL, 0, 0, NULL, "`%s` judges the rows for validation, and there is none", tp->stop.n_terms ? tp->stop.text : tp->best.text);
+    diag_data(t->diag, "no-rows", NULL, 0, 0, NULL, "`%s` judges the rows for validation, and there is none",
+              tp->stop.n_terms ? tp->stop.text : tp->best.text);
   else return true;
   return false;
 }
@@ -241,12 +267,15 @@ static bool start(Trainer *t) {
   return true;
 }
 
-TrainReport *train(Engine *e, const DataPlan *dp, const TrainPlan *tp, Dataset *data, const TrainHooks *h, Arena *a, Diag *d) {
+TrainReport *train(Engine *e, const DataPlan *dp, const TrainPlan *tp, Dataset *data, const TrainHooks *h, Arena *a,
+                   Diag *d) {
   static const TrainHooks no_hooks;
-  Trainer t = { .e = e, .dp = dp, .tp = tp, .data = data, .hooks = h ? h : &no_hooks, .arena = a, .diag = d, .rows = &data->split[0] };
+  Trainer t = {
+    .e = e, .dp = dp, .tp = tp, .data = data, .hooks = h ? h : &no_hooks, .arena = a, .diag = d, .rows = &data->split[0]
+  };
   StepTimes *times = xcalloc(1, sizeof *times);
   const char **names = NEW_ARRAY(a, const char *, tp->n_tasks + 1);
-  Watcher w = { .times = times, .names = names };
+  Watcher w = { .times = times, .names = names, .every = 1 };
   TrainReport *r = NULL;
   times->stride = 1;
   for (int i = 0; i < tp->n_tasks; i++) names[i] = tp->tasks[i].name;

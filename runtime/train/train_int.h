@@ -7,13 +7,15 @@
 typedef struct WholeFile WholeFile;
 WholeFile *whole_open(const char *path, Diag *d);                    // NULL: error in d
 bool whole_add(WholeFile *f, const void *data, size_t n);            // false: failed; more may be added, whole_close tells
-bool whole_close(WholeFile *f);                                      // frees f. false: error in d, the old file as it was
+bool whole_close(WholeFile *f, bool durable);                        // frees f. false: error in d, the old file as it was
 
 // ---- weights.c: several copies of the slots in one file, each under a prefix of its names.
 typedef struct { const char *prefix; void *slots; } SlotSet;
 // *digest: of the header, and so, through its digests of the tensors, of the whole file.
-bool tensors_save(const char *path, const StepPlan *p, const SlotSet *sets, int n_sets, bool with_state, uint64_t *digest, Diag *d);
-bool tensors_load(const char *path, const StepPlan *p, const SlotSet *sets, int n_sets, bool with_state, uint64_t *digest, Diag *d);
+bool tensors_save(const char *path, const StepPlan *p, const SlotSet *sets, int n_sets, bool with_state, uint64_t *digest,
+                  Diag *d);
+bool tensors_load(const char *path, const StepPlan *p, const SlotSet *sets, int n_sets, bool with_state, uint64_t *digest,
+                  Diag *d);
 
 // ---- early_stop.c
 typedef struct { double best; int64_t epoch, bad; } Watch;           // best figure and its epoch (0: none yet); epochs since
@@ -22,8 +24,9 @@ double figure_value(const Figure *f, const ValidFigures *v);         // NAN wher
 bool   watch_epoch(Watch *w, const Figure *f, double value, int64_t epoch);   // true: a new best, by however little
 
 // ---- evaluate.c
-Predictions *predictions_new(const TrainPlan *tp, int64_t n, bool outputs, Arena *a);    // values of outputs NULL unless asked for
-void predictions_fill(Engine *e, ProgramId prog, const DataPlan *dp, const TrainPlan *tp, const PrepState *prep, const Rows *r, Predictions *p);
+Predictions *predictions_new(const TrainPlan *tp, int64_t n, bool outputs, Arena *a);   // outputs: else theirs are NULL
+void predictions_fill(Engine *e, ProgramId prog, const DataPlan *dp, const TrainPlan *tp, const PrepState *prep,
+                      const Rows *r, Predictions *p);
 double **metric_table(const TrainPlan *tp, Arena *a);                // [n_tasks][n_metrics]
 double total_loss(const TrainPlan *tp, const double *loss);          // Σ weight · L over the tasks whose L is defined
 void judge_requires(const TrainPlan *tp, const Predictions *held_out, double *const *metric, double *value, bool *met);
@@ -47,6 +50,7 @@ typedef struct {
   const Rows *rows;                       // to train on
   int64_t n_batches, *order;              // order NULL: as in the file
   double clock, saved;                    // when seconds were last added up; when the last checkpoint was written
+  int64_t steps_since;                    // steps since `clock`
   double *task_loss;                      // [n_tasks] for progress
   Predictions *valid;                     // room for the predictions of the validation rows; NULL: there are none
   Guard guard;

@@ -1,7 +1,8 @@
-// weights.c: slots on disk as safetensors: u64 length of the header, the header (JSON, padded with blanks to 8), the tensors one
-// after the other. Names and metadata are sorted, so equal weights give equal bytes. Tensors lie by width of their elements, then
-// by name: each is aligned. The metadata hold "digest:NAME" of every tensor (hash_bytes of its bytes, seed 0, 16 hex digits).
-// A reader believes nothing: the plan says what must be there, and sizes are checked before anything is read or allocated.
+// weights.c: slots on disk as safetensors: u64 length of the header, the header (JSON, padded with blanks to 8), the tensors
+// one after the other. Names and metadata are sorted, so equal weights give equal bytes. Tensors lie by width of their
+// elements, then by name: each is aligned. The metadata hold "digest:NAME" of every tensor (hash_bytes of its bytes, seed 0,
+// 16 hex digits). A reader believes nothing: the plan says what must be there, and sizes are checked before anything is read
+// or allocated.
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -28,11 +29,18 @@ typedef struct {
 typedef struct { Tensor *data; int n; size_t bytes, largest; } Tensors;
 
 // ---------------------------------------------------------------- what the plan says
-static bool is_kept(const PlanSlot *s, bool with_state) { return with_state || s->role == SLOT_PARAM || s->role == SLOT_STATE; }
+static bool is_kept(const PlanSlot *s, bool with_state) {
+  return with_state || s->role == SLOT_PARAM || s->role == SLOT_STATE;
+}
 
 static Tensor tensor_of(const StepPlan *p, const PlanSlot *s, const SlotSet *set) {
   const Buffer *b = &p->buffers[s->buffer];
-  Tensor t = { .slot = s, .rows = b->rows_a, .cols = b->cols, .ld = b->ld, .at = (char *)set->slots + b->offset, .width = dtypes[b->dtype].bytes };
+  Tensor t = { .slot = s,
+               .rows = b->rows_a,
+               .cols = b->cols,
+               .ld = b->ld,
+               .at = (char *)set->slots + b->offset,
+               .width = dtypes[b->dtype].bytes };
   int64_t elements = 1;
   for (int i = 0; i < s->rank; i++) elements *= s->shape[i];
   CHECK(b->role == BUF_SLOT && b->rows_b == 0 && elements == b->rows_a * b->cols);
@@ -88,8 +96,8 @@ static char *digest_key(const Tensor *t) {
 static json_t *tensor_json(const Tensor *t) {
   json_t *shape = json_array();
   for (int i = 0; i < t->slot->rank; i++) json_array_append_new(shape, json_integer(t->slot->shape[i]));
-  return json_pack("{s:s, s:o, s:[I,I]}", "dtype", dtypes[t->slot->dtype].name, "shape", shape, "data_offsets", (json_int_t)t->offset,
-                   (json_int_t)t->offset + (json_int_t)t->bytes);
+  return json_pack("{s:s, s:o, s:[I,I]}", "dtype", dtypes[t->slot->dtype].name, "shape", shape, "data_offsets",
+                   (json_int_t)t->offset, (json_int_t)t->offset + (json_int_t)t->bytes);
 }
 
 static Text header_text(const Tensors *t) {
@@ -121,7 +129,8 @@ static void add_all(WholeFile *f, const Text *header, const Tensors *t, void *ro
   for (int i = 0; i < t->n; i++) whole_add(f, packed(&t->data[i], room), t->data[i].bytes);
 }
 
-bool tensors_save(const char *path, const StepPlan *p, const SlotSet *sets, int n_sets, bool with_state, uint64_t *digest, Diag *d) {
+static bool save(const char *path, const StepPlan *p, const SlotSet *sets, int n_sets, bool with_state, bool durable,
+                 uint64_t *digest, Diag *d) {
   Tensors t = tensors_of(p, sets, n_sets, with_state);
   void *room = xmalloc(t.largest);
   for (int i = 0; i < t.n; i++) t.data[i].digest = hash_bytes(packed(&t.data[i], room), t.data[i].bytes, 0);
@@ -129,16 +138,26 @@ bool tensors_save(const char *path, const StepPlan *p, const SlotSet *sets, int 
   *digest = hash_bytes(header.data, header.n, 0);
   WholeFile *f = whole_open(path, d);
   if (f) add_all(f, &header, &t, room);
-  bool fine = f && whole_close(f);
+  bool fine = f && whole_close(f, durable);
   text_free(&header);
   free(room);
   tensors_free(&t);
   return fine;
 }
 
+bool tensors_save(const char *path, const StepPlan *p, const SlotSet *sets, int n_sets, bool with_state, uint64_t *digest,
+                  Diag *d) {
+  return save(path, p, sets, n_sets, with_state, true, digest, d);
+}
+
 bool weights_save(const char *path, const StepPlan *p, const void *slots, bool with_state, Diag *d) {
   uint64_t digest;
-  return tensors_save(path, p, &(SlotSet){ "", (void *)slots }, 1, with_state, &digest, d);
+  return save(path, p, &(SlotSet){ "", (void *)slots }, 1, with_state, true, &digest, d);
+}
+
+bool weights_save_soon(const char *path, const StepPlan *p, const void *slots, bool with_state, Diag *d) {
+  uint64_t digest;
+  return save(path, p, &(SlotSet){ "", (void *)slots }, 1, with_state, false, &digest, d);
 }
 
 // ---------------------------------------------------------------- reading
@@ -187,7 +206,8 @@ static bool read_header(Reader *r, const Tensors *t, uint64_t *digest) {
   bool fine = read_at(r, s, n, PREAMBLE);
   json_error_t e = {0};
   if (fine && (n == 0 || s[0] != '{')) fine = bad(r, "the header does not start with `{`");
-  if (fine && !(r->header = json_loadb(s, n, JSON_REJECT_DUPLICATES, &e))) fine = bad(r, "the header is broken at byte %d: %s", e.position, e.text);
+  if (fine && !(r->header = json_loadb(s, n, JSON_REJECT_DUPLICATES, &e)))
+    fine = bad(r, "the header is broken at byte %d: %s", e.position, e.text);
   if (fine) *digest = hash_bytes(s, n, 0);
   free(s);
   return fine;
@@ -201,8 +221,10 @@ static bool whole_number(const json_t *j, int64_t *v) {
 static bool check_shape(const Reader *r, const Tensor *t, const json_t *j) {
   const json_t *shape = json_object_get(j, "shape");
   const char *dtype = json_string_value(json_object_get(j, "dtype")), *want = dtypes[t->slot->dtype].name;
-  if (!dtype || strcmp(dtype, want)) return bad(r, "the dtype of `%s` is %.20s, and %s in the model", t->name, dtype ? dtype : "missing", want);
-  if (!json_is_array(shape) || (int)json_array_size(shape) != t->slot->rank) return bad(r, "`%s` has not the model's %d axes", t->name, t->slot->rank);
+  if (!dtype || strcmp(dtype, want))
+    return bad(r, "the dtype of `%s` is %.20s, and %s in the model", t->name, dtype ? dtype : "missing", want);
+  if (!json_is_array(shape) || (int)json_array_size(shape) != t->slot->rank)
+    return bad(r, "`%s` has not the model's %d axes", t->name, t->slot->rank);
   for (int i = 0; i < t->slot->rank; i++) {
     int64_t v;
     if (!whole_number(json_array_get(shape, (size_t)i), &v) || v != t->slot->shape[i])
@@ -216,11 +238,14 @@ static bool check_entry(const Reader *r, Tensor *t, const json_t *meta) {
   const json_t *j = json_object_get(r->header, t->name), *span = json_object_get(j, "data_offsets");
   int64_t from, to;
   if (!j) return bad(r, "`%s` is not in the file", t->name);
-  if (!json_is_object(j) || json_object_size(j) != 3) return bad(r, "`%s` is not described by dtype, shape, data_offsets", t->name);
+  if (!json_is_object(j) || json_object_size(j) != 3)
+    return bad(r, "`%s` is not described by dtype, shape, data_offsets", t->name);
   if (!check_shape(r, t, j)) return false;
-  if (json_array_size(span) != 2 || !whole_number(json_array_get(span, 0), &from) || !whole_number(json_array_get(span, 1), &to))
+  if (json_array_size(span) != 2 || !whole_number(json_array_get(span, 0), &from) ||
+      !whole_number(json_array_get(span, 1), &to))
     return bad(r, "`%s` has no data_offsets", t->name);
-  if (to < from || (uint64_t)(to - from) != t->bytes) return bad(r, "the data_offsets of `%s` do not hold its %zu bytes", t->name, t->bytes);
+  if (to < from || (uint64_t)(to - from) != t->bytes)
+    return bad(r, "the data_offsets of `%s` do not hold its %zu bytes", t->name, t->bytes);
   t->offset = from;
   char *key = digest_key(t), *end = NULL;
   const char *digits = json_string_value(json_object_get(meta, key));
@@ -243,7 +268,9 @@ static bool check_layout(const Reader *r, Tensors *t) {
   int64_t at = 0;
   qsort(t->data, (size_t)t->n, sizeof *t->data, by_offset);
   for (int i = 0; i < t->n; i++) {
-    if (t->data[i].offset != at) return bad(r, t->data[i].offset < at ? "`%s` overlaps another tensor" : "there is a hole before `%s`", t->data[i].name);
+    if (t->data[i].offset != at)
+      return bad(r, t->data[i].offset < at ? "`%s` overlaps another tensor" : "there is a hole before `%s`",
+                 t->data[i].name);
     at += (int64_t)t->data[i].bytes;
   }
   return (uint64_t)at == t->bytes || bad(r, "the tensors do not fill the file");
@@ -256,7 +283,8 @@ static bool check_names(const Reader *r, const Tensors *t) {      // t by name
   json_t *j;
   json_object_foreach(r->header, name, j) {
     if (strcmp(name, "__metadata__") == 0) continue;
-    if (!bsearch(&(Tensor){ .name = (char *)name }, t->data, (size_t)t->n, sizeof *t->data, by_name)) return bad(r, "the model has no `%.200s`", name);
+    if (!bsearch(&(Tensor){ .name = (char *)name }, t->data, (size_t)t->n, sizeof *t->data, by_name))
+      return bad(r, "the model has no `%.200s`", name);
   }
   json_object_foreach(json_object_get(r->header, "__metadata__"), name, j)
     if (!json_is_string(j)) return bad(r, "the metadata `%.200s` are no text", name);
@@ -265,7 +293,8 @@ static bool check_names(const Reader *r, const Tensors *t) {      // t by name
 
 static bool check_header(const Reader *r, Tensors *t) {
   const json_t *meta = json_object_get(r->header, "__metadata__");
-  const char *format = json_string_value(json_object_get(meta, "format")), *version = json_string_value(json_object_get(meta, "version"));
+  const char *format = json_string_value(json_object_get(meta, "format")),
+             *version = json_string_value(json_object_get(meta, "version"));
   if (!format || strcmp(format, "mtlc")) return bad(r, "they were not written by mtlc");
   if (!version || strcmp(version, "1")) return bad(r, "their version is not 1, the only one that this mtlc knows");
   qsort(t->data, (size_t)t->n, sizeof *t->data, by_name);
@@ -279,7 +308,8 @@ static bool read_data(Reader *r, const Tensors *t) {
   r->data = xmalloc(t->bytes);
   if (!read_at(r, r->data, t->bytes, r->size - (int64_t)t->bytes)) return false;
   for (int i = 0; i < t->n; i++)
-    if (hash_bytes(r->data + t->data[i].offset, t->data[i].bytes, 0) != t->data[i].digest) return bad(r, "the bytes of `%s` have changed since they were written", t->data[i].name);
+    if (hash_bytes(r->data + t->data[i].offset, t->data[i].bytes, 0) != t->data[i].digest)
+      return bad(r, "the bytes of `%s` have changed since they were written", t->data[i].name);
   return true;
 }
 
@@ -288,7 +318,8 @@ static void unpack(const Tensor *t, const char *from) {
   for (int64_t r = 0; r < t->rows; r++) memcpy(t->at + (size_t)(r * t->ld) * t->width, from + (size_t)r * row, row);
 }
 
-bool tensors_load(const char *path, const StepPlan *p, const SlotSet *sets, int n_sets, bool with_state, uint64_t *digest, Diag *d) {
+bool tensors_load(const char *path, const StepPlan *p, const SlotSet *sets, int n_sets, bool with_state, uint64_t *digest,
+                  Diag *d) {
   Reader r = { .path = path, .fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), .diag = d };
   if (r.fd < 0) return bad(&r, "they cannot be opened: %s", strerror(errno));
   Tensors t = tensors_of(p, sets, n_sets, with_state);

@@ -39,14 +39,14 @@ typedef struct { int val; int buffer; int64_t offset; int64_t stride[MAX_DIMS]; 
 
 typedef enum {
   CALL_MAP,                  // outputs = program over dims
-  CALL_REDUCE_LANES,         // anchor: program's prologue over dims + one more (reduced, the lanes), summed or maximised over
-                             //   it into one value per point of dims; 16 canonical lanes, halves 8 4 2 1. No epilogue but
-                             //   plain MAP steps on dims
-  CALL_REDUCE_ROWS,          // anchor: prologue over [reduced] + dims; sum over the reduced dim (rows or fixed) by blocks and
-                             //   tree (max: plain), then epilogue on dims, lanes along dims' last; dims may be empty: a scalar
-                             //   (then inside a block 16 canonical lanes run along the reduced dim)
-  CALL_DOT,                  // anchor[m, n] = Σ_k left · right, dims = [m, n], k ascending fma chain (blocked + tree when k is
-                             //   rows); n runs over lanes: right has stride 1 along n. Then epilogue on dims
+  CALL_REDUCE_LANES,         // anchor: program's prologue over dims + one more (reduced, the lanes), summed or maximised
+                             //   over it into one value per point of dims; 16 canonical lanes, halves 8 4 2 1. No epilogue
+                             //   but plain MAP steps on dims
+  CALL_REDUCE_ROWS,          // anchor: prologue over [reduced] + dims; sum over the reduced dim (rows or fixed) by blocks
+                             //   and tree (max: plain), then epilogue on dims, lanes along dims' last; dims may be empty:
+                             //   a scalar (then inside a block 16 canonical lanes run along the reduced dim)
+  CALL_DOT,                  // anchor[m, n] = Σ_k left · right, dims = [m, n], k ascending fma chain (blocked + tree when
+                             //   k is rows); n runs over lanes: right has stride 1 along n. Then epilogue on dims
   CALL_SPREAD                // out[v, j] = Σ over rows r ascending with ids[r] = v of in[r, j]; zeroed first; no program
 } CallKind;
 

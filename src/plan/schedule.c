@@ -157,6 +157,24 @@ static int plan_calls(Planner *p, const Graph *graph, Phase **phase, int first) 
   return n;
 }
 
+// Bytes of all buffers from `first` on can be counted; an error otherwise.
+static bool sizes_fit(Planner *p, const Graph *graph, int first) {
+  enum { LOG2_MOST = 46 };                                            // bytes, more than any address space gives
+  int64_t total = 0;
+  for (int i = first; i < p->s->buffers.n; i++) {
+    const Buffer *b = &p->s->buffers.data[i];
+    int64_t rows, n;
+    bool over = __builtin_mul_overflow(b->rows_b, p->s->capacity, &rows) || __builtin_add_overflow(rows, b->rows_a, &rows) ||
+                __builtin_mul_overflow(rows, b->ld, &n) || __builtin_add_overflow(total, n, &total);
+    if (!over && total < (int64_t)1 << (LOG2_MOST - 3)) continue;
+    if (!graph->diag) BUG("buffers are too large");
+    diag_error(graph->diag, "size-overflow", (Place){ 0 }, "a batch of %lld rows needs too much memory",
+               (long long)p->s->capacity);
+    return false;
+  }
+  return true;
+}
+
 static void plan_program(Planner *p, const Graph *graph, ProgramId id) {
   Schedule *s = p->s;
   SchedProgram *out = &s->programs[id];
@@ -165,7 +183,7 @@ static void plan_program(Planner *p, const Graph *graph, ProgramId id) {
   p->copy_slot = NEW_ARRAY(s->arena, bool, graph->slots.n + 1);
   do out->n_phases = plan_calls(p, graph, &out->phases, first);
   while (p->again);
-  if (!p->g || (graph->diag && diag_errors(graph->diag))) return;
+  if (!p->g || (graph->diag && diag_errors(graph->diag)) || !sizes_fit(p, graph, first)) return;
   s->graph[id] = p->g;
   share_memory(p, out->phases, out->n_phases, first);
   out->outs = NEW_ARRAY(s->arena, int, p->g->roots.n + 1);

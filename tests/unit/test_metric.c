@@ -131,8 +131,11 @@ static void decisions_by_definition(void **unused) {
     for (int64_t i = 0; i < s.n; i++)
       if (s.w[i] != 0) n[s.y[i] == 1][s.p[i] > at]++;
     double tp = n[1][1], fp = n[0][1], fn = n[1][0], tn = n[0][0], all = tp + fp + fn + tn;
-    const struct { MetricKind kind; double over, under; } want[] = {
-      { METRIC_ACCURACY, tp + tn, all }, { METRIC_PRECISION, tp, tp + fp }, { METRIC_RECALL, tp, tp + fn }, { METRIC_F1, 2 * tp, 2 * tp + fp + fn } };
+    const struct { MetricKind kind; double over, under;
+    } want[] = { { METRIC_ACCURACY, tp + tn, all },
+                 { METRIC_PRECISION, tp, tp + fp },
+                 { METRIC_RECALL, tp, tp + fn },
+                 { METRIC_F1, 2 * tp, 2 * tp + fp + fn } };
     for (int m = 0; m < COUNT_OF(want); m++) {
       double got = metric_value(want[m].kind, at, s.y, s.w, s.p, s.n, 1);
       if (want[m].under == 0) undefined(got);
@@ -163,8 +166,10 @@ static void table(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(auc_by_hand), cmocka_unit_test(auc_of_odd_scores), cmocka_unit_test(decisions_by_hand), cmocka_unit_test(logloss_by_hand),
-    cmocka_unit_test(classes_by_hand), cmocka_unit_test(distances_by_hand), cmocka_unit_test(auc_by_pairs),
-    cmocka_unit_test(decisions_by_definition), cmocka_unit_test(auc_of_many_rows), cmocka_unit_test(table) };
+    cmocka_unit_test(auc_by_hand), cmocka_unit_test(auc_of_odd_scores), cmocka_unit_test(decisions_by_hand),
+    cmocka_unit_test(logloss_by_hand), cmocka_unit_test(classes_by_hand), cmocka_unit_test(distances_by_hand),
+    cmocka_unit_test(auc_by_pairs), cmocka_unit_test(decisions_by_definition), cmocka_unit_test(auc_of_many_rows),
+    cmocka_unit_test(table)
+  };
   return cmocka_run_group_tests_name("metric", tests, NULL, NULL);
 }

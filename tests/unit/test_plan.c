@@ -639,7 +639,10 @@ static void test_phases_of_an_mlp(void **state) {
 
 // After the spread, the tables' updates; and what only a loss reads makes no phase of its own.
 static void test_phases_of_others(void **state) {
-  static const struct { Model *model; int n_phases; } cases[] = {{experts, 4}, {softmax_and_product, 3}, {stacked_experts, 3}};
+  static const struct {
+    Model *model;
+    int n_phases;
+  } cases[] = {{experts, 4}, {softmax_and_product, 3}, {stacked_experts, 3}};
   (void)state;
   for (int k = 0; k < COUNT_OF(cases); k++) {
     Case c = new_case(F32, 96);
@@ -654,6 +657,47 @@ static void test_phases_of_others(void **state) {
     trouble = NULL;
     arena_free(c.a);
   }
+}
+
+static Schedule *quietly(Case *c) {
+  const Graph *graphs[N_PROGRAMS] = {0};
+  graphs[PROG_TRAIN] = tidy(c->g, NULL, 0);
+  return schedule(c->a, graphs, DENSE, IDS, LABELS);
+}
+
+static void test_errors(void **state) {                          // what cannot be scheduled is said, and nothing crashes
+  (void)state;
+  Case c = new_case(F32, (int64_t)1 << 40);
+  NodeId w = param(&c, "w", 2, DENSE, 1 << 20), h = g_dot(c.g, g_dense(c.g, 0, DENSE), w, "rk,kn>rn");
+  graph_out(c.g, "output:h", h);
+  assert_null(quietly(&c));
+  assert_int_equal(diag_errors(c.d), 1);
+  arena_free(c.a);
+  c = new_case(F32, 8);
+  AxisId a[5] = {AXIS_OF_ROWS, axis_fixed(c.g, 2), axis_fixed(c.g, 3), axis_fixed(c.g, 4), axis_fixed(c.g, 5)};
+  NodeId x = g_broadcast(c.g, param(&c, "w", 2, 4, 5), 5, a);
+  graph_out(c.g, "output:x", g_map1(c.g, OP_EXP, x));
+  assert_null(quietly(&c));
+  assert_true(diag_errors(c.d) >= 1);
+  arena_free(c.a);
+}
+
+static void test_deep(void **state) {                            // many layers: time grows gently
+  (void)state;
+  enum { LAYERS = 200 };
+  Case c = new_case(F32, 32);
+  NodeId x = g_dense(c.g, 0, DENSE);
+  for (int i = 0; i < LAYERS; i++) x = relu_layer(&c, x, i ? 16 : DENSE, 16, arena_printf(c.a, "layer%d", i));
+  task(&c, "click", "bce", g_map1(c.g, OP_SIGMOID, layer(&c, x, 16, 1, "click")), 0);
+  train_by(&c, "adam");
+  double start = monotonic_seconds();
+  const Graph *g;
+  Schedule *s = schedule_case(&c, &g);
+  schedule_check(s);
+  assert_true(monotonic_seconds() - start < 10);                 // a second or so
+  if (getenv("PLAN_TIME")) print_message("%d nodes: %.3f s\n", g->nodes.n, monotonic_seconds() - start);
+  assert_int_equal(s->programs[PROG_TRAIN].n_phases, 3);
+  arena_free(c.a);
 }
 
 // ---------------------------------------------------------------- the checker finds what is broken
@@ -720,6 +764,7 @@ int main(int argc, char **argv) {
     cmocka_unit_test(test_moves), cmocka_unit_test(test_tables), cmocka_unit_test(test_hazards),
     cmocka_unit_test(test_random),
     cmocka_unit_test(test_phases_of_an_mlp), cmocka_unit_test(test_phases_of_others),
+    cmocka_unit_test(test_errors), cmocka_unit_test(test_deep),
     cmocka_unit_test(test_checker)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

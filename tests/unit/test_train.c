@@ -1,5 +1,6 @@
-// test_train.c: engine, initialisers and training loop on a model of plain C functions: two linear heads (a click by sigmoid and
-// bce, an amount by mse), SGD with momentum, a running mean as STATE, an Adam-like power and a balance that scales the second task.
+// test_train.c: engine, initialisers and training loop on a model of plain C functions: two linear heads (a click by sigmoid
+// and bce, an amount by mse), SGD with momentum, a running mean as STATE, an Adam-like power and a balance that scales the
+// second task.
 #include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
@@ -15,8 +16,8 @@
 
 // ---------------------------------------------------------------- the model
 enum { D = 5, CAPACITY = 32, BATCH = 20, CLICK = 0, AMOUNT = 1, TASKS = 2 };
-enum { B_INT, B_REAL, B_DENSE, B_IDS, B_Y, B_W, S_W, S_V, S_MEAN, S_POWER, S_BALANCE, R_GRAD, O_HEAD0, O_HEAD1, O_SUM0, O_SUM1, O_WEIGHT0, O_WEIGHT1,
-       O_TWICE, N_BUFFERS };
+enum { B_INT, B_REAL, B_DENSE, B_IDS, B_Y, B_W, S_W, S_V, S_MEAN, S_POWER, S_BALANCE, R_GRAD, O_HEAD0, O_HEAD1, O_SUM0,
+       O_SUM1, O_WEIGHT0, O_WEIGHT1, O_TWICE, N_BUFFERS };
 static const Buffer buffers[N_BUFFERS] = {
   [B_INT] = { "rt.int", BUF_RT_INT, I64, 1, 0, RT_INTS, RT_INTS, 0 },
   [B_REAL] = { "rt.real", BUF_RT_REAL, F64, 1, 0, RT_REALS, RT_REALS, 0 },
@@ -40,14 +41,20 @@ static const Buffer buffers[N_BUFFERS] = {
 };
 static const PlanSlot slots[] = {
   { .path = "norm.mean", .role = SLOT_STATE, .rank = 1, .shape = { D }, .buffer = S_MEAN },
-  { .path = "head.w", .role = SLOT_PARAM, .rank = 2, .shape = { D + 1, TASKS }, .init = { INIT_GLOROT_UNIFORM, 0, 0 }, .buffer = S_W },
+  { .path = "head.w", .role = SLOT_PARAM, .rank = 2, .shape = { D + 1, TASKS }, .init = { INIT_GLOROT_UNIFORM, 0, 0 },
+    .buffer = S_W },
   { .path = "head.w:momentum", .role = SLOT_OPT, .rank = 2, .shape = { D + 1, TASKS }, .buffer = S_V },
   { .path = "power", .role = SLOT_OPT, .dtype = F64, .rank = 0, .init = { INIT_ONES, 0, 0 }, .buffer = S_POWER },
   { .path = "balance", .role = SLOT_BALANCE, .dtype = F64, .rank = 0, .init = { INIT_CONSTANT, 1, 0 }, .buffer = S_BALANCE },
 };
 
 // What the steps saw, and what they are to do.
-static struct { int64_t steps, rows, short_batches, last_n; double sum[TASKS], weight[TASKS]; int64_t stop_at; int stop; } seen;
+static struct {
+  int64_t steps, rows, short_batches, last_n;
+  double sum[TASKS], weight[TASKS];
+  int64_t stop_at;
+  int stop;
+} seen;
 #define F(b) ((float *)buf[b])
 
 static void forward(void *const *buf, int64_t lo, int64_t hi, bool grad) {   // items: groups of 8 rows
@@ -112,17 +119,28 @@ static void update(void *const *buf, int64_t lo, int64_t hi, int64_t worker) {
   if (seen.stop_at && ((const int64_t *)buf[B_INT])[RT_STEP] == seen.stop_at) seen.stop = 1;
 }
 
-static const PlanPhase train_phases[] = { { "train_0", 0, 8, true, 0, 0 }, { "sums", TASKS, 0, false, 0, 0 }, { "update", 1, 0, false, 0, 0 } };
+static const PlanPhase train_phases[] = { { "train_0", 0, 8, true, 0, 0 },
+                                          { "sums", TASKS, 0, false, 0, 0 },
+                                          { "update", 1, 0, false, 0, 0 } };
 static const PlanPhase eval_phases[] = { { "eval_0", 0, 8, true, 0, 0 }, { "sums", TASKS, 0, false, 0, 0 } };
 static PhaseFn *train_code[] = { train_0, sums, update }, *eval_code[] = { eval_0, sums }, *predict_code[] = { eval_0 };
-static const StepPlan plan = { .capacity = CAPACITY, .buffers = buffers, .n_buffers = N_BUFFERS, .slots = slots, .n_slots = COUNT_OF(slots),
-                               .slot_bytes = 448, .rows_bytes = CAPACITY * TASKS * 4,
-                               .programs = { { train_phases, 3, NULL, 0 }, { eval_phases, 2, NULL, 0 }, { eval_phases, 1, NULL, 0 } } };
+static const StepPlan plan = {
+  .capacity = CAPACITY,
+  .buffers = buffers,
+  .n_buffers = N_BUFFERS,
+  .slots = slots,
+  .n_slots = COUNT_OF(slots),
+  .slot_bytes = 448,
+  .rows_bytes = CAPACITY * TASKS * 4,
+  .programs = { { train_phases, 3, NULL, 0 }, { eval_phases, 2, NULL, 0 }, { eval_phases, 1, NULL, 0 } }
+};
 static const StepCode code = { .phase = { train_code, eval_code, predict_code } };
 
 // ---------------------------------------------------------------- the data
-static const DataLabel labels[TASKS] = { { .name = "click", .kind = LABEL_BINARY },
-                                         { .name = "amount", .kind = LABEL_REAL, .scale = SCALE_ZSCORE, .prep = { .map = MAP_LOG1P } } };
+static const DataLabel labels[TASKS] = {
+  { .name = "click", .kind = LABEL_BINARY },
+  { .name = "amount", .kind = LABEL_REAL, .scale = SCALE_ZSCORE, .prep = { .map = MAP_LOG1P } }
+};
 static const DataPlan dp = { .labels = labels, .n_labels = TASKS, .dense_width = D };
 static Affine label_units[TASKS] = { { 0, 0, 1 }, { 0, 1.5, 0.25 } };      // amount' = (log(1 + v) − 1.5) · 0.25
 
@@ -133,7 +151,11 @@ static float noise(void) {                                    // −1 … 1
 }
 
 static Rows make_rows(Arena *a, int64_t n, int64_t first_row) {
-  Rows r = { n, NEW_ARRAY(a, float, n * D + 1), NEW_ARRAY(a, uint32_t, 1), NEW_ARRAY(a, float, TASKS * n + 1), NEW_ARRAY(a, float, TASKS * n + 1),
+  Rows r = { n,
+             NEW_ARRAY(a, float, n * D + 1),
+             NEW_ARRAY(a, uint32_t, 1),
+             NEW_ARRAY(a, float, TASKS * n + 1),
+             NEW_ARRAY(a, float, TASKS * n + 1),
              NEW_ARRAY(a, int64_t, n + 1) };
   for (int64_t i = 0; i < n; i++) {
     float *x = r.dense + i * D;
@@ -159,18 +181,21 @@ static Dataset make_data(Arena *a, int64_t train, int64_t valid, int64_t test) {
 }
 
 // ---------------------------------------------------------------- the plan
-static const PlanMetric click_metrics[] = { { METRIC_AUC, 0.5, "auc" }, { METRIC_ACCURACY, 0.5, "accuracy" } }, amount_metrics[] = { { METRIC_RMSE, 0.5, "rmse" } };
+static const PlanMetric click_metrics[] = { { METRIC_AUC, 0.5, "auc" }, { METRIC_ACCURACY, 0.5, "accuracy" } },
+                        amount_metrics[] = { { METRIC_RMSE, 0.5, "rmse" } };
 static const PlanTask tasks[TASKS] = { { "click", 0, click_metrics, 2, 1, 1, true, O_HEAD0, O_SUM0, O_WEIGHT0 },
                                        { "amount", 1, amount_metrics, 1, 0.5, 1, false, O_HEAD1, O_SUM1, O_WEIGHT1 } };
 static const PlanOutput outputs[] = { { "twice", 2, O_TWICE } };
 static const FigureTerm all_losses = { true, -1, -1, 1 }, auc_of_click = { false, CLICK, 0, 1 };
 static const Figure by_loss = { &all_losses, 1, true, "loss" }, by_auc = { &auc_of_click, 1, false, "auc(click)" };
-static const Require requires[] = { { CLICK, 0, RX_GE, 0.7, "auc(click) >= 0.7", NULL, -1 }, { CLICK, 1, RX_GT, 1, "accuracy(click) > 1", "never", -1 },
-                                    { CLICK, -1, RX_LE, 0, "always(click <= click)", NULL, CLICK }, { CLICK, -1, RX_LT, 0, "always(click < click)", NULL, CLICK } };
+static const Require requires[] = { { CLICK, 0, RX_GE, 0.7, "auc(click) >= 0.7", NULL, -1 },
+                                    { CLICK, 1, RX_GT, 1, "accuracy(click) > 1", "never", -1 },
+                                    { CLICK, -1, RX_LE, 0, "always(click <= click)", NULL, CLICK },
+                                    { CLICK, -1, RX_LT, 0, "always(click < click)", NULL, CLICK } };
 
 static TrainPlan make_plan(int64_t epochs) {
-  return (TrainPlan){ .batch = BATCH, .epochs = epochs, .learning_rate = 0.1, .optimizer = "momentum", .shuffle = true, .seed = 5, .tasks = tasks,
-                      .n_tasks = TASKS, .outputs = outputs, .n_outputs = 1 };
+  return (TrainPlan){ .batch = BATCH, .epochs = epochs, .learning_rate = 0.1, .optimizer = "momentum", .shuffle = true,
+                      .seed = 5, .tasks = tasks, .n_tasks = TASKS, .outputs = outputs, .n_outputs = 1 };
 }
 
 typedef struct { Arena *a; Diag *d; Engine *e; Dataset data; TrainPlan tp; TrainHooks hooks; TrainReport *r; } Run;
@@ -208,7 +233,8 @@ static bool same_slots(const Engine *x, const Engine *y) {   // every bit of the
     size_t width = b->dtype == F64 ? 8 : 4;
     for (int64_t r = 0; r < b->rows_a; r++) {
       size_t at = (size_t)(r * b->ld) * width;
-      if (memcmp((char *)x->buf[slots[i].buffer] + at, (char *)y->buf[slots[i].buffer] + at, (size_t)b->cols * width)) return false;
+      if (memcmp((char *)x->buf[slots[i].buffer] + at, (char *)y->buf[slots[i].buffer] + at, (size_t)b->cols * width))
+        return false;
     }
   }
   return true;
@@ -262,7 +288,9 @@ static void init_one(One *o, const char *path, Init init, int64_t rows, int64_t 
   o->b = (Buffer){ path, BUF_SLOT, F32, rows, 0, cols, cols + 3, 0 };
   o->s = (PlanSlot){ .path = path, .role = SLOT_PARAM, .rank = rank, .shape = { rows, cols }, .init = init };
   if (rank == 1) o->s.shape[0] = cols;
-  o->p = (StepPlan){ .capacity = 1, .buffers = &o->b, .n_buffers = 1, .slots = &o->s, .n_slots = 1, .slot_bytes = rows * (cols + 3) * 4 };
+  o->p = (StepPlan){
+    .capacity = 1, .buffers = &o->b, .n_buffers = 1, .slots = &o->s, .n_slots = 1, .slot_bytes = rows * (cols + 3) * 4
+  };
   o->e = engine_new(&o->p, &code);
   engine_init(o->e, seed);
 }
@@ -322,7 +350,8 @@ static void initial_values_depend_on_path_and_seed_alone(void **s) {
   init_one(&wide, "a.w", (Init){ INIT_GLOROT_UNIFORM, 0, 0 }, 1, 600, 1, 7);
   assert_memory_equal(a.e->slots, again.e->slots, (size_t)a.p.slot_bytes);
   assert_true(fabs(correlation(&a, &seed)) < 0.05 && fabs(correlation(&a, &path)) < 0.05);
-  for (int64_t c = 0; c < 600; c++) assert_true(fabs(engine_out(wide.e, 0, 0, c)) <= sqrt(6.0 / 1200));   // a vector: both fans are n
+  for (int64_t c = 0; c < 600; c++)
+    assert_true(fabs(engine_out(wide.e, 0, 0, c)) <= sqrt(6.0 / 1200));  // a vector: both fans are n
   One *all[] = { &a, &again, &seed, &path, &wide };
   for (int i = 0; i < COUNT_OF(all); i++) engine_free(all[i]->e);
 }
@@ -420,7 +449,8 @@ static void validation_is_over_the_whole_split(void **s) {
   assert_true(fabs(x.r->epochs[0].valid_loss[0] - loss / weight) < 1e-6);
   assert_int_equal(x.r->held_out, 1);
   for (int t = 0; t < TASKS; t++)
-    for (int k = 0; k < tasks[t].n_metrics; k++) assert_true(same_number(x.r->test_metric[t][k], x.r->epochs[0].valid_metric[t][k]));
+    for (int k = 0; k < tasks[t].n_metrics; k++)
+      assert_true(same_number(x.r->test_metric[t][k], x.r->epochs[0].valid_metric[t][k]));
   free_run(&x);
 }
 
@@ -445,7 +475,8 @@ static void predictions_speak_the_original_unit(void **s) {
     square += ((double)want - y) * ((double)want - y), n++;
   }
   assert_true(fabs(x.r->test_metric[AMOUNT][0] - sqrt(square / n)) < 1e-12 * sqrt(square / n));
-  double **metric = metric_table(&x.tp, x.a), loss[TASKS];    // predictions of a run's own rows give the run's metrics, to the last digit
+  // predictions of a run's own rows give the run's metrics, to the last digit
+  double **metric = metric_table(&x.tp, x.a), loss[TASKS];
   task_metrics(&dp, &x.tp, &x.data.prep, r, p, metric, loss);
   for (int t = 0; t < TASKS; t++)
     for (int k = 0; k < tasks[t].n_metrics; k++) assert_true(metric[t][k] == x.r->test_metric[t][k]);
@@ -478,8 +509,10 @@ static void a_task_without_labels(void **s) {
   x.tp.best = by_loss;
   go(&x);
   no_errors(&x);
-  assert_true(isnan(x.r->epochs[0].task_loss[AMOUNT]) && isnan(x.r->epochs[0].valid_loss[AMOUNT]) && isnan(x.r->test_metric[AMOUNT][0]));
-  assert_true(x.r->epochs[0].loss == x.r->epochs[0].task_loss[CLICK] && x.r->epochs[0].stop_figure == x.r->epochs[0].valid_loss[CLICK]);
+  assert_true(isnan(x.r->epochs[0].task_loss[AMOUNT]) && isnan(x.r->epochs[0].valid_loss[AMOUNT]) &&
+              isnan(x.r->test_metric[AMOUNT][0]));
+  assert_true(x.r->epochs[0].loss == x.r->epochs[0].task_loss[CLICK] &&
+              x.r->epochs[0].stop_figure == x.r->epochs[0].valid_loss[CLICK]);
   free_run(&x);
 }
 
@@ -800,7 +833,7 @@ static void a_loss_that_is_not_finite(void **s) {
 
 static void a_gradient_that_is_not_finite(void **s) {
   (void)s;
-  for (int64_t rows = 100; rows <= 3000; rows += 2900) {      // found at the end of the epoch; after 64 steps, and then again
+  for (int64_t rows = 100; rows <= 3000; rows += 2900) {  // found at the end of the epoch; after 64 steps, and then again
     Run x = new_run(3, rows, 0, 0);
     x.tp.shuffle = false;
     for (int64_t i = 80; i < 83; i++) put_bad(&x, i + 1, 1e20f);   // the loss is finite, its gradient times the input is not
@@ -837,6 +870,31 @@ static void validation_that_is_not_finite(void **s) {
   free_run(&x);
 }
 
+static void every_place_of_a_slot_is_looked_at(void **s) {
+  (void)s;
+  const float bad[] = { NAN, -NAN, INFINITY, -INFINITY }, fine[] = { 0, 3.4028234e38f, -3.4028234e38f, 1e-45f };
+  for (int64_t cols = 1; cols < 40; cols++) {
+    One o;
+    Arena *a = arena_new();
+    init_one(&o, "w", (Init){ INIT_ONES, 0, 0 }, 3, cols, 2, 1);
+    memset(o.e->slots, 0xff, (size_t)o.p.slot_bytes);         // NaN everywhere, so between the rows, too
+    engine_init(o.e, 1);
+    Trainer t = { .e = o.e, .arena = a, .diag = diag_new(a, NULL) };
+    assert_true(guard_start(&t));
+    for (int64_t i = 0; i < 3 * cols; i++) {
+      float *at = (float *)o.e->slots + i / cols * (cols + 3) + i % cols;
+      *at = fine[i % 4];
+      assert_true(guard_start(&t));
+      *at = bad[i % 4];
+      assert_false(guard_start(&t));
+      *at = 1;
+    }
+    guard_free(&t);
+    engine_free(o.e);
+    arena_free(a);
+  }
+}
+
 static void slots_that_start_not_finite(void **s) {
   (void)s;
   Run x = new_run(2, 40, 0, 0);
@@ -849,13 +907,17 @@ static void slots_that_start_not_finite(void **s) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(engine_runs_phases), cmocka_unit_test(initialisers), cmocka_unit_test(initial_values_depend_on_path_and_seed_alone),
-    cmocka_unit_test(it_learns), cmocka_unit_test(epoch_losses_are_sums_over_weights), cmocka_unit_test(order_of_rows),
-    cmocka_unit_test(validation_is_over_the_whole_split), cmocka_unit_test(predictions_speak_the_original_unit), cmocka_unit_test(no_rows),
-    cmocka_unit_test(a_task_without_labels), cmocka_unit_test(watching), cmocka_unit_test(stops_and_goes_back_to_the_best),
-    cmocka_unit_test(an_undefined_figure), cmocka_unit_test(resumes_to_the_same_bits), cmocka_unit_test(resumes_more_than_once),
-    cmocka_unit_test(a_torn_pair), cmocka_unit_test(other_trainings), cmocka_unit_test(broken_states), cmocka_unit_test(a_full_disk),
-    cmocka_unit_test(a_loss_that_is_not_finite), cmocka_unit_test(a_gradient_that_is_not_finite), cmocka_unit_test(it_is_found_late_and_named_right),
-    cmocka_unit_test(validation_that_is_not_finite), cmocka_unit_test(slots_that_start_not_finite) };
+    cmocka_unit_test(engine_runs_phases), cmocka_unit_test(initialisers),
+    cmocka_unit_test(initial_values_depend_on_path_and_seed_alone), cmocka_unit_test(it_learns),
+    cmocka_unit_test(epoch_losses_are_sums_over_weights), cmocka_unit_test(order_of_rows),
+    cmocka_unit_test(validation_is_over_the_whole_split), cmocka_unit_test(predictions_speak_the_original_unit),
+    cmocka_unit_test(no_rows), cmocka_unit_test(a_task_without_labels), cmocka_unit_test(watching),
+    cmocka_unit_test(stops_and_goes_back_to_the_best), cmocka_unit_test(an_undefined_figure),
+    cmocka_unit_test(resumes_to_the_same_bits), cmocka_unit_test(resumes_more_than_once), cmocka_unit_test(a_torn_pair),
+    cmocka_unit_test(other_trainings), cmocka_unit_test(broken_states), cmocka_unit_test(a_full_disk),
+    cmocka_unit_test(a_loss_that_is_not_finite), cmocka_unit_test(a_gradient_that_is_not_finite),
+    cmocka_unit_test(it_is_found_late_and_named_right), cmocka_unit_test(validation_that_is_not_finite),
+    cmocka_unit_test(every_place_of_a_slot_is_looked_at), cmocka_unit_test(slots_that_start_not_finite)
+  };
   return cmocka_run_group_tests_name("train", tests, make_dir, remove_dir);
 }

@@ -1,4 +1,5 @@
-// test_weights.c: weights on disk: round trips, equal bytes, files that are cut, flipped or forged; files that cannot be written.
+// test_weights.c: weights on disk: round trips, equal bytes, files that are cut, flipped or forged; files that cannot be
+// written.
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -11,11 +12,14 @@
 #include <cmocka.h>
 #include "runtime/train.h"
 
-// ---------------------------------------------------------------- a small plan: gaps between rows, scalars, states, two widths
+// ---------------------------------------------------------------- a small plan: gaps between rows, scalars, states, two
+// widths
 enum { N_SLOTS = 6, ARENA = 512 };
 static const Buffer buffers[N_SLOTS] = {
-  { "trunk.w", BUF_SLOT, F32, 3, 0, 2, 4, 0 },         { "层.w", BUF_SLOT, F32, 2, 0, 3, 3, 64 }, { "norm.mean", BUF_SLOT, F32, 1, 0, 3, 3, 128 },
-  { "trunk.w:adam.m", BUF_SLOT, F32, 3, 0, 2, 4, 192 }, { "power", BUF_SLOT, F64, 1, 0, 1, 1, 256 }, { "empty", BUF_SLOT, F32, 0, 0, 4, 4, 320 } };
+  { "trunk.w", BUF_SLOT, F32, 3, 0, 2, 4, 0 },     { "层.w", BUF_SLOT, F32, 2, 0, 3, 3, 64 },
+  { "norm.mean", BUF_SLOT, F32, 1, 0, 3, 3, 128 }, { "trunk.w:adam.m", BUF_SLOT, F32, 3, 0, 2, 4, 192 },
+  { "power", BUF_SLOT, F64, 1, 0, 1, 1, 256 },     { "empty", BUF_SLOT, F32, 0, 0, 4, 4, 320 }
+};
 static const PlanSlot slots[N_SLOTS] = {
   { .path = "trunk.w", .role = SLOT_PARAM, .rank = 2, .shape = { 3, 2 }, .buffer = 0 },
   { .path = "层.w", .role = SLOT_PARAM, .rank = 3, .shape = { 2, 1, 3 }, .buffer = 1 },
@@ -23,7 +27,9 @@ static const PlanSlot slots[N_SLOTS] = {
   { .path = "trunk.w:adam.m", .role = SLOT_OPT, .rank = 2, .shape = { 3, 2 }, .buffer = 3 },
   { .path = "power", .role = SLOT_OPT, .dtype = F64, .rank = 0, .buffer = 4 },
   { .path = "empty", .role = SLOT_PARAM, .rank = 2, .shape = { 0, 4 }, .buffer = 5 } };
-static const StepPlan plan = { .capacity = 1, .buffers = buffers, .n_buffers = N_SLOTS, .slots = slots, .n_slots = N_SLOTS, .slot_bytes = ARENA };
+static const StepPlan plan = {
+  .capacity = 1, .buffers = buffers, .n_buffers = N_SLOTS, .slots = slots, .n_slots = N_SLOTS, .slot_bytes = ARENA
+};
 
 static char dir[] = "/tmp/mtlc-weights-XXXXXX", path[64], other[64];
 static Arena *arena;
@@ -84,7 +90,8 @@ static void says(const char *code, const char *what) {       // one error, of th
   diag_print(diag, &t, false);
   int n = diag_errors(diag);
   diag_clear(diag);
-  if (n != 1 || !strstr(t.data, code) || !strstr(t.data, what)) fail_msg("expected [%s] %s, got %d: %s", code, what, n, t.data);
+  if (n != 1 || !strstr(t.data, code) || !strstr(t.data, what))
+    fail_msg("expected [%s] %s, got %d: %s", code, what, n, t.data);
   text_free(&t);
 }
 
@@ -131,7 +138,8 @@ static void format(void **s) {
   assert_int_equal(n, 8 + header + 8 + 4 * (6 + 6 + 3 + 6));
   assert_int_equal(x[8], '{');
   x[8 + header] = 0;
-  assert_non_null(strstr(x + 8, "\"power\":{\"data_offsets\":[0,8],\"dtype\":\"F64\",\"shape\":[]}"));   // the wide ones first
+  assert_non_null(
+      strstr(x + 8, "\"power\":{\"data_offsets\":[0,8],\"dtype\":\"F64\",\"shape\":[]}"));  // the wide ones first
   assert_non_null(strstr(x + 8, "\"trunk.w\":{\"data_offsets\":[20,44],\"dtype\":\"F32\",\"shape\":[3,2]}"));
   assert_true(strstr(x + 8, "\"empty\":") < strstr(x + 8, "\"norm.mean\":"));                            // sorted
   free(x);
@@ -330,15 +338,21 @@ static void links_and_devices(void **s) {
   assert_true(file_write_whole(other, "newer", 5, diag));     // the file that the link names, and the link stays one
   assert_true(lstat(other, &st) == 0 && S_ISLNK(st.st_mode));
   assert_true(stat(path, &st) == 0 && st.st_size == 5);
+  assert_true(file_write_soon(other, "newest!", 7, diag) && folder_sync(dir, diag));
+  assert_true(stat(path, &st) == 0 && st.st_size == 7);
   assert_true(file_write_whole("/dev/null", "x", 1, diag));
   assert_true(lstat("/dev/null", &st) == 0 && S_ISCHR(st.st_mode));
   assert_int_equal(diag_errors(diag), 0);
+  assert_false(folder_sync("/nonexistent", diag));
+  says("cannot-write", "/nonexistent");
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(round_trip), cmocka_unit_test(equal_weights_give_equal_bytes), cmocka_unit_test(format), cmocka_unit_test(every_cut_is_found),
-    cmocka_unit_test(no_flipped_bit_is_loaded), cmocka_unit_test(forged_headers), cmocka_unit_test(forged_lengths), cmocka_unit_test(other_models),
-    cmocka_unit_test(whole_or_not), cmocka_unit_test(links_and_devices) };
+    cmocka_unit_test(round_trip), cmocka_unit_test(equal_weights_give_equal_bytes), cmocka_unit_test(format),
+    cmocka_unit_test(every_cut_is_found), cmocka_unit_test(no_flipped_bit_is_loaded), cmocka_unit_test(forged_headers),
+    cmocka_unit_test(forged_lengths), cmocka_unit_test(other_models), cmocka_unit_test(whole_or_not),
+    cmocka_unit_test(links_and_devices)
+  };
   return cmocka_run_group_tests_name("weights", tests, setup, teardown);
 }
