@@ -60,6 +60,7 @@ typedef VEC(const char *) Words;
 void help_nearest(Diag *d, const char *word, const Words *words);
 void help_list(Diag *d, const char *intro, const Words *words);        // "INTRO: `a`, `b`, `c`"
 void add_default(Spec *s, Place at, const char *what, const char *fmt, ...) PRINTF_LIKE(4, 5);
+const Decl *only_decl(Spec *s, DeclKind kind, const char *word);       // the one declaration of this kind, or NULL
 const char *symbol_kind_text(SymbolKind k);                            // "an input", "a label" …
 bool error_unsupported(Diag *d, Place at, const char *what);           // false, always
 const char *expr_spelling(Arena *a, const Expr *e);                    // canonical
@@ -105,6 +106,7 @@ void resolve_train(Spec *s);
 void resolve_requires(Spec *s);
 // `auc(task, at = …)`: finds (adds, if it is not in the task's list) the metric; false after an error.
 bool task_metric(Spec *s, const Expr *e, int *task, int *metric);
+int  task_index(Spec *s, const Expr *e);                               // of the task named; −1: error
 void add_metric_words(Spec *s, Words *w);
 bool is_metric_name(const char *name);
 bool metric_is_minimised(MetricKind k);

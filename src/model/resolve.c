@@ -155,7 +155,7 @@ static void declare_names(Spec *s) {
 }
 
 // ---------------------------------------------------------------- model, edition, accept
-static const Decl *only(Spec *s, DeclKind kind, const char *word) {
+const Decl *only_decl(Spec *s, DeclKind kind, const char *word) {
   const Decl *first = NULL;
   for (int i = 0; i < s->decls.n; i++) {
     const Decl *d = s->decls.data[i];
@@ -172,7 +172,7 @@ static const Decl *only(Spec *s, DeclKind kind, const char *word) {
 
 static void resolve_model(Spec *s) {
   static const Key keys[] = {{"version", false}};
-  const Decl *d = only(s, DECL_MODEL, "model");
+  const Decl *d = only_decl(s, DECL_MODEL, "model");
   s->m.name = d && d->n_names ? d->names[0].name : "model";
   s->m.version = 1;
   if (!d) {
@@ -187,7 +187,7 @@ static void resolve_model(Spec *s) {
 
 static void resolve_edition(Spec *s) {
   enum { EDITION = 2026 };
-  const Decl *d = only(s, DECL_EDITION, "edition");
+  const Decl *d = only_decl(s, DECL_EDITION, "edition");
   s->m.edition = EDITION;
   if (!d) {
     add_default(s, (Place){0}, "edition", "%d", EDITION);

@@ -106,7 +106,7 @@ bool add_metric(Spec *s, int task, const Expr *e, int *index) {
   return match_args(s, e, arena_printf(s->m.arena, "`%s`", name), keys, 2, arg) && metric_of(s, task, e, arg[0], index);
 }
 
-static int task_index(Spec *s, const Expr *e) {
+int task_index(Spec *s, const Expr *e) {
   Words w = {0};
   const Symbol *y = e->kind == EX_NAME ? find_symbol(s, e->name) : NULL;
   if (y && y->kind == SYM_TASK) return y->index;

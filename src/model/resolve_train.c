@@ -200,12 +200,7 @@ static void figure_term(FigureBuild *f, const Expr *e, double factor) {
     const Expr *arg = NULL;
     t.is_loss = lower = true;
     if (!match_args(s, e, "`loss`", keys, 1, &arg)) f->fine = false;
-    const Symbol *y = arg && arg->kind == EX_NAME ? find_symbol(s, arg->name) : NULL;
-    if (y && y->kind == SYM_TASK) t.task = y->index;
-    else if (arg) {
-      diag_error(s->diag, "unknown-name", arg->at, "`%s` is no task", expr_text(s->m.arena, arg));
-      f->fine = false;
-    }
+    if (arg && (t.task = task_index(s, arg)) < 0) f->fine = false;
   } else {
     bool known = is_figure(s, e, name) && task_metric(s, e, &t.task, &t.metric);
     if (!known) {
@@ -296,21 +291,6 @@ static void best(Spec *s, const Clause *c, Place at) {
 }
 
 // ---------------------------------------------------------------- the block
-static const Decl *train_decl(Spec *s) {
-  const Decl *first = NULL;
-  for (int i = 0; i < s->decls.n; i++) {
-    const Decl *d = s->decls.data[i];
-    if (d->kind != DECL_TRAIN) continue;
-    if (first) {
-      diag_error(s->diag, "duplicate-name", d->word_at, "a spec has one `train`");
-      diag_note(s->diag, first->word_at, "the first is here");
-    } else {
-      first = d;
-    }
-  }
-  return first;
-}
-
 static void whole(Spec *s, const Decl *d, const char *key, int64_t otherwise, int64_t lo, int64_t hi, int64_t *v) {
   const Clause *c = find_clause(d, key);
   *v = otherwise;
@@ -324,7 +304,7 @@ static void whole(Spec *s, const Decl *d, const char *key, int64_t otherwise, in
 void resolve_train(Spec *s) {
   enum { MAX_BATCH = 1 << 20 };
   static const Decl nothing = {.kind = DECL_TRAIN};
-  const Decl *d = train_decl(s);
+  const Decl *d = only_decl(s, DECL_TRAIN, "train");
   TrainPlan *t = &s->m.train;
   int64_t seed;
   if (!d) d = &nothing;
@@ -356,26 +336,14 @@ static int row_op(AstOp op) {
 
 static bool is_order(const Expr *e) { return e->kind == EX_BINARY && e->op >= AST_LT && e->op <= AST_GE; }
 
-static int task_of(Spec *s, const Expr *e) {
-  const Symbol *y = e->kind == EX_NAME ? find_symbol(s, e->name) : NULL;
-  if (y && y->kind == SYM_TASK) return y->index;
-  if (e->kind == EX_BAD) return -1;
-  Words w = {0};
-  for (int i = 0; i < s->plan_tasks.n; i++) vec_push(s->m.arena, &w, s->plan_tasks.data[i].name);
-  diag_error(s->diag, "unknown-name", e->at, "`always` compares two tasks, and `%s` is none", expr_text(s->m.arena, e));
-  if (y) diag_note(s->diag, y->at, "it is %s", symbol_kind_text(y->kind));
-  if (e->kind == EX_NAME) help_nearest(s->diag, e->name, &w);
-  return -1;
-}
-
 static bool require_always(Spec *s, const Expr *e, Require *r) {
   const Expr *c = e->n_args == 1 && !e->args[0].name ? e->args[0].value : NULL;
   if (!c || !is_order(c)) {
     diag_error(s->diag, "bad-value", e->at, "`always` holds a comparison of two tasks, as `always(ctcvr <= ctr)`");
     return false;
   }
-  r->task = task_of(s, c->a);
-  r->other_task = task_of(s, c->b);
+  r->task = task_index(s, c->a);
+  r->other_task = task_index(s, c->b);
   r->metric = -1;
   r->op = row_op(c->op);
   return r->task >= 0 && r->other_task >= 0;
