@@ -115,15 +115,6 @@ static bool keep(mtl_context *c, Run *r, const TrainReport *t, double seconds) {
   return ok && (r->tmp == r->final_name || run_folder_finish(c, r->tmp, r->final_name));
 }
 
-static void forget_checkpoint(const char *dir) {
-  static const char *const names[] = { "state.json", "checkpoint.safetensors", "checkpoint-best.safetensors" };
-  char path[PATH_MAX];
-  for (int i = 0; i < COUNT_OF(names); i++) {
-    snprintf(path, sizeof path, "%s/%s", dir, names[i]);
-    remove(path);
-  }
-}
-
 static int run_to_end(mtl_context *c, const mtl_run_options *o, Run *r, char **report) {
   Hooks k = { o, r->m };
   TrainHooks h = { on_progress, on_epoch, &k, o->stop, r->tmp, o->resume != NULL };
@@ -139,7 +130,7 @@ static int run_to_end(mtl_context *c, const mtl_run_options *o, Run *r, char **r
     *report = text.data;
   }
   if (t->interrupted) return 130;
-  forget_checkpoint(r->final_name);
+  checkpoint_remove(r->final_name);
   return unmet(r, t);
 }
 

@@ -88,7 +88,7 @@ static bool write_json(mtl_context *c, const char *path, json_t *j) {
   char *s = json_text(j);
   Text t = {0};
   text_printf(&t, "%s\n", s);
-  bool ok = file_write_whole(path, t.data, t.n, c->diag);
+  bool ok = file_write_soon(path, t.data, t.n, c->diag);
   text_free(&t);
   free(s);
   return ok;
@@ -97,12 +97,13 @@ static bool write_json(mtl_context *c, const char *path, json_t *j) {
 bool run_folder_write(mtl_context *c, const char *dir, const Model *m, const Dataset *data, const Ready *r, const RunInfo *info,
                       json_t *metrics) {
   Text prep = {0};
-  bool ok = prep_save(&m->data, &data->prep, &prep) && file_write_whole(path_in(c->arena, dir, "prep.json"), prep.data, prep.n, c->diag);
+  bool ok = prep_save(&m->data, &data->prep, &prep) && file_write_soon(path_in(c->arena, dir, "prep.json"), prep.data, prep.n, c->diag);
   text_free(&prep);
-  ok = ok && file_write_whole(path_in(c->arena, dir, "spec.mtl"), m->resolved, strlen(m->resolved), c->diag);
-  ok = ok && weights_save(path_in(c->arena, dir, "weights.safetensors"), &r->compiled.plan, r->engine->slots, false, c->diag);
+  ok = ok && file_write_soon(path_in(c->arena, dir, "spec.mtl"), m->resolved, strlen(m->resolved), c->diag);
+  ok = ok && weights_save_soon(path_in(c->arena, dir, "weights.safetensors"), &r->compiled.plan, r->engine->slots, false, c->diag);
   if (metrics && ok) ok = write_json(c, path_in(c->arena, dir, "metrics.json"), json_incref(metrics));
   ok = ok && write_json(c, path_in(c->arena, dir, "run.json"), run_json(m, data, r, info));
+  ok = ok && folder_sync(dir, c->diag);
   return ok;
 }
 

@@ -65,6 +65,7 @@ if [ $code -eq 130 ]; then
   check "it says how to go on"                  grep -q -- "--resume cut" out err
   expect 0 "resume"                             "$mtlc" run --resume cut -q
   check "resumed: equal weights"                cmp cut/weights.safetensors long/weights.safetensors
+  check "resumed: no checkpoint is left"        sh -c '! ls cut/state.json cut/checkpoint* 2>/dev/null'
 else
   fail "interrupted: exit 130, not $code"
   note err
@@ -86,4 +87,9 @@ wrong "a missing column" "$(head -n 1 rows.csv | cut -d, -f1)"
 wrong "an empty file" "bad.csv"
 head -n 1 rows.csv >bad.csv
 wrong "no rows" "bad.csv"
+
+# ---- a file that may not grow: exit 4, no run folder
+expect 4 "no room for the weights"              sh -c "ulimit -f 8; exec '$mtlc' run '$spec' --data rows.csv -o full --epochs 1 -q"
+has err "no room for the weights: said"         "cannot write"
+check "no room for the weights: no run folder"  sh -c '! ls -d full full.part* 2>/dev/null'
 done_testing

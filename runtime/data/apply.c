@@ -65,14 +65,7 @@ static void apply_numbers(Apply *k, int at, int column) {
 }
 
 // ---------------------------------------------------------------- ids
-static uint32_t bucket(const char *s, int64_t buckets) {     // FNV-1a 64 with the finaliser of splitmix64
-  uint64_t h = 0xcbf29ce484222325u;
-  for (; *s; s++) h = (h ^ (unsigned char)*s) * 0x100000001b3u;
-  h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9u;
-  h = (h ^ (h >> 27)) * 0x94d049bb133111ebu;
-  h ^= h >> 31;
-  return (uint32_t)(h % (uint64_t)buckets);
-}
+static uint32_t bucket(const char *s, int64_t buckets) { return (uint32_t)(hash_bytes(s, strlen(s), 0) % (uint64_t)buckets); }
 
 static uint32_t mode_id(const Vocabulary *v) {               // of the most frequent value; the first of several
   int64_t best = -1;

@@ -1,23 +1,17 @@
 // batch.c: the order of an epoch's rows, and rows in that order → the input buffers of a batch.
 #include "../data.h"
 
-static uint64_t mix(uint64_t x) {                            // finaliser of splitmix64 (Steele, Lea, Flood 2014)
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-  return x ^ (x >> 31);
-}
-
 // A number below n, without bias: Lemire 2019, "Fast random integer generation in an interval".
 static uint64_t below(uint64_t key, uint64_t *counter, uint64_t n) {
   for (;;) {
-    uint64_t x = mix(key + ++*counter * 0x9e3779b97f4a7c15u);
+    uint64_t x = mix64(key + ++*counter * 0x9e3779b97f4a7c15u);
     unsigned __int128 m = (unsigned __int128)x * n;
     if ((uint64_t)m >= -n % n) return (uint64_t)(m >> 64);
   }
 }
 
 void shuffle_epoch(uint64_t seed, int64_t epoch, int64_t n, int64_t *order) {
-  uint64_t key = mix(seed + 0x51ed270b0b5c4f1du) ^ mix((uint64_t)epoch + 1), counter = 0;
+  uint64_t key = mix64(seed + 0x51ed270b0b5c4f1du) ^ mix64((uint64_t)epoch + 1), counter = 0;
   for (int64_t i = 0; i < n; i++) order[i] = i;
   for (int64_t i = n - 1; i > 0; i--) {
     int64_t j = (int64_t)below(key, &counter, (uint64_t)i + 1), x = order[i];

@@ -3,14 +3,8 @@
 #include <math.h>
 #include "../train.h"
 
-static uint64_t mix(uint64_t x) {                            // finaliser of splitmix64 (Steele, Lea, Flood 2014)
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-  return x ^ (x >> 31);
-}
-
 static double uniform01(uint64_t key, uint64_t i) {          // (0, 1), 53 bits
-  return ((double)(mix(key + (i + 1) * 0x9e3779b97f4a7c15u) >> 11) + 0.5) * 0x1p-53;
+  return ((double)(mix64(key + (i + 1) * 0x9e3779b97f4a7c15u) >> 11) + 0.5) * 0x1p-53;
 }
 
 // A pair of independent N(0, 1) (Box, Muller 1958) of two uniforms: elements 2k and 2k + 1.

@@ -62,7 +62,10 @@ const char *intern(const char *s);
 const char *internn(const char *s, size_t n);
 
 // ---- small helpers
-uint64_t hash_bytes(const void *p, size_t n, uint64_t seed);   // fast, 64 bits, not for security
+uint64_t mix64(uint64_t x);                                     // finaliser of splitmix64 (Steele, Lea, Flood 2014)
+// FNV-1a 64, finished by mix64; not for security. Its values are part of what a trained model means (buckets of ids, initial
+// weights, digests): they never change.
+uint64_t hash_bytes(const void *p, size_t n, uint64_t seed);
 // The nearest of n candidates to `word` by edit distance, or NULL when none is near enough
 // (distance at most 1 for 3 letters, 2 for up to 7, 3 beyond).
 const char *nearest(const char *word, const char *const *candidates, int n);

@@ -3,13 +3,17 @@
 #include <pthread.h>
 #include <utf8proc.h>
 
+uint64_t mix64(uint64_t x) {
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+  return x ^ (x >> 31);
+}
+
 uint64_t hash_bytes(const void *p, size_t n, uint64_t seed) {      // FNV-1a with the finaliser of splitmix64
   const unsigned char *s = p;
   uint64_t h = 0xcbf29ce484222325u ^ (seed * 0x9e3779b97f4a7c15u);
   for (size_t i = 0; i < n; i++) h = (h ^ s[i]) * 0x100000001b3u;
-  h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9u;
-  h = (h ^ (h >> 27)) * 0x94d049bb133111ebu;
-  return h ^ (h >> 31);
+  return mix64(h);
 }
 
 // ---- the table of names: open addressing, never shrinks

@@ -1,4 +1,5 @@
 // main.c: mtlc COMMAND …: finds the command in the table, reads its options, runs it.
+#include <signal.h>
 #include "command.h"
 #include "term.h"
 
@@ -105,6 +106,7 @@ static int run_command(const Command *c, int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+  signal(SIGXFSZ, SIG_IGN);                         // a limit on files is a write that fails, not the end of the process
   if (argc < 2) {
     Text t = {0};
     usage(&t);

@@ -334,3 +334,13 @@ bool match_softmax(const Graph *g, NodeId n, NodeId *z) {
   *z = from;
   return true;
 }
+
+Graph *graph_empty_like(const Graph *g) {
+  Graph *t = graph_new(g->arena, g->dtype, axis_size(g, AXIS_OF_ROWS), g->diag);
+  for (int i = t->axes.n; i < g->axes.n; i++) vec_push(t->arena, &t->axes, g->axes.data[i]);
+  for (int i = 0; i < g->slots.n; i++) {
+    vec_push(t->arena, &t->slots, g->slots.data[i]);
+    t->slots.data[i].read = 0;
+  }
+  return t;
+}

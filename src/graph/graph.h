@@ -71,6 +71,7 @@ enum { AXIS_OF_ROWS = 1, AXIS_OF_ONE = 2 };
 #define MAX_ELEMENTS ((int64_t)1 << 40)
 
 Graph *graph_new(Arena *a, DType dtype, int64_t capacity, Diag *d);
+Graph *graph_empty_like(const Graph *g);                  // the same axes and slots at the same indices, no nodes
 AxisId axis_fixed(Graph *g, int64_t size);
 AxisId axis_symbol(Graph *g, const char *name, int64_t size_or_minus_1);   // one per name
 int64_t axis_size(const Graph *g, AxisId a);

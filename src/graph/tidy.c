@@ -224,19 +224,8 @@ static bool chosen(const Root *r, const char *const *names, int n) {
   return false;
 }
 
-// The same axes and slots, no nodes yet.
-static Graph *empty_like(const Graph *g) {
-  Graph *t = graph_new(g->arena, g->dtype, axis_size(g, AXIS_OF_ROWS), g->diag);
-  for (int i = t->axes.n; i < g->axes.n; i++) vec_push(t->arena, &t->axes, g->axes.data[i]);
-  for (int i = 0; i < g->slots.n; i++) {
-    vec_push(t->arena, &t->slots, g->slots.data[i]);
-    t->slots.data[i].read = 0;
-  }
-  return t;
-}
-
 static Graph *sweep(const Graph *g, const char *const *names, int n_names) {
-  Graph *t = empty_like(g);
+  Graph *t = graph_empty_like(g);
   bool *live = NEW_ARRAY(g->arena, bool, g->nodes.n);
   NodeId *now = NEW_ARRAY(g->arena, NodeId, g->nodes.n);
   for (int i = 0; i < g->roots.n; i++) live[g->roots.data[i].value] |= chosen(&g->roots.data[i], names, n_names);

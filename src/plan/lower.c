@@ -299,16 +299,6 @@ static NodeId lower_dot(Lower *l, const Node *n, NodeId *in) {
 }
 
 // ---------------------------------------------------------------- the copy
-static Graph *empty_like(const Graph *g) {
-  Graph *t = graph_new(g->arena, g->dtype, axis_size(g, AXIS_OF_ROWS), g->diag);
-  for (int i = t->axes.n; i < g->axes.n; i++) vec_push(t->arena, &t->axes, g->axes.data[i]);
-  for (int i = 0; i < g->slots.n; i++) {
-    vec_push(t->arena, &t->slots, g->slots.data[i]);
-    t->slots.data[i].read = 0;
-  }
-  return t;
-}
-
 static NodeId lower_node(Lower *l, const Graph *g, NodeId id, const NodeId *now) {
   const Node *n = node(g, id);
   NodeId *in = NEW_ARRAY(g->arena, NodeId, n->n_in + 1);
@@ -344,7 +334,7 @@ static int64_t most_nodes(const Graph *g) {                         // that lowe
 }
 
 Graph *lower(const Graph *g, const bool *copy_slot) {
-  Lower l = { .t = empty_like(g) };
+  Lower l = { .t = graph_empty_like(g) };
   int64_t most = most_nodes(g);
   l.claimed = NEW_ARRAY(g->arena, bool, most);
   NodeId *now = NEW_ARRAY(g->arena, NodeId, g->nodes.n);
