@@ -1,6 +1,6 @@
 // model_int.h: what the files of model/ share and nobody else sees.
-//   resolve: imports.c resolve.c clause.c rowexpr.c resolve_data.c resolve_task.c resolve_train.c   tree → Spec
-//   build:   value.c builtins.c build.c build_call.c build_task.c                                   Spec → graph
+//   resolve: imports.c resolve.c clause.c rowexpr.c resolve_*.c     tree → Spec
+//   build:   value.c builtins.c build.c build_call.c build_task.c   Spec → graph
 //   reports: explain.c model_print.c
 #ifndef MTLC_MODEL_INT_H
 #define MTLC_MODEL_INT_H
@@ -92,12 +92,17 @@ bool     check_column(Spec *s, int source, const char *name, Place at);
 int      row_label(Spec *s, const Expr *e,
                    Place *declared);           // index of the label e, made (anonymous) if need be; −1: error
 
-// ---- resolve_data.c
+// ---- resolve_source.c
 void declare_sources(Spec *s);
+
+// ---- resolve_data.c
 void declare_inputs(Spec *s);
 int  resolve_label(Spec *s, int decl, Place used_at);                  // index in labels, −1: error
 void resolve_labels(Spec *s);
 const char *label_kind_text(const DataLabel *l, Arena *a);             // "binary", "class(10)", "real"
+
+// ---- resolve_split.c
+void resolve_split(Spec *s, const Clause *c, Place at);                  // c NULL: left out
 
 // ---- resolve_task.c, resolve_train.c
 void resolve_tasks(Spec *s);

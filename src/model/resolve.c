@@ -135,7 +135,7 @@ static void declare_one(Spec *s, const Decl *d) {
   }
 }
 
-// Sources and inputs declare their own names (resolve_data.c), through these two.
+// Sources and inputs declare their own names (resolve_source.c, resolve_data.c), through these two.
 static void declare_data_names(Spec *s) {
   int inputs = 0, sources = 0;
   for (int i = 0; i < s->decls.n; i++) {

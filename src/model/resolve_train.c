@@ -1,4 +1,4 @@
-// resolve_train.c: the train block: optimizer, batch, epochs, split, stopping; and what is required of the result.
+// resolve_train.c: the train block: optimizer, batch, epochs, stopping; and what is required of the result.
 #include "model_int.h"
 #include <math.h>
 
@@ -89,91 +89,6 @@ static void optimizer(Spec *s, const Clause *c, Place at) {
     o->args[i] = optim_rows[row].def[i];
     optimizer_arg(s, &optim_rows[row], i, args[i], c->value->at, &o->args[i]);
   }
-}
-
-// ---------------------------------------------------------------- split
-static const char *const split_kinds[] = {"fraction", "rule", "column", "files"};
-static const char *const part_names[] = {"train", "valid", "test"};
-
-static void split_fraction(Spec *s, const Expr *e, Split *p) {
-  static const Key keys[] = {{"train", false}, {"valid", false}, {"test", false}, {"order", false}, {"by", true}};
-  static const char *const orders[] = {"file", "shuffled"};
-  const Expr *arg[COUNT_OF(keys)];
-  if (!match_args(s, e, "`fraction`", keys, COUNT_OF(keys), arg)) return;
-  double sum = 0;
-  for (int i = 0; i < 3; i++) {
-    if (arg[i]) need_number(s, arg[i], arena_printf(s->m.arena, "the part `%s`", part_names[i]), 0, 1, &p->fraction[i]);
-    sum += p->fraction[i];
-  }
-  if (sum > 1 + 1e-9) diag_error(s->diag, "bad-value", e->at, "the parts add up to %g, which is more than 1", sum);
-  if (!arg[0] || p->fraction[0] == 0)
-    diag_error(s->diag, "bad-value", e->at, "a split needs rows to train on: `train = 0.8`");
-  if (arg[3]) p->file_order = choose(s, arg[3], "`order`", orders, COUNT_OF(orders)) == 0;
-  else add_default(s, e->at, "split.order", "shuffled");
-}
-
-static void split_rule(Spec *s, const Expr *e, Split *p) {
-  static const Key keys[] = {{"train", false}, {"valid", false}, {"test", false}};
-  const Expr *arg[3];
-  if (!match_args(s, e, "`rule`", keys, 3, arg)) return;
-  if (!arg[0]) diag_error(s->diag, "missing-argument", e->at, "`rule` needs `train`: which rows to train on");
-  for (int i = 0; i < 3; i++)
-    if (arg[i]) p->rule[i] = row_truth(s, arg[i], arena_printf(s->m.arena, "the rule `%s`", part_names[i]));
-}
-
-static void split_column(Spec *s, const Expr *e, Split *p) {
-  static const Key keys[] = {{"column", false}, {"train", false}, {"valid", false}, {"test", false}};
-  const Expr *arg[4];
-  RowType type;
-  if (!match_args(s, e, "`column`", keys, 4, arg)) return;
-  RowExpr *r = arg[0] ? row_expr(s, arg[0], &type) : NULL;
-  if (!arg[0]) diag_error(s->diag, "missing-argument", e->at, "`column` of which raw column?");
-  else if (r && r->op != RX_COLUMN)
-    diag_error(s->diag, "type-mismatch", arg[0]->at, "`column` needs a raw column, as `%s.part`", s->sources.data[0].name);
-  if (r && r->op == RX_COLUMN) p->column = r->index;
-  for (int i = 0; i < 3; i++) {
-    if (arg[i + 1]) need_text(s, arg[i + 1], arena_printf(s->m.arena, "the value of `%s`", part_names[i]), &p->value[i]);
-    else p->value[i] = part_names[i];
-    if (!arg[i + 1]) add_default(s, e->at, arena_printf(s->m.arena, "split.%s", part_names[i]), "\"%s\"", part_names[i]);
-  }
-}
-
-static void split_files(Spec *s, const Expr *e, Split *p) {
-  static const Key keys[] = {{"valid", false}};
-  const Expr *arg;
-  if (!match_args(s, e, "`files`", keys, 1, &arg)) return;
-  if (!arg) {
-    add_default(s, e->at, "split.valid", "0");
-    return;
-  }
-  if (need_number(s, arg, "the part `valid`", 0, 1, &p->valid_fraction) && p->valid_fraction == 1)
-    diag_error(s->diag, "bad-value", arg->at, "no row is left to train on");
-}
-
-static void split(Spec *s, const Clause *c, Place at) {
-  static void (*const parts[])(Spec *, const Expr *, Split *) = {split_fraction, split_rule, split_column, split_files};
-  static const SplitKind kinds[] = {SPLIT_FRACTION, SPLIT_RULE, SPLIT_COLUMN, SPLIT_FILES};
-  Split *p = &s->m.data.split;
-  if (!c) {
-    *p = (Split){.kind = SPLIT_FRACTION, .fraction = {0.8, 0.1, 0.1}};
-    add_default(s, at, "split", "fraction(train = 0.8, valid = 0.1, test = 0.1)");
-    return;
-  }
-  const Expr *e = c->value;
-  const char *name = callee_name(e);
-  if (name && strcmp(name, "time") == 0) {
-    error_unsupported(s->diag, e->at, "a split by time");
-    return;
-  }
-  int row = -1;
-  for (int i = 0; name && i < COUNT_OF(split_kinds); i++)
-    if (strcmp(split_kinds[i], name) == 0) row = i;
-  if (row < 0) {
-    choose(s, e, "`split`", split_kinds, COUNT_OF(split_kinds));
-    return;
-  }
-  p->kind = kinds[row];
-  parts[row](s, e, p);
 }
 
 // ---------------------------------------------------------------- figures: loss, auc(ctr) + auc(cvr), 0.5 * loss(ctr)
@@ -313,7 +228,7 @@ void resolve_train(Spec *s) {
   whole(s, d, "batch", 32, 1, MAX_BATCH, &t->batch);
   whole(s, d, "epochs", 10, 1, 1000000, &t->epochs);
   whole(s, d, "seed", 1, 0, ((int64_t)1 << 53) - 1, &seed);
-  split(s, find_clause(d, "split"), d->word_at);
+  resolve_split(s, find_clause(d, "split"), d->word_at);
   const Clause *shuffle = find_clause(d, "shuffle");
   t->shuffle = true;
   if (shuffle) need_bool(s, shuffle->value, "`shuffle`", &t->shuffle);
