@@ -165,6 +165,23 @@ typedef struct {
   bool frozen;
 } PlanSlot;
 
+// A call of a C routine (host.h): operands and result are values in the step's buffers.
+enum { HOST_RANK = 6 };
+typedef struct {
+  int buffer; DType dtype;
+  int64_t offset;                          // of the first element, in elements
+  int rank; bool rows;                     // rows: axis 0 is the batch axis; its extent at run time is n
+  int64_t extent[HOST_RANK], stride[HOST_RANK];   // per axis, elements; stride 0: it repeats
+} HostOperand;
+typedef struct {
+  int id;                                  // HostId: the routine
+  const char *name;                        // for profiles
+  const HostOperand *in; int n_in;
+  HostOperand out;
+  int64_t i[4]; double f;                  // the op's attributes
+  int64_t items, item_rows;                // items of item_rows rows of out's axis 0
+} HostArgs;
+
 // Generated code: runs items lo … hi−1 of one phase. buf: one pointer per Buffer of the plan.
 typedef void PhaseFn(void *const *buf, int64_t lo, int64_t hi, int64_t worker);
 typedef struct {
@@ -172,6 +189,7 @@ typedef struct {
   int64_t items_a, items_g;                // items = items_a + (items_g ? ceil(n / items_g) : 0)
   bool over_rows;
   double flops, bytes;                     // per row and constant part, for explain and the pool's cost model
+  const HostArgs *host; int n_host;        // a phase of C routines: no generated function; else NULL
 } PlanPhase;
 // TRAIN: a step. EVAL: heads, outputs and loss sums. PREDICT: heads and outputs. GRADS: gradients as outputs (checks).
 typedef enum { PROG_TRAIN, PROG_EVAL, PROG_PREDICT, PROG_GRADS, N_PROGRAMS } ProgramId;
@@ -187,7 +205,7 @@ typedef struct {
 } StepPlan;
 
 // A loaded object: symbols resolved in the order of programs and phases.
-typedef struct { PhaseFn **phase[N_PROGRAMS]; void *image; size_t image_bytes; } StepCode;
+typedef struct { PhaseFn **phase[N_PROGRAMS]; void *image; size_t image_bytes; } StepCode;   // phase: NULL where host
 
 // ======================================================================= 3. training and reports
 typedef enum { METRIC_AUC, METRIC_LOGLOSS, METRIC_ACCURACY, METRIC_PRECISION, METRIC_RECALL, METRIC_F1, METRIC_MAE, METRIC_RMSE,

@@ -2,6 +2,7 @@
 // engine_new: a call costs a few ns a phase. Denormals are flushed while generated code runs: an Adam state that fades away
 // must not slow the step.
 #include <sys/mman.h>
+#include "../host.h"
 #include "../train.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -136,7 +137,11 @@ void engine_run(Engine *e, ProgramId prog, int64_t n, double lr) {
   if (e->rt_int) e->rt_int[RT_N] = n, e->rt_int[RT_STEP] = e->step;
   if (e->rt_real) e->rt_real[RT_LR] = lr;
   FloatMode old = flush_denormals();
-  for (int i = 0; i < g->n_phases; i++) fn[i](e->buf, 0, items[i], 0);
+  for (int i = 0; i < g->n_phases; i++) {
+    const PlanPhase *ph = &g->phases[i];
+    if (!ph->host) fn[i](e->buf, 0, items[i], 0);
+    else host_run(host_rows, e->buf, ph->host, ph->n_host, n, 0, items[i]);
+  }
   restore_mode(old);
 }
 

@@ -99,6 +99,7 @@ static int tree_levels(const Schedule *s) {                // blocks of the long
   for (int p = 0; p < N_PROGRAMS; p++)
     for (int i = 0; i < s->programs[p].n_phases; i++) {
       const Phase *ph = &s->programs[p].phases[i];
+      if (ph->is_host) continue;
       for (int c = 0; c < ph->n_calls; c++)
         if (ph->calls[c].reduced.size > longest) longest = ph->calls[c].reduced.size;
     }
@@ -110,7 +111,8 @@ static int tree_levels(const Schedule *s) {                // blocks of the long
 static void build_module(Emit *e) {
   const Schedule *s = e->s;
   for (int p = 0; p < N_PROGRAMS && !e->error; p++)
-    for (int i = 0; i < s->programs[p].n_phases && !e->error; i++) emit_phase(e, &s->programs[p].phases[i]);
+    for (int i = 0; i < s->programs[p].n_phases && !e->error; i++)
+      if (!s->programs[p].phases[i].is_host) emit_phase(e, &s->programs[p].phases[i]);
   if (e->error) return;
   char *text = NULL;
   if (LLVMVerifyModule(e->l.m, LLVMReturnStatusAction, &text)) emit_error(e, "LLVM: broken module: %s", text);

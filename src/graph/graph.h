@@ -6,7 +6,7 @@
 // size 1 or a missing one repeats. The batch axis broadcasts against none ([ROWS,n] + [n]).
 #ifndef MTLC_GRAPH_H
 #define MTLC_GRAPH_H
-#include "../../runtime/plan.h"
+#include "../../runtime/host.h"
 #include "../base/diag.h"
 
 typedef uint32_t NodeId;                  // 0: none
@@ -19,7 +19,8 @@ typedef struct {
   const char *name;                       // SYMBOL: the input whose vocabulary it is. FIXED axes are interned by size
 } Axis;
 
-typedef enum { KIND_LEAF, KIND_MAP, KIND_REDUCE, KIND_DOT, KIND_INDEX, KIND_MOVE, KIND_ROOT } OpKind;
+typedef enum { KIND_LEAF, KIND_MAP, KIND_REDUCE, KIND_DOT, KIND_INDEX, KIND_MOVE, KIND_ROOT,
+               KIND_CALL } OpKind;   // CALL: the value is computed by a C routine, a row of runtime/host.def with the op's id
 typedef enum {
 #define OP(id, name, arity, kind, shape, grad, fold) OP_##id,
 #include "ops.def"
@@ -151,6 +152,7 @@ typedef struct {
   double (*fold)(const double *x, const Attr *attr);                    // MAP: the scalar function, for all emitters
 } OpRow;
 extern const OpRow op_rows[N_OPS];
+HostId host_of_op(OpId op);                               // KIND_CALL: its routine
 
 // ---- slow reference interpreter in double, for tests and constant folding (graph/interp.c)
 // dense [n, dense_width], ids [n, n_ids], y and w [n_labels, n]

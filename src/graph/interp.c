@@ -193,9 +193,37 @@ static void eval_move(const Run *r, NodeId id, const double *const *x, double *y
   }
 }
 
+// ---------------------------------------------------------------- C routines
+// The table of the program, which the emitter's module, that has this file too, does not see.
+extern HostFn *const host_rows[N_HOST] __attribute__((weak));
+
+// A whole value as an operand: buffer `buffer`, row-major, in double.
+static HostOperand whole(const Run *r, NodeId id, int buffer) {
+  const Node *n = node(r->g, id);
+  HostOperand o = {.buffer = buffer, .dtype = F64, .rank = n->rank, .rows = has_rows(r->g, id)};
+  strides(r, n, o.stride);
+  for (int i = 0; i < n->rank; i++) o.extent[i] = extent(r, n->axis[i]);
+  return o;
+}
+
+static void eval_call(const Run *r, NodeId id, const double *const *x, double *y) {
+  const Node *n = node(r->g, id);
+  HostOperand *in = NEW_ARRAY(r->arena, HostOperand, n->n_in + 1);
+  void **buf = NEW_ARRAY(r->arena, void *, n->n_in + 1);
+  for (int i = 0; i < n->n_in; i++) in[i] = whole(r, node_in(r->g, id, i), i), buf[i] = (void *)x[i];
+  buf[n->n_in] = y;
+  HostArgs a = {.id = host_of_op((OpId)n->op), .name = op_rows[n->op].name, .in = in, .n_in = n->n_in, .f = n->attr.f,
+                .out = whole(r, id, n->n_in), .items = 1};
+  memcpy(a.i, n->attr.i, sizeof a.i);
+  a.item_rows = a.out.rank ? a.out.extent[0] : 1;
+  CHECK(host_rows);
+  host_run(host_rows, buf, &a, 1, r->in->n, 0, 1);
+}
+
 static Eval *const evals[] = {
     [KIND_LEAF] = eval_leaf, [KIND_MAP] = eval_map,     [KIND_REDUCE] = eval_reduce,
     [KIND_DOT] = eval_dot,   [KIND_INDEX] = eval_index, [KIND_MOVE] = eval_move,
+    [KIND_CALL] = eval_call,
 };
 
 // ---------------------------------------------------------------- a whole graph

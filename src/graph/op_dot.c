@@ -69,3 +69,15 @@ void grad_dot(Graph *g, NodeId n, NodeId dy, const bool *want, NodeId *din) {
     din[1] = graph_add(g, OP_DOT, (NodeId[]){a, dy}, 2, attr, g->at);
   }
 }
+
+// A [r, k], B [r, n] → [k, n]: the dot "rk,rn>kn".
+bool shape_gemm(Graph *g, Node *out, const NodeId *in, int n_in) {
+  (void)n_in;
+  const Node *a = node(g, in[0]), *b = node(g, in[1]);
+  CHECK(a->rank == 2 && b->rank == 2 && a->axis[0] == b->axis[0] && a->dtype == b->dtype);
+  out->dtype = a->dtype;
+  out->rank = 2;
+  out->axis[0] = a->axis[1];
+  out->axis[1] = b->axis[1];
+  return true;
+}

@@ -8,3 +8,13 @@ const OpRow op_rows[N_OPS] = {
 #include "ops.def"
 #undef OP
 };
+
+HostId host_of_op(OpId op) {
+  static const HostId of[N_OPS] = {
+#define HOST(id, fn) [OP_##id] = HOST_##id,
+#include "../../runtime/host.def"
+#undef HOST
+  };
+  if (op_rows[op].kind != KIND_CALL || of[op] == HOST_NONE) BUG("`%s` has no row in host.def", op_rows[op].name);
+  return of[op];
+}

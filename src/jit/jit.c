@@ -36,6 +36,7 @@ static bool resolve_symbols(const Schedule *s, const Image *im, Arena *a, StepCo
     const SchedProgram *prog = &s->programs[p];
     code->phase[p] = NEW_ARRAY(a, PhaseFn *, prog->n_phases + 1);
     for (int i = 0; i < prog->n_phases; i++) {
+      if (prog->phases[i].is_host) continue;                 // a C routine of this program
       *(void **)&code->phase[p][i] = image_symbol(im, prog->phases[i].symbol);
       if (code->phase[p][i]) continue;
       diag_machine(d, "bad-object", "the compiled object lacks the function `%s`", prog->phases[i].symbol);

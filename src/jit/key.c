@@ -52,6 +52,7 @@ void schedule_key(const Schedule *s, Text *t) {
   for (int p = 0; p < N_PROGRAMS; p++)
     for (int i = 0; i < s->programs[p].n_phases; i++) {
       const Phase *ph = &s->programs[p].phases[i];
+      if (ph->is_host) continue;                                      // nothing is emitted for it
       text_printf(t, "phase %s %d %lld\n", ph->symbol, ph->over_rows, (long long)ph->group);
       for (int k = 0; k < ph->n_calls; k++) call_key(t, &ph->calls[k]);
     }

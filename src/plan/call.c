@@ -229,6 +229,28 @@ static void spread_call(Maker *k, NodeId n) {                           // ids i
   vec_push(arena_of(k), &k->outputs, ((Output){ -1, out.buffer, out.offset, { out.stride[0], out.stride[1] }, t, n }));
 }
 
+static HostOperand host_operand(const Planner *p, NodeId n, const Loc *l) {
+  const Node *x = node(p->g, n);
+  HostOperand o = { .buffer = l->buffer, .dtype = (DType)x->dtype, .offset = l->offset, .rank = x->rank,
+                    .rows = has_rows(p->g, n) };
+  for (int i = 0; i < x->rank; i++) o.extent[i] = axis_size(p->g, x->axis[i]), o.stride[i] = l->stride[i];
+  return o;
+}
+
+static void host_call(Maker *k, NodeId n) {
+  const Node *x = node(k->p->g, n);
+  HostOperand *in = NEW_ARRAY(arena_of(k), HostOperand, x->n_in + 1);
+  for (int i = 0; i < x->n_in; i++) {
+    Loc l = loc_of(k->p, node_in(k->p->g, n, i));
+    in[i] = host_operand(k->p, node_in(k->p->g, n, i), &l);
+  }
+  Loc l = loc_of(k->p, n);
+  k->call.host = (HostArgs){ .id = host_of_op((OpId)x->op), .in = in, .n_in = x->n_in, .f = x->attr.f,
+                             .out = host_operand(k->p, n, &l) };
+  memcpy(k->call.host.i, x->attr.i, sizeof x->attr.i);
+  k->call.reduced = x->n_in && in[0].rows ? dim_of(k->p->g, AXIS_OF_ROWS) : (Dim){ false, 1 };
+}
+
 // ---------------------------------------------------------------- outputs
 static void add_output(Maker *k, int val, NodeId n, Loc l) {
   Map m = own_map(k, n);
@@ -264,7 +286,8 @@ static void outputs_of(Maker *k, NodeId n, int val) {
 static void set_items(Call *c) {
   int64_t rows = c->n_dims ? c->dims[0].size : 1, row = 1;
   for (int i = 1; i < c->n_dims; i++) row *= c->dims[i].size;
-  c->item_rows = c->kind == CALL_DOT ? 96 : c->kind == CALL_SPREAD ? rows : (4096 + row - 1) / row;
+  if (c->kind == CALL_HOST) rows = c->host.out.rank ? c->host.out.extent[0] : 1;
+  c->item_rows = c->kind == CALL_DOT ? 96 : c->kind == CALL_SPREAD || c->kind == CALL_HOST ? rows : (4096 + row - 1) / row;
   if (c->kind == CALL_MAP && c->n_dims <= 1 && c->item_rows < 4096) c->item_rows = 4096;
   if (c->item_rows > rows) c->item_rows = rows > 0 ? rows : 1;
   c->items = (rows + c->item_rows - 1) / c->item_rows;
@@ -288,9 +311,10 @@ Call make_call(Planner *p, int cluster) {
   set_dims(&k);
   Val anchor = { .kind = VAL_ANCHOR };
   if (c->kind == CALL_SPREAD) spread_call(&k, c->anchor);
+  else if (c->kind == CALL_HOST) host_call(&k, c->anchor);
   else if (c->kind == CALL_DOT) dot_anchor(&k, c->anchor);
   else if (c->anchor) anchor.in[anchor.n_in++] = reduce_anchor(&k, c->anchor);
-  if (c->anchor && c->kind != CALL_SPREAD) {
+  if (c->anchor && c->kind != CALL_SPREAD && c->kind != CALL_HOST) {
     Map m = own_map(&k, c->anchor);
     anchor.dtype = (DType)node(p->g, c->anchor)->dtype;
     k.call.anchor = add_val(&k, anchor, c->anchor, &m);
@@ -306,5 +330,6 @@ Call make_call(Planner *p, int cluster) {
   out.outputs = k.outputs.data, out.n_outputs = k.outputs.n;
   out.name = call_name(p, &out, c->anchor);
   set_items(&out);
+  out.host.name = out.name, out.host.items = out.items, out.host.item_rows = out.item_rows;
   return out;
 }

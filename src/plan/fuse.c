@@ -21,7 +21,7 @@ static bool same_domain(const Graph *g, NodeId a, NodeId b) {
 // A value that is read in one piece, not point by point.
 static bool wants_stored(const Graph *g, NodeId user) {
   OpKind k = op_rows[node(g, user)->op].kind;
-  return k == KIND_DOT || node(g, user)->op == OP_SPREAD || node(g, user)->op == OP_CONCAT || is_apart(g, user) ||
+  return k == KIND_DOT || k == KIND_CALL || node(g, user)->op == OP_SPREAD || node(g, user)->op == OP_CONCAT || is_apart(g, user) ||
          (is_view(g, user) && !is_unit_move(g, user));
 }
 
@@ -162,7 +162,7 @@ static bool can_join(Planner *p, int c, NodeId n, const Ints *from) {
   for (int i = 0; i < node(p->g, n)->n_in; i++) read_in_memory(p, n, i, &memory);
   for (int i = 0; i < memory.n; i++)
     if (memory.data[i] == c) return false;
-  if (x->kind == CALL_SPREAD || x->free || x->apart || k != x->n_domain || memcmp(d, x->domain, sizeof *d * (size_t)k))
+  if (x->kind == CALL_SPREAD || x->kind == CALL_HOST || x->free || x->apart || k != x->n_domain || memcmp(d, x->domain, sizeof *d * (size_t)k))
     return false;
   for (int i = 0; i < from->n; i++)
     if (from->data[i] != c && after(p, from->data[i], c)) return false;
@@ -217,7 +217,9 @@ static CallKind reduce_kind(Planner *p, NodeId n) {
 
 static void place_anchor(Planner *p, NodeId n) {
   OpId op = node(p->g, n)->op;
-  CallKind k = op == OP_DOT ? CALL_DOT : op == OP_SPREAD ? CALL_SPREAD : reduce_kind(p, n);
+  bool host = op_rows[op].kind == KIND_CALL;
+  CallKind k = op == OP_DOT ? CALL_DOT : op == OP_SPREAD ? CALL_SPREAD : host ? CALL_HOST : reduce_kind(p, n);
+  CHECK(!host || !has_rows(p->g, n));                             // a routine gives values of the batch as a whole
   join(p, new_cluster(p, k, n, n), n);
 }
 

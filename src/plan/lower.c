@@ -80,8 +80,13 @@ static NodeId in_memory(Lower *l, NodeId x, Place at) {
   return base == OP_CONST || base == OP_IOTA ? copy(l, x, (Attr){0}, at) : x;
 }
 
+// Written as a whole by a call that has no other outputs.
+static bool wants_own_place(const Graph *t, NodeId x) {
+  return node(t, x)->op == OP_SPREAD || op_rows[node(t, x)->op].kind == KIND_CALL;
+}
+
 static NodeId own_value(Lower *l, NodeId x, Place at) {            // a computed value that nobody else places
-  if (!is_computed(l->t, x) || node(l->t, x)->op == OP_SPREAD || l->claimed[x]) x = fresh_copy(l, x, at);
+  if (!is_computed(l->t, x) || wants_own_place(l->t, x) || l->claimed[x]) x = fresh_copy(l, x, at);
   l->claimed[x] = true;
   return x;
 }
@@ -303,6 +308,7 @@ static NodeId lower_node(Lower *l, const Graph *g, NodeId id, const NodeId *now)
   const Node *n = node(g, id);
   NodeId *in = NEW_ARRAY(g->arena, NodeId, n->n_in + 1);
   for (int i = 0; i < n->n_in; i++) in[i] = now[node_in(g, id, i)];
+  for (int i = 0; i < n->n_in && op_rows[n->op].kind == KIND_CALL; i++) in[i] = in_memory(l, in[i], n->at);
   switch (n->op) {
   case OP_CONCAT: return n->n_in == 1 ? in[0] : lower_concat(l, in, n->n_in, n->attr.i[0], n->at);
   case OP_PAD: return lower_pad(l, in[0], &n->attr, n->at);
@@ -323,7 +329,7 @@ static NodeId lower_node(Lower *l, const Graph *g, NodeId id, const NodeId *now)
 
 static NodeId lower_root(Lower *l, NodeId v, bool apart, Place at) {
   OpId op = (OpId)node(l->t, v)->op;
-  if (!is_computed(l->t, v) || op == OP_CONCAT || op == OP_SPREAD) v = fresh_copy(l, v, at);
+  if (!is_computed(l->t, v) || op == OP_CONCAT || wants_own_place(l->t, v)) v = fresh_copy(l, v, at);
   return apart ? copy(l, v, (Attr){ .i = { 0, 0, COPY_APART, ++l->serial } }, at) : v;
 }
 

@@ -47,7 +47,8 @@ typedef enum {
                              //   a scalar (then inside a block 16 canonical lanes run along the reduced dim)
   CALL_DOT,                  // anchor[m, n] = Σ_k left · right, dims = [m, n], k ascending fma chain (blocked + tree when
                              //   k is rows); n runs over lanes: right has stride 1 along n. Then epilogue on dims
-  CALL_SPREAD                // out[v, j] = Σ over rows r ascending with ids[r] = v of in[r, j]; zeroed first; no program
+  CALL_SPREAD,               // out[v, j] = Σ over rows r ascending with ids[r] = v of in[r, j]; zeroed first; no program
+  CALL_HOST                  // a C routine of the runtime (host.h): `host` says all; dims are those of its result
 } CallKind;
 
 typedef struct {
@@ -66,11 +67,13 @@ typedef struct {
   // SPREAD: ids input 0, values input 1, output 0; dims = [V, d]; reduced = rows
   int64_t items;             // fixed calls: how many items (blocks of the first dim); row calls: unused
   int64_t item_rows;         // fixed calls: rows of dims[0] per item
+  HostArgs host;             // HOST; inputs, outputs, vals are then empty
 } Call;
 
 // A phase: calls in order. over_rows: every call has dims[0].is_rows, items are groups of `group` rows, each item runs all
 // calls on its rows. Otherwise items of the calls one after the other: call 0 has items 0 … calls[0].items−1, and so on.
-typedef struct { const char *symbol; bool over_rows; int64_t group; Call *calls; int n_calls; } Phase;
+// is_host: all calls are CALL_HOST, and no function is generated; else none is.
+typedef struct { const char *symbol; bool over_rows; int64_t group; Call *calls; int n_calls; bool is_host; } Phase;
 typedef struct { Phase *phases; int n_phases; int *outs; int n_outs; } SchedProgram;
 
 typedef struct {

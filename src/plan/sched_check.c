@@ -100,7 +100,20 @@ static bool in_prologue(const Call *c, int input) {
   return false;
 }
 
+static void add_operand(Check *k, const Call *c, int call, const HostOperand *o, bool writes) {
+  Dim dims[HOST_RANK];
+  if (o->dtype != k->s->buffers.data[o->buffer].dtype) BUG("%s: %s: dtype of an operand", k->where, c->name);
+  for (int i = 0; i < o->rank; i++) dims[i] = (Dim){ i == 0 && o->rows, o->extent[i] };
+  add(k, c, call, o->buffer, writes, o->offset, o->stride, dims, o->rank);
+}
+
+static void add_host(Check *k, const Call *c, int call) {
+  for (int i = 0; i < c->host.n_in; i++) add_operand(k, c, call, &c->host.in[i], false);
+  add_operand(k, c, call, &c->host.out, true);
+}
+
 static void add_call(Check *k, const Call *c, int call) {
+  if (c->kind == CALL_HOST) { add_host(k, c, call); return; }
   Dim pro[MAX_DIMS + 1];
   int at = 0;
   bool first = c->kind != CALL_REDUCE_LANES;                      // the reduced dim of a prologue's domain
@@ -134,12 +147,15 @@ static void check_form(const Check *k, const Phase *ph, const Call *c) {
       if (!same) BUG("%s: %s: value %d mixes domains", k->where, c->name, i);
     }
   }
-  if (!c->n_outputs) BUG("%s: %s writes nothing", k->where, c->name);
+  if ((c->kind == CALL_HOST) != ph->is_host) BUG("%s: %s is in a phase of another kind", k->where, c->name);
+  if (!c->n_outputs && !ph->is_host) BUG("%s: %s writes nothing", k->where, c->name);
   if (ph->over_rows) {
     if (c->n_dims < 1 || !c->dims[0].is_rows) BUG("%s: %s is not over rows", k->where, c->name);
     return;
   }
-  int64_t rows = c->n_dims ? c->dims[0].size : 1;
+  int64_t rows = ph->is_host ? (c->host.out.rank ? c->host.out.extent[0] : 1) : c->n_dims ? c->dims[0].size : 1;
+  if (ph->is_host && (c->host.id <= HOST_NONE || c->host.id >= N_HOST || c->host.out.rows || c->host.items != c->items))
+    BUG("%s: %s: a broken host call", k->where, c->name);
   if (c->n_dims && c->dims[0].is_rows) BUG("%s: %s is over rows", k->where, c->name);
   if (c->items < 1 || c->item_rows < 1 || c->items * c->item_rows < rows || (c->items - 1) * c->item_rows >= rows)
     BUG("%s: %s: %lld items of %lld rows for %lld", k->where, c->name, (long long)c->items, (long long)c->item_rows,

@@ -1,7 +1,12 @@
 // sched_print.c: a schedule as text, one call a line and one line per step of its program.
 #include "plan_int.h"
 
-static const char *const kinds[] = { "map", "sum_lanes", "sum_rows", "dot", "spread" };
+static const char *const kinds[] = { "map", "sum_lanes", "sum_rows", "dot", "spread", "host" };
+static const char *const routines[N_HOST] = {
+#define HOST(id, fn) [HOST_##id] = #fn,
+#include "../../runtime/host.def"
+#undef HOST
+};
 
 static void print_dim(Dim d, Text *out) {
   if (d.is_rows) text_add(out, "rows");
@@ -42,7 +47,21 @@ static void print_val(const Schedule *s, const Call *c, int i, Text *out) {
   text_char(out, '\n');
 }
 
+static void print_host(const Schedule *s, const Call *c, Text *out) {   // "host host_gemm trunk.w [64, 32]: a, b -> c"
+  const HostArgs *h = &c->host;
+  text_printf(out, "    host %s %s [", routines[h->id], c->name);
+  for (int i = 0; i < h->out.rank; i++) text_printf(out, "%s%lld", i ? ", " : "", (long long)h->out.extent[i]);
+  for (int i = 0; i < h->n_in; i++) {
+    text_add(out, i ? ", " : "]: ");
+    print_place(s, h->in[i].buffer, h->in[i].offset, out);
+  }
+  text_add(out, h->n_in ? " -> " : "] -> ");
+  print_place(s, h->out.buffer, h->out.offset, out);
+  text_char(out, '\n');
+}
+
 static void print_call(const Schedule *s, const Call *c, Text *out) {
+  if (c->kind == CALL_HOST) { print_host(s, c, out); return; }
   text_printf(out, "    %s %s [", kinds[c->kind], c->name);
   for (int d = 0; d < c->n_dims; d++) {
     if (d) text_add(out, ", ");
@@ -75,6 +94,7 @@ void schedule_print(const Schedule *s, Text *out) {
     for (int i = 0; i < s->programs[p].n_phases; i++) {
       const Phase *ph = &s->programs[p].phases[i];
       text_printf(out, "  phase %s", ph->symbol);
+      if (ph->is_host) text_add(out, ", by C routines");
       if (ph->over_rows) text_printf(out, ", groups of %lld rows", (long long)ph->group);
       text_char(out, '\n');
       for (int c = 0; c < ph->n_calls; c++) print_call(s, &ph->calls[c], out);

@@ -77,7 +77,12 @@ static int64_t group_of(const Schedule *s, const Call *calls, int n) {   // what
   return group > s->capacity ? (s->capacity + 15) / 16 * 16 : group;
 }
 
-static void topological(const Planner *p, int t, bool rows, int *out, int *n) {
+// What runs at one T: fixed calls, host calls, calls over rows, each a phase.
+typedef enum { BY_ITEMS, BY_HOST, BY_ROWS, N_WAYS } Way;
+
+static Way way_of(const Cluster *c) { return c->rows ? BY_ROWS : c->kind == CALL_HOST ? BY_HOST : BY_ITEMS; }
+
+static void topological(const Planner *p, int t, Way way, int *out, int *n) {
   int count = p->clusters.n;
   bool *done = NEW_ARRAY(p->s->arena, bool, count + 1);
   *n = 0;
@@ -85,11 +90,11 @@ static void topological(const Planner *p, int t, bool rows, int *out, int *n) {
     moved = false;
     for (int c = 0; c < count; c++) {
       const Cluster *x = &p->clusters.data[c];
-      if (done[c] || x->phase != t || x->rows != rows) continue;
+      if (done[c] || x->phase != t || way_of(x) != way) continue;
       bool ready = true;
       for (int i = 0; i < x->deps.n && ready; i++) {
         const Cluster *d = &p->clusters.data[x->deps.data[i]];
-        ready = done[x->deps.data[i]] || d->phase != t || d->rows != rows;
+        ready = done[x->deps.data[i]] || d->phase != t || way_of(d) != way;
       }
       if (!ready) continue;
       done[c] = moved = true;
@@ -98,15 +103,15 @@ static void topological(const Planner *p, int t, bool rows, int *out, int *n) {
   }
 }
 
-static void add_phase(Planner *p, int t, bool rows, Phase *out, int *n_out) {
+static void add_phase(Planner *p, int t, Way way, Phase *out, int *n_out) {
   Schedule *s = p->s;
   int *order = NEW_ARRAY(s->arena, int, p->clusters.n + 1), n;
-  topological(p, t, rows, order, &n);
+  topological(p, t, way, order, &n);
   if (!n) return;
-  Phase ph = { .over_rows = rows, .calls = NEW_ARRAY(s->arena, Call, n) };
+  Phase ph = { .over_rows = way == BY_ROWS, .is_host = way == BY_HOST, .calls = NEW_ARRAY(s->arena, Call, n) };
   for (int i = 0; i < n; i++) ph.calls[ph.n_calls++] = make_call(p, order[i]);
   ph.symbol = arena_printf(s->arena, "%s_%d", program_names[p->program], *n_out);
-  if (rows) ph.group = group_of(s, ph.calls, n);
+  if (ph.over_rows) ph.group = group_of(s, ph.calls, n);
   out[(*n_out)++] = ph;
 }
 
@@ -151,8 +156,9 @@ static int plan_calls(Planner *p, const Graph *graph, Phase **phase, int first) 
   int last = 0, n = 0;
   for (int c = 0; c < p->clusters.n; c++)
     if (p->clusters.data[c].phase > last) last = p->clusters.data[c].phase;
-  Phase *ph = *phase = NEW_ARRAY(s->arena, Phase, 2 * (last + 1));
-  for (int t = 0; t <= last; t++) add_phase(p, t, false, ph, &n), add_phase(p, t, true, ph, &n);
+  Phase *ph = *phase = NEW_ARRAY(s->arena, Phase, N_WAYS * (last + 1));
+  for (int t = 0; t <= last; t++) 
+    for (Way w = BY_ITEMS; w < N_WAYS; w++) add_phase(p, t, w, ph, &n);
   find_hazards(p, ph, n);
   return n;
 }
@@ -210,6 +216,12 @@ Schedule *schedule(Arena *a, const Graph *const graphs[N_PROGRAMS], int dense_wi
 }
 
 // ---------------------------------------------------------------- the runtime's view
+static const HostArgs *host_calls(Arena *a, const Phase *ph) {
+  HostArgs *out = NEW_ARRAY(a, HostArgs, ph->n_calls);
+  for (int i = 0; i < ph->n_calls; i++) out[i] = ph->calls[i].host;
+  return out;
+}
+
 static void phase_cost(const Phase *ph, PlanPhase *out) {
   for (int i = 0; i < ph->n_calls; i++) {
     const Call *c = &ph->calls[i];
@@ -217,8 +229,8 @@ static void phase_cost(const Phase *ph, PlanPhase *out) {
     for (int d = 0; d < c->n_dims; d++) points *= (double)c->dims[d].size;
     for (int v = 0; v < c->n_vals; v++) ops += c->vals[v].kind == VAL_OP;
     double reduced = c->kind == CALL_MAP ? 0 : (double)c->reduced.size;
-    out->flops += points * (ops + (c->kind == CALL_DOT ? 2 : 1) * reduced);
-    out->bytes += 4 * points * (c->n_inputs + c->n_outputs);
+    out->flops += points * (ops + (c->kind == CALL_DOT || c->kind == CALL_HOST ? 2 : 1) * reduced);
+    out->bytes += 4 * points * (c->n_inputs + c->n_outputs + c->host.n_in);
   }
 }
 
@@ -238,6 +250,7 @@ void schedule_plan(const Schedule *s, StepPlan *out) {
       const Phase *x = &from->phases[i];
       ph[i] = (PlanPhase){ .symbol = x->symbol, .over_rows = x->over_rows, .items_g = x->over_rows ? x->group : 0 };
       for (int c = 0; !x->over_rows && c < x->n_calls; c++) ph[i].items_a += x->calls[c].items;
+      if (x->is_host) ph[i].host = host_calls(s->arena, x), ph[i].n_host = x->n_calls;
       phase_cost(x, &ph[i]);
     }
     out->programs[p] = (Program){ .phases = ph, .n_phases = from->n_phases, .outs = from->outs, .n_outs = from->n_outs };

@@ -235,6 +235,10 @@ static void run_call(SchedMemory *m, const Call *c, int64_t n, int64_t lo, int64
 // ---------------------------------------------------------------- phases
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
+static void run_host(SchedMemory *m, const Call *c, int64_t n, int64_t item) {
+  host_run(host_rows, m->buf, &c->host, 1, n, item, item + 1);
+}
+
 static void run_item(SchedMemory *m, const Phase *ph, int64_t n, int64_t item) {
   if (ph->over_rows) {
     for (int i = 0; i < ph->n_calls; i++)
@@ -244,6 +248,7 @@ static void run_item(SchedMemory *m, const Phase *ph, int64_t n, int64_t item) {
   for (int i = 0; i < ph->n_calls; item -= ph->calls[i++].items) {
     const Call *c = &ph->calls[i];
     if (item < 0 || item >= c->items) continue;
+    if (c->kind == CALL_HOST) { run_host(m, c, n, item); continue; }
     int64_t size = c->n_dims == 0 ? 1 : c->dims[0].is_rows ? n : c->dims[0].size;
     run_call(m, c, n, c->n_dims ? item * c->item_rows : 0, c->n_dims ? smaller(size, (item + 1) * c->item_rows) : 1);
   }

@@ -324,6 +324,30 @@ static void moves(Case *c) {   // views and copies of all kinds, roots that are 
   graph_out(g, "output:again", g_slice(g, g_concat(g, parts, 3, 1), 1, 1, 4));
 }
 
+// C routines: their operands are inputs, slots, pieces and constants; their results roots, pieces, state, operands of others.
+static void host_calls(Case *c) {
+  Graph *g = c->g;
+  NodeId x = g_dense(g, 0, DENSE), h = relu_layer(c, x, DENSE, 20, "h"), w = param(c, "w", 2, 7, 20);
+  NodeId call = graph_add(g, OP_GEMM, (NodeId[]){x, h}, 2, (Attr){0}, (Place){0});                    // [6, 20]
+  NodeId ones = g_broadcast(g, g_const(g, 1), 2, (AxisId[]){axis_fixed(g, 7), axis_fixed(g, 3)});
+  NodeId of_slot = graph_add(g, OP_GEMM, (NodeId[]){w, ones}, 2, (Attr){0}, (Place){0});              // [20, 3]
+  NodeId piece = g_slice(g, h, 1, 2, 11);
+  NodeId of_piece = graph_add(g, OP_GEMM, (NodeId[]){piece, piece}, 2, (Attr){0}, (Place){0});        // [9, 9]
+  NodeId again = graph_add(g, OP_GEMM, (NodeId[]){call, g_slice(g, w, 0, 1, 7)}, 2, (Attr){0}, (Place){0});
+  AxisId axis[2] = {axis_fixed(g, 6), axis_fixed(g, 20)};
+  int state = graph_slot(g, "state", SLOT_BALANCE, g->dtype, 2, axis, (Init){.kind = INIT_ZEROS}, (Place){0});
+  int copy = graph_slot(g, "copy", SLOT_BALANCE, g->dtype, 2, axis, (Init){.kind = INIT_ONES}, (Place){0});
+  graph_out(g, "output:call", call);
+  graph_out(g, "output:joined", g_concat(g, (NodeId[]){call, call, g_read(g, copy)}, 3, 0));
+  graph_out(g, "output:slot", of_slot);
+  graph_out(g, "output:piece", g_slice(g, of_piece, 1, 4, 9));
+  graph_out(g, "output:again", again);
+  graph_assign(g, state, g_map3(g, OP_FMA, g_read(g, state), g_const(g, 0.9), call));
+  graph_assign(g, copy, call);
+  NodeId weights = g_slice(g, g_slice(g, call, 0, 0, 1), 1, 0, 20);
+  task(c, "click", "bce", g_map1(g, OP_SIGMOID, g_dot(g, h, weights, "rk,ak>ra")), 0);                // no gradient to w
+}
+
 static void tables(Case *c) {                                    // gathers and spreads by themselves
   Graph *g = c->g;
   NodeId bias = param(c, "bias", 1, VOCAB, 1), table = param(c, "table", 2, VOCAB, 5), ids = g_column(g, OP_IDS, 1);
@@ -665,6 +689,26 @@ static Schedule *quietly(Case *c) {
   return schedule(c->a, graphs, DENSE, IDS, LABELS);
 }
 
+static void test_host_calls(void **state) {
+  (void)state;
+  for (DType t = F32; t <= F64; t++) {
+    Case c = new_case(t, 96);
+    host_calls(&c);
+    train_by(&c, "sgd");
+    const Graph *g;
+    Schedule *s = schedule_case(&c, &g);
+    int n_host = 0;
+    for (int i = 0; i < s->programs[PROG_TRAIN].n_phases; i++) n_host += s->programs[PROG_TRAIN].phases[i].is_host;
+    assert_true(n_host >= 2);
+    for (int i = 0; i < c.g->slots.n; i++) {                     // a routine's value is a constant to gradients
+      bool trained = false;
+      for (int k = 0; k < c.g->roots.n; k++) trained |= c.g->roots.data[k].slot == i;
+      assert_int_equal(trained, strcmp(c.g->slots.data[i].path, "w") != 0);
+    }
+    run_case(&c, t == F32 ? 2e-5 : 1e-12);
+  }
+}
+
 static void test_errors(void **state) {                          // what cannot be scheduled is said, and nothing crashes
   (void)state;
   Case c = new_case(F32, (int64_t)1 << 40);
@@ -764,7 +808,7 @@ int main(int argc, char **argv) {
     cmocka_unit_test(test_moves), cmocka_unit_test(test_tables), cmocka_unit_test(test_hazards),
     cmocka_unit_test(test_random),
     cmocka_unit_test(test_phases_of_an_mlp), cmocka_unit_test(test_phases_of_others),
-    cmocka_unit_test(test_errors), cmocka_unit_test(test_deep),
+    cmocka_unit_test(test_host_calls), cmocka_unit_test(test_errors), cmocka_unit_test(test_deep),
     cmocka_unit_test(test_checker)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -119,10 +119,11 @@ static void update(void *const *buf, int64_t lo, int64_t hi, int64_t worker) {
   if (seen.stop_at && ((const int64_t *)buf[B_INT])[RT_STEP] == seen.stop_at) seen.stop = 1;
 }
 
-static const PlanPhase train_phases[] = { { "train_0", 0, 8, true, 0, 0 },
-                                          { "sums", TASKS, 0, false, 0, 0 },
-                                          { "update", 1, 0, false, 0, 0 } };
-static const PlanPhase eval_phases[] = { { "eval_0", 0, 8, true, 0, 0 }, { "sums", TASKS, 0, false, 0, 0 } };
+static const PlanPhase train_phases[] = { { .symbol = "train_0", .items_g = 8, .over_rows = true },
+                                          { .symbol = "sums", .items_a = TASKS },
+                                          { .symbol = "update", .items_a = 1 } };
+static const PlanPhase eval_phases[] = { { .symbol = "eval_0", .items_g = 8, .over_rows = true },
+                                         { .symbol = "sums", .items_a = TASKS } };
 static PhaseFn *train_code[] = { train_0, sums, update }, *eval_code[] = { eval_0, sums }, *predict_code[] = { eval_0 };
 static const StepPlan plan = {
   .capacity = CAPACITY,
@@ -253,7 +254,7 @@ static void probe_fn(void *const *buf, int64_t lo, int64_t hi, int64_t worker) {
 
 static void engine_runs_phases(void **s) {
   (void)s;
-  const PlanPhase phases[] = { { "p", 3, 8, true, 0, 0 } };
+  const PlanPhase phases[] = { { .symbol = "p", .items_a = 3, .items_g = 8, .over_rows = true } };
   StepPlan p = plan;
   p.programs[PROG_EVAL] = (Program){ phases, 1, NULL, 0 };
   p.programs[PROG_TRAIN] = (Program){0};

@@ -1,0 +1,43 @@
+// host.h: host calls: values of a step that a C routine of the program computes instead of generated code. The scheduler
+// fills HostArgs from an op of KIND_CALL; a phase of such calls is run by host_run.
+//
+// A routine reads its operands in the step's buffers and writes all of `out`. It has no memory of its own between steps: what
+// must survive is a slot, given as an operand, its new value a part of the result. Same operands, same bits: what a routine
+// does may depend on neither time, threads nor addresses. Denormals are flushed while it runs, as in generated code.
+#ifndef MTLC_HOST_H
+#define MTLC_HOST_H
+#include "plan.h"
+
+typedef enum {
+  HOST_NONE,
+#define HOST(id, fn) HOST_##id,
+#include "host.def"
+#undef HOST
+  N_HOST
+} HostId;
+
+// n: rows of the batch. lo … hi−1: rows of out's axis 0 to compute (its whole where out is a scalar or has one item).
+typedef void HostFn(void *const *buf, const HostArgs *a, int64_t n, int64_t lo, int64_t hi);
+#define HOST(id, fn) HostFn fn;
+#include "host.def"
+#undef HOST
+extern HostFn *const host_rows[N_HOST];
+
+static inline int64_t host_extent(const HostOperand *o, int axis, int64_t n) {
+  return axis == 0 && o->rows ? n : o->extent[axis];
+}
+// Element [i, j, …] of an operand, at[] having one index per axis, as a double. at may be NULL where the rank is 0.
+double host_get(void *const *buf, const HostOperand *o, const int64_t *at);
+void   host_put(void *const *buf, const HostOperand *o, const int64_t *at, double v);
+
+// Items lo … hi−1 of a phase of `n_calls` calls, numbered call after call.
+static inline void host_run(HostFn *const *rows, void *const *buf, const HostArgs *calls, int n_calls, int64_t n, int64_t lo,
+                            int64_t hi) {
+  for (int c = 0; c < n_calls; lo -= calls[c].items, hi -= calls[c++].items)
+    for (int64_t i = lo < 0 ? 0 : lo; i < hi && i < calls[c].items; i++) {
+      const HostArgs *a = &calls[c];
+      int64_t all = a->out.rank ? a->out.extent[0] : 1, to = (i + 1) * a->item_rows;
+      rows[a->id](buf, a, n, i * a->item_rows, to < all ? to : all);
+    }
+}
+#endif
