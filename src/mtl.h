@@ -44,6 +44,8 @@ int mtl_eval(mtl_context *c, const char *run, const char *data, bool json, char 
 // Predictions as CSV to `out` ("-": returned in *report): row, every task's head (class(n): one column a class), every output.
 int mtl_predict(mtl_context *c, const char *run, const char *data, const char *out, bool json, char **report);
 int mtl_synth(mtl_context *c, const char *spec, int64_t rows, uint64_t seed, const char *out);
+// What this machine and installation have, and a self-test: a spec compiled and a step compared with the interpreter. 0, or 4: broken.
+int mtl_doctor(mtl_context *c, bool json, char **report);
 #ifdef __cplusplus
 }
 #endif

@@ -32,6 +32,10 @@ const Command command_table[] = {
     TAKES_ALWAYS | TAKES(ROWS) | TAKES(SEED) | TAKES(OUT),
     "  mtlc synth shop.mtl --rows 10_000 --seed 1 -o rows.csv\n"
     "  mtlc synth shop.mtl --rows 5\n" },
+  { "doctor", "", "what this machine and installation have, and a self-test", cmd_doctor, 0, 0, TAKES_ALWAYS,
+    "  mtlc doctor\n"
+    "  mtlc doctor --json | jq .checks[].health\n"
+    "  mtlc doctor -q && echo fine\n" },
   { 0 },
 };
 
@@ -47,7 +51,7 @@ static void usage(Text *t) {
 }
 
 static void command_help(const Command *c, Text *t) {
-  text_printf(t, "mtlc %s: %s\n\nusage: mtlc %s %s [OPTIONS]\n\n", c->name, c->summary, c->name, c->args);
+  text_printf(t, "mtlc %s: %s\n\nusage: mtlc %s%s%s [OPTIONS]\n\n", c->name, c->summary, c->name, *c->args ? " " : "", c->args);
   options_help(c->takes, t);
   text_printf(t, "\nexamples:\n%s\n%s", c->examples, exit_codes);
 }
@@ -101,6 +105,7 @@ static int run_command(const Command *c, int argc, char **argv) {
   }
   if (args.help) return help(c->name);
   if (args.n_operands < c->least) return wrong_usage(c->name, "what it works on is missing: %s", c->args);
+  if (!c->most && args.n_operands) return wrong_usage(c->name, "it takes no names; what is `%s`?", args.operand[0]);
   if (args.n_operands > c->most) return wrong_usage(c->name, "one %s is enough; what is `%s`?", c->args, args.operand[c->most]);
   return c->run(&args);
 }

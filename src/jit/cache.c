@@ -26,13 +26,20 @@ static bool make_folders(char *path) {                         // every folder a
   return true;
 }
 
-static char *entry_path(const char *key, size_t n) {           // malloc'd, or NULL: no place for a cache
+char *cache_folder(void) {
   const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
   Text t = {0};
-  if (xdg && xdg[0] == '/') text_printf(&t, "%s/mtlc/", xdg);
-  else if (home && home[0] == '/') text_printf(&t, "%s/.cache/mtlc/", home);
-  else return NULL;
-  text_printf(&t, "%016llx%016llx.o", (unsigned long long)hash_bytes(key, n, 11), (unsigned long long)hash_bytes(key, n, 12));
+  if (xdg && xdg[0] == '/') text_printf(&t, "%s/mtlc", xdg);
+  else if (home && home[0] == '/') text_printf(&t, "%s/.cache/mtlc", home);
+  return t.data;
+}
+
+static char *entry_path(const char *key, size_t n) {           // malloc'd, or NULL: no place for a cache
+  char *folder = cache_folder();
+  Text t = {0};
+  if (!folder) return NULL;
+  text_printf(&t, "%s/%016llx%016llx.o", folder, (unsigned long long)hash_bytes(key, n, 11), (unsigned long long)hash_bytes(key, n, 12));
+  free(folder);
   return t.data;
 }
 

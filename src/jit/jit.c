@@ -46,6 +46,16 @@ static bool resolve_symbols(const Schedule *s, const Image *im, Arena *a, StepCo
   return true;
 }
 
+bool jit_load(const Schedule *s, const char *object, size_t n, Arena *a, StepCode *code, Diag *d) {
+  Image *im = NEW(a, Image);
+  *code = (StepCode){0};
+  bool ok = image_load(object, n, im, d) && resolve_symbols(s, im, a, code, d);
+  code->image = im;
+  code->image_bytes = im->bytes;
+  if (!ok) jit_free(code);
+  return ok;
+}
+
 bool jit(const Schedule *s, TargetId t, Arena *a, StepCode *code, JitInfo *info, Diag *d) {
   const Target *target = target_or_error(t, d);
   if (!target) return false;
@@ -62,15 +72,11 @@ bool jit(const Schedule *s, TargetId t, Arena *a, StepCode *code, JitInfo *info,
   text_free(&key);
   if (!object) return false;
   double compiled = monotonic_seconds();
-  Image *im = NEW(a, Image);
-  bool ok = image_load(object, n, im, d) && resolve_symbols(s, im, a, code, d);
+  bool ok = jit_load(s, object, n, a, code, d);
   free(object);
   info->compile_ms = info->cached ? 0 : 1e3 * (compiled - start);
   info->load_ms = 1e3 * (monotonic_seconds() - (info->cached ? start : compiled));
   info->object_bytes = n;
-  code->image = im;
-  code->image_bytes = im->bytes;
-  if (!ok) jit_free(code);
   return ok;
 }
 

@@ -9,6 +9,8 @@ bool     target_usable(TargetId t);
 // cached: set when the object came from the cache. Fills plan code for every phase. On failure false, error in d.
 typedef struct { bool cached; double compile_ms, load_ms; size_t object_bytes; const char *target; } JitInfo;
 bool jit(const Schedule *s, TargetId t, Arena *a, StepCode *code, JitInfo *info, Diag *d);
+// The functions of an object that was compiled from s, past the cache. false: error in d.
+bool jit_load(const Schedule *s, const char *object, size_t n, Arena *a, StepCode *code, Diag *d);
 void jit_free(StepCode *code);
 // --emit llvm, asm, obj: always compiles. malloc'd.
 char *jit_emit(const Schedule *s, TargetId t, EmitWhat what, size_t *size, Diag *d);
@@ -22,4 +24,5 @@ void image_free(Image *im);
 // entry is removed and counts as a miss; a cache that cannot be written is no error.
 bool cache_get(const char *key_text, size_t n, char **object, size_t *size);
 void cache_put(const char *key_text, size_t n, const char *object, size_t size);
+char *cache_folder(void);                        // malloc'd, without a / at its end; NULL: neither variable names a place
 #endif

@@ -7,6 +7,9 @@
 #define PKGLIBDIR "/usr/local/lib/mtlc"
 #endif
 
+static char opened[4352];                          // the module's file
+static void *handle;
+
 static void *open_module(const char *path, Text *tried) {
   if (access(path, R_OK)) {
     text_printf(tried, "%s%s", tried->n ? ", " : "", path);
@@ -14,6 +17,7 @@ static void *open_module(const char *path, Text *tried) {
   }
   void *h = dlopen(path, RTLD_NOW | RTLD_LOCAL);
   if (!h) text_printf(tried, "%s%s (%s)", tried->n ? ", " : "", path, dlerror());
+  else snprintf(opened, sizeof opened, "%s", path);
   return h;
 }
 
@@ -45,8 +49,17 @@ EmitFn *module_emit(Diag *d) {
   Text tried = {0};
   void *h = search(&tried);
   if (h) *(void **)&emit = dlsym(h, "mtlc_emit");
+  if (emit) handle = h;
   if (!emit)
     diag_machine(d, "no-compiler", "the compiler module cannot be opened; tried: %s", tried.n ? tried.data : "a file without `mtlc_emit`");
   text_free(&tried);
   return emit;
+}
+
+const char *module_path(void) { return handle ? opened : NULL; }
+
+const char *module_llvm_version(void) {
+  const char *(*version)(void) = NULL;
+  if (handle) *(void **)&version = dlsym(handle, "emit_llvm_version");
+  return version ? version() : NULL;
 }
