@@ -237,6 +237,16 @@ static Value *call_instance(Build *b, Env *e, Instance *i, const Args *a, Place 
 }
 
 // ---------------------------------------------------------------- any call
+// What names the parameters of a layer's call: `as`, else the input of ids that it reads (so that one embedding more in a binding
+// moves no other's path), unless the key or binding around it says that already; else the layer.
+static const char *call_name(const Env *e, const Build *b, const LayerDef *l, const Args *a, const char *as) {
+  if (as) return as;
+  const Value *x = a->n ? a->values[0] : NULL;
+  if (!x || x->kind != V_IDS || !x->input) return l->name;
+  const char *input = b->m->data.inputs[x->input - 1].name;
+  return strcmp(e->frame->name, input) == 0 ? l->name : input;
+}
+
 Value *eval_call(Build *b, Env *e, const Expr *x, const char *as) {
   Place at = call_place(x);
   Value *callee = lookup_callee(b, e, x->a);
@@ -245,7 +255,7 @@ Value *eval_call(Build *b, Env *e, const Expr *x, const char *as) {
   switch (callee->kind) {
   case V_BAD: return &bad_value;
   case V_LAYER: {
-    Frame *f = frame_child(b, e->frame, as ? as : callee->layer->name, false, place_of(e, at));
+    Frame *f = frame_child(b, e->frame, call_name(e, b, callee->layer, &a, as), false, place_of(e, at));
     return call_layer(b, e, callee->layer, callee->module, &a, f, at);
   }
   case V_OP: return any_bad(&a) ? &bad_value : call_builtin(b, e, callee->op, a.values, a.names, a.n, as, at);

@@ -436,7 +436,7 @@ static void test_bind(void **state) {
   (void)state;
   Built b = build_clean(HEAD "input city : category\nlabel y : binary\n"
     "task p { head = embed(city, 4) |> dense(1) |> sigmoid, loss = bce(y) }" TAIL);
-  int slot = slot_of(b.g, "p.embed.table");
+  int slot = slot_of(b.g, "p.city.table");
   assert_int_equal(axis_size(b.g, b.g->slots.data[slot].axis[0]), -1);
   Vocabulary vocab = {.n = 41};
   PrepState prep = {.vocab = &vocab};
