@@ -21,7 +21,7 @@ int64_t input_stride(const Call *c, bool prologue, int input, int axis) {
 static int lane_axis_of(const Call *c, bool prologue) {
   bool lanes_reduced = c->kind == CALL_REDUCE_LANES || (c->kind == CALL_REDUCE_ROWS && c->n_dims == 0);
   if (lanes_reduced) return prologue ? AXIS_REDUCED : -1;
-  return dot_is_column(c) ? 0 : c->n_dims - 1;
+  return dot_is_column(c) ? 0 : c->kind == CALL_SPREAD && c->n_dims == 3 ? 1 : c->n_dims - 1;
 }
 
 static bool input_prologue(const Call *c, int input) {

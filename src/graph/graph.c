@@ -186,6 +186,7 @@ NodeId g_const(Graph *g, double v) { return g_const_of(g, v, g->dtype); }
 NodeId g_const_like(Graph *g, double v, NodeId like) { return like ? g_const_of(g, v, (DType)node(g, like)->dtype) : 0; }
 NodeId g_dense(Graph *g, int64_t first, int64_t width) { return leaf(g, OP_DENSE, (Attr){.i = {first, width}}); }
 NodeId g_column(Graph *g, OpId op, int64_t i) { return leaf(g, op, (Attr){.i = {i}}); }
+NodeId g_ids(Graph *g, int64_t first, int64_t n, int64_t length) { return leaf(g, OP_IDS, (Attr){.i = {first, n, length}}); }
 NodeId g_rt(Graph *g, int i) { return leaf(g, OP_RT_REAL, (Attr){.i = {i}}); }
 NodeId g_iota(Graph *g, int64_t n) { return leaf(g, OP_IOTA, (Attr){.i = {n}}); }
 NodeId g_read(Graph *g, int slot) { return graph_read(g, slot, g->at); }
@@ -226,6 +227,16 @@ NodeId g_gather(Graph *g, NodeId table, NodeId ids) {
 }
 NodeId g_spread(Graph *g, NodeId a, NodeId ids, AxisId v) {
   return graph_add(g, OP_SPREAD, (NodeId[]){a, ids}, 2, (Attr){.i = {v}}, g->at);
+}
+
+NodeId g_list_mask(Graph *g, int64_t n, int64_t length) {
+  NodeId j = g_iota(g, n), have = g_dense(g, length, 1);
+  return g_map2(g, OP_LT, j, have);
+}
+bool match_list_mask(const Graph *g, NodeId n, NodeId *length) {
+  if (!n || node(g, n)->op != OP_LT || node(g, node_in(g, n, 0))->op != OP_IOTA) return false;
+  *length = node_in(g, n, 1);
+  return node(g, *length)->op == OP_DENSE && node(g, *length)->attr.i[1] == 1;
 }
 
 NodeId g_slice(Graph *g, NodeId a, int axis, int64_t from, int64_t to) {

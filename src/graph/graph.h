@@ -115,9 +115,12 @@ NodeId g_stop(Graph *g, NodeId a);
 NodeId g_map3(Graph *g, OpId op, NodeId a, NodeId b, NodeId c);
 NodeId g_dense(Graph *g, int64_t first, int64_t width);   // [rows, width]
 NodeId g_column(Graph *g, OpId op, int64_t i);            // IDS, LABEL, KNOWN: column i, [rows]
+NodeId g_ids(Graph *g, int64_t first, int64_t n, int64_t length);   // a list of at most n ids: [rows, n]; length: dense column
+NodeId g_list_mask(Graph *g, int64_t n, int64_t length);  // [rows, n]: 1 where the row has item j, that is j < dense[length]
+bool   match_list_mask(const Graph *g, NodeId n, NodeId *length);   // is n such a mask? length: [rows, 1]
 NodeId g_rt(Graph *g, int i);                             // rt_real[i], f64 scalar
 NodeId g_iota(Graph *g, int64_t n);
-NodeId g_gather(Graph *g, NodeId table, NodeId ids);      // [V, d], [rows] → [rows, d]
+NodeId g_gather(Graph *g, NodeId table, NodeId ids);      // [V, d], [rows] → [rows, d]; a list [rows, m] → [rows, m, d]
 NodeId g_spread(Graph *g, NodeId a, NodeId ids, AxisId v);
 NodeId g_pad(Graph *g, NodeId a, int axis, int64_t before, int64_t after);
 NodeId g_reshape(Graph *g, NodeId a, int item_rank, const AxisId *item);   // the batch axis stays

@@ -61,11 +61,11 @@ static void eval_leaf(const Run *r, NodeId id, const double *const *x, double *y
   (void)x;
   const Node *n = node(r->g, id);
   const InterpInput *in = r->in;
-  int64_t i0 = n->attr.i[0], total = count(r, n->rank, n->axis);
+  int64_t i0 = n->attr.i[0], total = count(r, n->rank, n->axis), ids = n->attr.i[1] > 0 ? n->attr.i[1] : 1;
   for (int64_t k = 0; k < total; k++) {
     switch (n->op) {
     case OP_DENSE: y[k] = in->dense[k / n->attr.i[1] * in->dense_width + i0 + k % n->attr.i[1]]; break;
-    case OP_IDS: y[k] = in->ids[k * in->n_ids + i0]; break;
+    case OP_IDS: y[k] = in->ids[k / ids * in->n_ids + i0 + k % ids]; break;
     case OP_LABEL: y[k] = in->y[i0 * in->n + k]; break;
     case OP_KNOWN: y[k] = in->w[i0 * in->n + k]; break;
     case OP_READ: y[k] = in->slots[i0][k]; break;
@@ -131,10 +131,13 @@ static void eval_dot(const Run *r, NodeId id, const double *const *x, double *y)
 }
 
 static void eval_index(const Run *r, NodeId id, const double *const *x, double *y) {
-  const Node *n = node(r->g, id), *a = node(r->g, node_in(r->g, id, 0));
-  int64_t width = count(r, n->rank - 1, n->axis + 1), vocabulary = extent(r, n->op == OP_GATHER ? a->axis[0] : n->axis[0]);
-  if (n->op == OP_SPREAD) memset(y, 0, sizeof *y * (size_t)(vocabulary * width));
-  for (int64_t i = 0; i < r->in->n; i++) {
+  const Node *n = node(r->g, id), *table = n->op == OP_GATHER ? node(r->g, node_in(r->g, id, 0)) : n;
+  const Node *ids = node(r->g, node_in(r->g, id, 1));
+  int64_t width = count(r, table->rank - 1, table->axis + 1), vocabulary = extent(r, table->axis[0]);
+  int64_t items = ids->attr.i[1] > 0 ? ids->attr.i[1] : 1;
+  memset(y, 0, sizeof *y * (size_t)count(r, n->rank, n->axis));
+  for (int64_t i = 0; i < r->in->n * items; i++) {
+    if (ids->attr.i[1] && (double)(i % items) >= r->in->dense[i / items * r->in->dense_width + ids->attr.i[2]]) continue;
     int64_t v = (int64_t)x[1][i];
     CHECK(v >= 0 && v < vocabulary);
     for (int64_t j = 0; j < width; j++) {

@@ -1,23 +1,26 @@
-// op_index.c: rows of a table by id, and their sum back. Each is the other's gradient.
+// op_index.c: rows of a table by id, and their sum back. Each is the other's gradient. Ids are one per row, or a list: then
+// items that a row does not have read 0, and nothing of theirs is summed.
 #include "graph_int.h"
 
 static bool ids_fit(Graph *g, const Node *out, NodeId ids) {
   const Node *b = node(g, ids);
-  if (b->dtype == U32 && b->rank == 1 && has_rows(g, ids)) return true;
-  return shape_error(g, out, "`%s` needs one id per row, not %s", op_rows[out->op].name, shape_text(g, ids, g->arena));
+  if (b->op == OP_IDS) return true;
+  return shape_error(g, out, "`%s` needs ids of the batch, not %s", op_rows[out->op].name, shape_text(g, ids, g->arena));
 }
 
-// A [V, …], B ids [rows] → [rows, …]
+// A [V, …], B ids [rows] or [rows, m] → [rows, …] or [rows, m, …]
 bool shape_gather(Graph *g, Node *out, const NodeId *in, int n_in) {
   (void)n_in;
-  const Node *a = node(g, in[0]);
+  const Node *a = node(g, in[0]), *b = node(g, in[1]);
   if (!ids_fit(g, out, in[1])) return false;
   if (a->rank < 1 || has_rows(g, in[0]))
     return shape_error(g, out, "`gather` needs a table, not %s", shape_text(g, in[0], g->arena));
+  if (b->rank + a->rank - 1 > MAX_RANK)
+    return shape_error(g, out, "`gather`: the table %s has too many axes for a list", shape_text(g, in[0], g->arena));
   out->dtype = a->dtype;
-  out->rank = a->rank;
-  memcpy(out->axis, a->axis, sizeof out->axis);
-  out->axis[0] = AXIS_OF_ROWS;
+  out->rank = b->rank + a->rank - 1;
+  memcpy(out->axis, b->axis, sizeof *out->axis * b->rank);
+  memcpy(out->axis + b->rank, a->axis + 1, sizeof *out->axis * (size_t)(a->rank - 1));
   return true;
 }
 
@@ -26,17 +29,18 @@ void grad_gather(Graph *g, NodeId n, NodeId dy, const bool *want, NodeId *din) {
   if (want[0]) din[0] = g_spread(g, dy, node_in(g, n, 1), node(g, table)->axis[0]);
 }
 
-// A [rows, …], B ids [rows] → [V, …], V = axis i0
+// A [rows, …] or [rows, m, …], B ids [rows] or [rows, m] → [V, …], V = axis i0
 bool shape_spread(Graph *g, Node *out, const NodeId *in, int n_in) {
   (void)n_in;
-  const Node *a = node(g, in[0]);
+  const Node *a = node(g, in[0]), *b = node(g, in[1]);
   if (!ids_fit(g, out, in[1])) return false;
-  if (!has_rows(g, in[0]))
-    return shape_error(g, out, "`spread` needs a value per row, not %s", shape_text(g, in[0], g->arena));
+  if (a->rank < b->rank || memcmp(a->axis, b->axis, sizeof *a->axis * b->rank) != 0)
+    return shape_error(g, out, "`spread` needs a value for each id of %s, not %s", shape_text(g, in[1], g->arena),
+                       shape_text(g, in[0], g->arena));
   out->dtype = a->dtype;
-  out->rank = a->rank;
-  memcpy(out->axis, a->axis, sizeof out->axis);
+  out->rank = a->rank - b->rank + 1;
   out->axis[0] = (AxisId)out->attr.i[0];
+  memcpy(out->axis + 1, a->axis + b->rank, sizeof *out->axis * (size_t)(a->rank - b->rank));
   return true;
 }
 

@@ -14,7 +14,7 @@ bool shape_leaf(Graph *g, Node *out, const NodeId *in, int n_in) {
   int64_t i0 = out->attr.i[0];
   switch (out->op) {
   case OP_DENSE: return vector(out, g->dtype, 2, AXIS_OF_ROWS, axis_fixed(g, out->attr.i[1]));
-  case OP_IDS: return vector(out, U32, 1, AXIS_OF_ROWS, 0);
+  case OP_IDS: return vector(out, U32, out->attr.i[1] ? 2 : 1, AXIS_OF_ROWS, out->attr.i[1] ? axis_fixed(g, out->attr.i[1]) : 0);
   case OP_LABEL:
   case OP_KNOWN: return vector(out, g->dtype, 1, AXIS_OF_ROWS, 0);
   case OP_CONST: return vector(out, i0 ? (DType)(i0 - 1) : g->dtype, 0, 0, 0);

@@ -62,14 +62,15 @@ static int input_val(Maker *k, NodeId n, const Map *m, uint8_t prologue) {
                  n, m);
 }
 
-static int gather_val(Maker *k, NodeId n, const Map *m, uint8_t prologue) {       // table [V, d] by ids [rows]
+static int gather_val(Maker *k, NodeId n, const Map *m, uint8_t prologue) {       // table [V, d] by ids [rows] or [rows, m]
   const Graph *g = k->p->g;
   NodeId table = node_in(g, n, 0), ids = node_in(g, n, 1);
+  int of_ids = node(g, ids)->rank;
   Loc t = loc_of(k->p, table);
   Map rows, cols;
   for (int d = 0; d < k->rank[prologue]; d++) {
-    rows.axis[d] = m->axis[d] == 0 ? 0 : -1;
-    cols.axis[d] = m->axis[d] > 0 ? m->axis[d] : -1;
+    rows.axis[d] = m->axis[d] < of_ids ? m->axis[d] : -1;
+    cols.axis[d] = m->axis[d] >= of_ids ? m->axis[d] - of_ids + 1 : -1;
   }
   int index = add_input(k, ids, &rows, prologue);
   int in = add_input(k, table, &cols, prologue);
@@ -215,10 +216,36 @@ static int reduce_anchor(Maker *k, NodeId n) {                          // gives
   return value(k, x, m, 1);
 }
 
+static void spread_list(Maker *k, NodeId n) {                           // domain [rows, V, d, m]; lengths input 2
+  const Graph *g = k->p->g;
+  const Node *ids = node(g, node_in(g, n, 1));
+  int width = node(g, n)->rank - 1;
+  Loc x = loc_of(k->p, node_in(g, n, 0)), id = loc_of(k->p, node_in(g, n, 1)), out = loc_of(k->p, n);
+  Call *c = &k->call;
+  c->n_dims = 3;
+  c->dims[0] = dim_of(g, node(g, n)->axis[0]);
+  c->dims[1] = width ? dim_of(g, node(g, n)->axis[1]) : (Dim){ false, 1 };
+  c->dims[2] = dim_of(g, ids->axis[1]);
+  c->reduced = dim_of(g, AXIS_OF_ROWS);
+  DType t = (DType)node(g, n)->dtype;
+  Buffer *dense = &k->p->s->buffers.data[k->p->dense];
+  vec_push(arena_of(k), &k->inputs,
+           ((Input){ id.buffer, id.offset, { id.stride[0], 0, 0, id.stride[1] }, U32, -1, 0, node_in(g, n, 1) }));
+  vec_push(arena_of(k), &k->inputs,
+           ((Input){ x.buffer, x.offset, { x.stride[0], 0, width ? x.stride[2] : 0, x.stride[1] }, t, -1, 0, node_in(g, n, 0) }));
+  vec_push(arena_of(k), &k->inputs, ((Input){ k->p->dense, ids->attr.i[2], { dense->ld }, dense->dtype, -1, 0, node_in(g, n, 1) }));
+  vec_push(arena_of(k), &k->outputs,
+           ((Output){ -1, out.buffer, out.offset, { out.stride[0], width ? out.stride[1] : 0 }, t, n }));
+}
+
 static void spread_call(Maker *k, NodeId n) {                           // ids input 0, values input 1, domain [rows, V, d]
   const Graph *g = k->p->g;
   Loc x = loc_of(k->p, node_in(g, n, 0)), ids = loc_of(k->p, node_in(g, n, 1)), out = loc_of(k->p, n);
   Call *c = &k->call;
+  if (node(g, node_in(g, n, 1))->rank == 2) {
+    spread_list(k, n);
+    return;
+  }
   c->n_dims = node(g, n)->rank;
   for (int i = 0; i < c->n_dims; i++) c->dims[i] = dim_of(g, node(g, n)->axis[i]);
   c->reduced = dim_of(g, AXIS_OF_ROWS);

@@ -5,7 +5,8 @@
 // (3) a dot is [m, k] · [k, n], its right operand having stride 1 along n (a transposed copy is made where it has not);
 //     every other contraction is products and sums;
 // (4) what is reshaped lies in one piece; views stand on values that are in memory (never on constants);
-// (5) a sum goes over the first or the last axis; a spread has values [rows] or [rows, d];
+// (5) a spread has values [rows] or [rows, d], of a list [rows, m] or [rows, m, d]; a gather of a list reads any row for an
+//     item that is not there, and a SELECT makes that 0;
 // (6) every copy is an explicit STOP. Its attributes: i1 COPY_PACKED, i2 COPY_APART, i3 a serial number.
 #include "plan_int.h"
 
@@ -147,26 +148,45 @@ static NodeId axis_to_end(Graph *t, NodeId x, int axis) {          // a view
   return g_transpose(t, x, perm);
 }
 
-// ---------------------------------------------------------------- sums, spreads
-static NodeId lower_reduce(Lower *l, const Node *n, NodeId x) {
+// ---------------------------------------------------------------- gathers, spreads
+// mask [rows, m] of a list of ids
+static NodeId mask_of_list(Lower *l, NodeId ids, Place at) {
+  const Attr a = node(l->t, ids)->attr;
+  g_at(l->t, at);
+  return g_list_mask(l->t, a.i[1], a.i[2]);
+}
+
+static NodeId lower_gather(Lower *l, const Node *n, NodeId *in) {
   Graph *t = l->t;
-  int axis = (int)n->attr.i[0], before = 0, after = 0;
-  for (int i = 0; i < node(t, x)->rank; i++) {
-    bool counts = !is_unit(t, node(t, x)->axis[i]);
-    before += counts && i < axis;
-    after += counts && i > axis;
-  }
-  if (before == 0 || after == 0 || is_unit(t, node(t, x)->axis[axis]))
-    return graph_add(t, (OpId)n->op, &x, 1, n->attr, n->at);
-  g_at(t, n->at);
-  NodeId turned = axis_to_end(t, in_memory(l, x, n->at), axis);
-  return graph_add(t, (OpId)n->op, &turned, 1, (Attr){ .i = { node(t, x)->rank - 1 } }, n->at);
+  in[0] = in_memory(l, in[0], n->at);
+  NodeId x = graph_add(t, OP_GATHER, in, 2, n->attr, n->at);
+  if (node(t, in[1])->rank == 1) return x;
+  NodeId mask = mask_of_list(l, in[1], n->at);
+  for (int i = node(t, in[0])->rank; i > 1; i--) mask = g_expand(t, mask, -1);
+  return g_select(t, mask, x, g_const_like(t, 0, x));
+}
+
+// A spread of a list does not look at items that are not there, so the select that makes them 0 is not needed.
+static NodeId without_mask(Lower *l, NodeId x, NodeId ids, Place at) {
+  Graph *t = l->t;
+  if (node(t, ids)->rank == 1 || node(t, x)->op != OP_SELECT) return x;
+  NodeId mask = see_through(t, node_in(t, x, 0));
+  const Node *zero = node(t, node_in(t, x, 2));
+  if (mask != mask_of_list(l, ids, at) || zero->op != OP_CONST || zero->attr.f != 0) return x;
+  AxisId axis[MAX_RANK];
+  memcpy(axis, node(t, x)->axis, sizeof axis);
+  return g_broadcast(t, node_in(t, x, 1), node(t, x)->rank, axis);
 }
 
 static NodeId lower_spread(Lower *l, const Node *n, const NodeId *in) {
   Graph *t = l->t;
-  NodeId x = in_memory(l, in[0], n->at);
-  if (node(t, x)->rank <= 2) return graph_add(t, OP_SPREAD, (NodeId[]){ x, in[1] }, 2, n->attr, n->at);
+  NodeId x = in_memory(l, without_mask(l, in[0], in[1], n->at), n->at);
+  int ids_rank = node(t, in[1])->rank;
+  if (ids_rank == 2 && node(t, x)->rank > 3) {
+    diag_error(t->diag, "unsupported", n->at, "a list of items of more than one axis cannot be trained");
+    return 0;
+  }
+  if (node(t, x)->rank <= ids_rank + 1) return graph_add(t, OP_SPREAD, (NodeId[]){ x, in[1] }, 2, n->attr, n->at);
   AxisId flat = axis_fixed(t, item_elements(t, x));
   g_at(t, n->at);
   x = g_reshape(t, in_one_piece(l, x, n->at), 1, &flat);
@@ -313,10 +333,8 @@ static NodeId lower_node(Lower *l, const Graph *g, NodeId id, const NodeId *now)
   case OP_CONCAT: return n->n_in == 1 ? in[0] : lower_concat(l, in, n->n_in, n->attr.i[0], n->at);
   case OP_PAD: return lower_pad(l, in[0], &n->attr, n->at);
   case OP_DOT: return lower_dot(l, n, in);
-  case OP_SUM:
-  case OP_AMAX: return lower_reduce(l, n, in[0]);
   case OP_SPREAD: return lower_spread(l, n, in);
-  case OP_GATHER: in[0] = in_memory(l, in[0], n->at); break;
+  case OP_GATHER: return lower_gather(l, n, in);
   case OP_SLICE:
   case OP_RESHAPE:
   case OP_TRANSPOSE:

@@ -50,7 +50,7 @@ static Loc leaf_loc(Planner *p, NodeId n) {
   int64_t i0 = x->attr.i[0];
   switch (x->op) {
   case OP_DENSE: return (Loc){ p->dense, i0, { b[p->dense].ld, 1 } };
-  case OP_IDS: return (Loc){ p->ids, i0, { b[p->ids].ld } };
+  case OP_IDS: return (Loc){ p->ids, i0, { b[p->ids].ld, 1 } };
   case OP_LABEL: return (Loc){ p->y, i0 * b[p->y].ld, { 1 } };
   case OP_KNOWN: return (Loc){ p->w, i0 * b[p->w].ld, { 1 } };
   case OP_RT_REAL: return (Loc){ p->rt_real, i0, { 0 } };

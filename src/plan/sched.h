@@ -42,12 +42,13 @@ typedef enum {
   CALL_REDUCE_LANES,         // anchor: program's prologue over dims + one more (reduced, the lanes), summed or maximised
                              //   over it into one value per point of dims; 16 canonical lanes, halves 8 4 2 1. No epilogue
                              //   but plain MAP steps on dims
-  CALL_REDUCE_ROWS,          // anchor: prologue over [reduced] + dims; sum over the reduced dim (rows or fixed) by blocks
+  CALL_REDUCE_ROWS,          // anchor: prologue over [reduced] + dims; sum over the reduced dim (any but the last) by blocks
                              //   and tree (max: plain), then epilogue on dims, lanes along dims' last; dims may be empty:
                              //   a scalar (then inside a block 16 canonical lanes run along the reduced dim)
   CALL_DOT,                  // anchor[m, n] = Σ_k left · right, dims = [m, n], k ascending fma chain (blocked + tree when
                              //   k is rows); n runs over lanes: right has stride 1 along n. Then epilogue on dims
-  CALL_SPREAD,               // out[v, j] = Σ over rows r ascending with ids[r] = v of in[r, j]; zeroed first; no program
+  CALL_SPREAD,               // out[v, j] = Σ over rows r ascending with ids[r] = v of in[r, j]; zeroed first; no program. Of
+                             //   lists: over r ascending, then i ascending below the row's length, with ids[r, i] = v of in[r, j, i]
   CALL_HOST                  // a C routine of the runtime (host.h): `host` says all; dims are those of its result
 } CallKind;
 
@@ -64,7 +65,8 @@ typedef struct {
   // DOT: addresses of the operands, elements
   // stride_mn: left along m, right along n (1)
   struct { int buffer; int64_t offset, stride_mn, stride_k; DType dtype; } left, right;
-  // SPREAD: ids input 0, values input 1, output 0; dims = [V, d]; reduced = rows
+  // SPREAD: ids input 0, values input 1, output 0; dims = [V, d]; reduced = rows. Of lists: their lengths (reals) input 2,
+  // dims = [V, d, m], d being 1 where there is no such axis
   int64_t items;             // fixed calls: how many items (blocks of the first dim); row calls: unused
   int64_t item_rows;         // fixed calls: rows of dims[0] per item
   HostArgs host;             // HOST; inputs, outputs, vals are then empty

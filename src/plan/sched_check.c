@@ -60,7 +60,9 @@ static bool meet(Access a, Access b) {
 
 // ---------------------------------------------------------------- what a call touches
 static int64_t stride_of_rows(const Dim *dims, const int64_t *stride, int n) {
-  return n > 0 && dims[0].is_rows ? stride[0] : -1;
+  for (int i = 0; i < n; i++)
+    if (dims[i].is_rows) return stride[i];
+  return -1;
 }
 
 static Access *add(Check *k, const Call *c, int call, int buffer, bool writes, int64_t offset, const int64_t *stride,

@@ -80,6 +80,7 @@ static void print_call(const Schedule *s, const Call *c, Text *out) {
     print_place(s, c->inputs[1].buffer, c->inputs[1].offset, out);
     text_add(out, " by ");
     print_place(s, c->inputs[0].buffer, c->inputs[0].offset, out);
+    if (c->n_inputs > 2) text_add(out, " below "), print_place(s, c->inputs[2].buffer, c->inputs[2].offset, out);
     text_add(out, " -> ");
     print_place(s, c->outputs[0].buffer, c->outputs[0].offset, out);
   }

@@ -191,14 +191,16 @@ static double anchor_value(Point *p, const int64_t *at) {
 static void run_spread(Point *p, int64_t lo, int64_t hi) {
   const Call *c = p->c;
   const Output *o = &c->outputs[0];
-  int64_t d = c->n_dims > 1 ? c->dims[1].size : 1;
+  int64_t d = c->n_dims > 1 ? c->dims[1].size : 1, items = c->n_dims > 2 ? c->dims[2].size : 1;
   for (int64_t v = lo; v < hi; v++)
     for (int64_t j = 0; j < d; j++) {
       double sum = 0;
-      for (int64_t r = 0; r < p->n; r++) {
-        int64_t at[3] = {r, 0, j};
-        if ((int64_t)input_at(p, 0, at, 3) == v) sum = round_to(o->dtype, sum + input_at(p, 1, at, 3));
-      }
+      for (int64_t r = 0; r < p->n; r++)
+        for (int64_t i = 0; i < items; i++) {
+          int64_t at[4] = {r, 0, j, i};
+          if (c->n_dims > 2 && (double)i >= input_at(p, 2, at, 4)) break;
+          if ((int64_t)input_at(p, 0, at, 4) == v) sum = round_to(o->dtype, sum + input_at(p, 1, at, 4));
+        }
       poke(p->m, o->buffer, o->offset + v * o->stride[0] + j * o->stride[1], sum);
     }
 }

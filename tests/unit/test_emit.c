@@ -207,14 +207,16 @@ static double ref_anchor(Bench *b, const Call *c, const int64_t *at) {
 
 static void ref_spread(Bench *b, const Call *c) {
   const Output *o = &c->outputs[0];
-  int64_t width = c->n_dims > 1 ? c->dims[1].size : 1;
+  int64_t width = c->n_dims > 1 ? c->dims[1].size : 1, items = c->n_dims > 2 ? c->dims[2].size : 1;
   for (int64_t v = 0; v < c->dims[0].size; v++)
     for (int64_t j = 0; j < width; j++) {
       double sum = 0;
-      for (int64_t r = 0; r < b->n; r++) {
-        int64_t at[3] = {r, 0, j};
-        if ((int64_t)ref_input(b, c, 0, at, 3) == v) sum = round_to(o->dtype, sum + ref_input(b, c, 1, at, 3));
-      }
+      for (int64_t r = 0; r < b->n; r++)
+        for (int64_t i = 0; i < items; i++) {
+          int64_t at[4] = {r, 0, j, i};
+          if (c->n_dims > 2 && (double)i >= ref_input(b, c, 2, at, 4)) break;
+          if ((int64_t)ref_input(b, c, 0, at, 4) == v) sum = round_to(o->dtype, sum + ref_input(b, c, 1, at, 4));
+        }
       put(b, o->buffer, o->dtype, o->offset + v * o->stride[0] + j * o->stride[1], sum);
     }
 }
@@ -589,6 +591,29 @@ static void test_spread(void **state) {
   }
 }
 
+static void test_spread_of_lists(void **state) {
+  enum { ITEMS = 5 };
+  (void)state;
+  for (int64_t width = 1; width <= 19; width += 6) {
+    Bench *b = bench_new(F32, 100);
+    int ids = buffer(b, U32, CAPACITY * (ITEMS + 1), "ids"), x = buffer(b, F32, CAPACITY * ITEMS * 20, "x");
+    int lengths = buffer(b, F32, CAPACITY * 2, "lengths"), o = buffer(b, F32, 10 * 24, "o");
+    for (int64_t r = 0; r < CAPACITY; r++) put(b, lengths, F32, 2 * r + 1, (double)(r * 3 % (ITEMS + 2)));   // one is too long
+    Call *c = call(b, CALL_SPREAD, "spread");
+    dim(c, false, 10);
+    dim(c, false, width);
+    dim(c, false, ITEMS);
+    c->reduced = (Dim){true, CAPACITY};
+    c->inputs[c->n_inputs++] = (Input){.buffer = ids, .offset = 1, .stride = {ITEMS + 1, 0, 0, 1}, .dtype = U32, .index = -1};
+    c->inputs[c->n_inputs++] = (Input){.buffer = x, .stride = {ITEMS * 20, 0, 1, 20}, .dtype = F32, .index = -1};
+    c->inputs[c->n_inputs++] = (Input){.buffer = lengths, .offset = 1, .stride = {2}, .dtype = F32, .index = -1};
+    output(c, F32, 0, o, 0, 24, 1, 0);
+    c->items = 3;
+    c->item_rows = 4;
+    check(b, 0);
+  }
+}
+
 static char *text_of(Bench *b, EmitWhat what) {
   size_t size;
   char *error = NULL, *text = mtlc_emit(&b->s, TARGET_AVX2, what, &size, &error);
@@ -646,7 +671,7 @@ int main(void) {
     cmocka_unit_test(test_map_rows), cmocka_unit_test(test_map_strided_and_uniform), cmocka_unit_test(test_map_indexed),
     cmocka_unit_test(test_map_scalar), cmocka_unit_test(test_functions_f32), cmocka_unit_test(test_functions_f64),
     cmocka_unit_test(test_dot), cmocka_unit_test(test_dot_over_rows), cmocka_unit_test(test_reduce_lanes),
-    cmocka_unit_test(test_reduce_rows), cmocka_unit_test(test_spread), cmocka_unit_test(test_equal_calls_are_one_kernel),
+    cmocka_unit_test(test_reduce_rows), cmocka_unit_test(test_spread), cmocka_unit_test(test_spread_of_lists), cmocka_unit_test(test_equal_calls_are_one_kernel),
     cmocka_unit_test(test_broken_schedule_is_an_error)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,7 +13,7 @@
 #include "src/compile.h"
 #include "runtime/train.h"
 
-enum { CAPACITY = 80, ROWS = 71, DENSE = 12, IDS = 2, LABELS = 3, VOCAB = 5, CLASSES = 4, MAX_SLOTS = 64 };
+enum { CAPACITY = 80, ROWS = 71, DENSE = 13, LENGTH = 12, ONE_ID = 2, LIST = 4, IDS = ONE_ID + LIST, LABELS = 3, VOCAB = 5, CLASSES = 4, MAX_SLOTS = 64 };
 enum { LABEL_REAL_1, LABEL_YES_NO, LABEL_GRADE };             // the three labels
 #define F32_TOLERANCE 2e-5
 static const Place nowhere;
@@ -52,6 +52,7 @@ static void fill(Bench *b) {
     for (int l = 0; l < LABELS; l++) w[l * ROWS + i] = uniform(b, 0, 1) < 0.8;
   }
   double *dense = numbers(b, ROWS * DENSE, 0.5, 1.5);
+  for (int i = 0; i < ROWS; i++) dense[i * DENSE + LENGTH] = i * 7 % (LIST + 1);   // of the list in the last LIST ids
   b->in = (InterpInput){ ROWS, dense, ids, y, w, DENSE, IDS, LABELS, 1, 0.1, b->slots };
 }
 
@@ -190,17 +191,20 @@ static NodeId case_dot(Bench *b, OpId op, int variant) {
   }
 }
 
+static NodeId list_of_ids(Bench *b) { return g_ids(b->g, ONE_ID, LIST, LENGTH); }
+
 static NodeId case_gather(Bench *b, OpId op, int variant) {
   (void)op;
-  if (variant >= IDS) return 0;
-  NodeId table = matrix(b, VOCAB, variant ? 17 : 3), ids = g_column(b->g, OP_IDS, variant);
-  return g_gather(b->g, table, ids);
+  if (variant >= 5) return 0;
+  NodeId table = variant == 4 ? vector(b, VOCAB) : matrix(b, VOCAB, variant % 2 ? 17 : 3);
+  return g_gather(b->g, table, variant < ONE_ID ? g_column(b->g, OP_IDS, variant) : list_of_ids(b));
 }
 
 static NodeId case_spread(Bench *b, OpId op, int variant) {
   (void)op;
-  if (variant >= IDS) return 0;
-  NodeId x = per_row(b, 3), ids = g_column(b->g, OP_IDS, variant);
+  if (variant >= 4) return 0;
+  NodeId x = per_row(b, variant == 3 ? LIST : 3), ids = variant < ONE_ID ? g_column(b->g, OP_IDS, variant) : list_of_ids(b);
+  if (variant == 2) x = g_map2(b->g, OP_MUL, g_expand(b->g, x, 1), matrix(b, LIST, 3));
   return g_spread(b->g, x, ids, axis_fixed(b->g, VOCAB));
 }
 

@@ -10,7 +10,7 @@
 #include "../../src/graph/graph.h"
 #include <math.h>
 
-enum { N_ROWS = 5, WIDTH = 12, N_IDS = 2, N_LABELS = 3, MAX_SLOTS = 32, CLASSES = 4 };
+enum { N_ROWS = 5, WIDTH = 13, LENGTH = 12, ONE_ID = 2, LIST = 3, N_IDS = ONE_ID + LIST, N_LABELS = 3, MAX_SLOTS = 32, CLASSES = 4 };
 static const Place nowhere;
 
 // ---------------------------------------------------------------- a graph with random inputs
@@ -46,7 +46,9 @@ static Bench bench_new(uint64_t seed, Diag *d) {
     y[N_ROWS + i] = i % 2;                                  // label 1: binary
     y[2 * N_ROWS + i] = (double)((i * 3) % CLASSES);        // label 2: class
   }
-  b.in = (InterpInput){N_ROWS, numbers(&b, N_ROWS * WIDTH, 0.5, 1.5), ids, y, w, WIDTH, N_IDS, N_LABELS, 1, 0.1, b.slots};
+  double *dense = numbers(&b, N_ROWS * WIDTH, 0.5, 1.5);
+  for (int i = 0; i < N_ROWS; i++) dense[i * WIDTH + LENGTH] = i % (LIST + 1);   // of the list in the last LIST ids
+  b.in = (InterpInput){N_ROWS, dense, ids, y, w, WIDTH, N_IDS, N_LABELS, 1, 0.1, b.slots};
   return b;
 }
 
@@ -213,14 +215,21 @@ static NodeId case_dot(Bench *b, OpId op, int variant) {
   }
 }
 
+static NodeId list_of_ids(Bench *b) { return g_ids(b->g, ONE_ID, LIST, LENGTH); }
+
 static NodeId case_gather(Bench *b, OpId op, int variant) {
   (void)op;
-  return variant < N_IDS ? g_gather(b->g, param(b, 2, 4, 3, 0), g_column(b->g, OP_IDS, variant)) : 0;
+  if (variant > 3) return 0;
+  NodeId table = variant == 3 ? param(b, 1, 4, 0, 0) : param(b, 2, 4, 3, 0);
+  return g_gather(b->g, table, variant < ONE_ID ? g_column(b->g, OP_IDS, variant) : list_of_ids(b));
 }
 
 static NodeId case_spread(Bench *b, OpId op, int variant) {
   (void)op;
-  return variant < N_IDS ? g_spread(b->g, per_row(b, 3), g_column(b->g, OP_IDS, variant), axis_fixed(b->g, 4)) : 0;
+  if (variant > 3) return 0;
+  NodeId x = per_row(b, 3);
+  if (variant == 3) x = g_map2(b->g, OP_MUL, g_expand(b->g, x, 2), param(b, 2, LIST, 2, 0));
+  return g_spread(b->g, x, variant < ONE_ID ? g_column(b->g, OP_IDS, variant) : list_of_ids(b), axis_fixed(b->g, 4));
 }
 
 static NodeId case_concat(Bench *b, OpId op, int variant) {
