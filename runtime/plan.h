@@ -154,8 +154,8 @@ typedef struct {
 
 typedef enum { SLOT_PARAM, SLOT_STATE, SLOT_OPT, SLOT_BALANCE } SlotRole;
 typedef enum { INIT_ZEROS, INIT_ONES, INIT_CONSTANT, INIT_GLOROT_UNIFORM, INIT_GLOROT_NORMAL, INIT_HE_UNIFORM, INIT_HE_NORMAL,
-               INIT_UNIFORM, INIT_NORMAL } InitKind;
-typedef struct { InitKind kind; double a, b; } Init;   // CONSTANT a; UNIFORM a..b; NORMAL mean a, sd b
+               INIT_UNIFORM, INIT_NORMAL, INIT_DIAGONAL } InitKind;
+typedef struct { InitKind kind; double a, b; } Init;   // CONSTANT a; UNIFORM a..b; NORMAL mean a, sd b; DIAGONAL a on it, else b
 typedef struct {
   const char *path;                        // "trunk.wide.w"; OPT: "trunk.wide.w:adam.m"
   SlotRole role; DType dtype;

@@ -32,6 +32,7 @@ static Recipe recipe(const Init *f, double fan_in, double fan_out) {
   case INIT_HE_NORMAL:      return (Recipe){ DRAW_NORMAL, 0, sqrt(he) };
   case INIT_UNIFORM:        return (Recipe){ DRAW_UNIFORM, f->a, f->b - f->a };
   case INIT_NORMAL:         return (Recipe){ DRAW_NORMAL, f->a, f->b };
+  case INIT_DIAGONAL:       return (Recipe){ DRAW_NONE, f->b, 0 };   // off the diagonal
   }
   BUG("initialiser %d", f->kind);
 }
@@ -60,6 +61,7 @@ static void init_slot(Engine *e, const PlanSlot *s, uint64_t seed) {
   for (int64_t r = 0; r < b->rows_a; r++)
     for (int64_t c = 0; c < b->cols; c++) {
       double v = element(&stream, (uint64_t)(r * b->cols + c));
+      if (s->init.kind == INIT_DIAGONAL && (s->rank < 2 ? c : r % s->shape[s->rank - 2]) == c) v = s->init.a;
       if (b->dtype == F64) ((double *)to)[r * b->ld + c] = v;
       else ((float *)to)[r * b->ld + c] = (float)v;
     }

@@ -121,6 +121,15 @@ static Value op_relu(Emit *e, Value *x) {
 }
 static Value op_sigmoid(Emit *e, Value *x) { return math_sigmoid(e, x[0]); }
 static Value op_tanh(Emit *e, Value *x) { return math_tanh(e, x[0]); }
+static Value op_floor(Emit *e, Value *x) {
+  LL *l = &e->l;                                 // |x| + C − C rounds to a whole number; from C on every number is one
+  Type t = LLVMTypeOf(x[0]);
+  Value size = op_abs(e, x), c = ll_real(t, ll_elem(t) == l->f32 ? 0x1p23 : 0x1p52);
+  Value near = ll_fsub(l, ll_fadd(l, size, c), c);
+  near = ll_select(l, ll_fcmp(l, LLVMRealOLT, x[0], zero_of(x[0])), LLVMBuildFNeg(l->b, near, ""), near);
+  Value low = ll_fsub(l, near, truth(e, ll_fcmp(l, LLVMRealOGT, near, x[0]), x[0]));
+  return ll_select(l, ll_fcmp(l, LLVMRealOLT, size, c), low, x[0]);
+}
 static Value op_softplus(Emit *e, Value *x) { return math_softplus(e, x[0]); }
 static Value op_lt(Emit *e, Value *x) { return truth(e, ll_fcmp(&e->l, LLVMRealOLT, x[0], x[1]), x[0]); }
 static Value op_le(Emit *e, Value *x) { return truth(e, ll_fcmp(&e->l, LLVMRealOLE, x[0], x[1]), x[0]); }
@@ -137,7 +146,7 @@ static const struct { OpFn *emit; int cost; bool compares; } map_ops[N_OPS] = {
   [OP_MIN]  = {op_min, 2, 0},   [OP_MAX] = {op_max, 2, 0},    [OP_FMA]   = {op_fma, 1, 0},     [OP_NEG]  = {op_neg, 1, 0},
   [OP_ABS]  = {op_abs, 1, 0},   [OP_EXP] = {op_exp, 18, 0},   [OP_LOG]   = {op_log, 26, 0},    [OP_SQRT] = {op_sqrt, 2, 0},
   [OP_RECIP] = {op_recip, 2, 0}, [OP_RELU] = {op_relu, 2, 0}, [OP_SIGMOID] = {op_sigmoid, 22, 0},
-  [OP_TANH] = {op_tanh, 32, 0}, [OP_SOFTPLUS] = {op_softplus, 44, 0},
+  [OP_TANH] = {op_tanh, 32, 0}, [OP_SOFTPLUS] = {op_softplus, 44, 0}, [OP_FLOOR] = {op_floor, 9, 0},
   [OP_LT]   = {op_lt, 2, 1},    [OP_LE]  = {op_le, 2, 1},     [OP_EQ]    = {op_eq, 2, 1},      [OP_NOT]  = {op_not, 2, 1},
   [OP_SELECT] = {op_select, 2, 0}, [OP_STOP] = {op_stop, 0, 0}, [OP_CAST] = {op_stop, 1, 0},
 };

@@ -189,6 +189,10 @@ NodeId g_column(Graph *g, OpId op, int64_t i) { return leaf(g, op, (Attr){.i = {
 NodeId g_ids(Graph *g, int64_t first, int64_t n, int64_t length) { return leaf(g, OP_IDS, (Attr){.i = {first, n, length}}); }
 NodeId g_rt(Graph *g, int i) { return leaf(g, OP_RT_REAL, (Attr){.i = {i}}); }
 NodeId g_iota(Graph *g, int64_t n) { return leaf(g, OP_IOTA, (Attr){.i = {n}}); }
+NodeId g_count(Graph *g, AxisId axis) {
+  bool fixed = g->axes.data[axis].kind == AXIS_FIXED;
+  return fixed ? g_iota(g, axis_size(g, axis)) : leaf(g, OP_IOTA, (Attr){.i = {0, axis}});
+}
 NodeId g_read(Graph *g, int slot) { return graph_read(g, slot, g->at); }
 
 NodeId g_map1(Graph *g, OpId op, NodeId a) { return add1(g, op, a, (Attr){0}); }

@@ -120,6 +120,7 @@ NodeId g_list_mask(Graph *g, int64_t n, int64_t length);  // [rows, n]: 1 where 
 bool   match_list_mask(const Graph *g, NodeId n, NodeId *length);   // is n such a mask? length: [rows, 1]
 NodeId g_rt(Graph *g, int i);                             // rt_real[i], f64 scalar
 NodeId g_iota(Graph *g, int64_t n);
+NodeId g_count(Graph *g, AxisId axis);                    // 0, 1, 2 … along any axis, the rows too
 NodeId g_gather(Graph *g, NodeId table, NodeId ids);      // [V, d], [rows] → [rows, d]; a list [rows, m] → [rows, m, d]
 NodeId g_spread(Graph *g, NodeId a, NodeId ids, AxisId v);
 NodeId g_pad(Graph *g, NodeId a, int axis, int64_t before, int64_t after);

@@ -55,7 +55,7 @@ bool shape_broadcast(Graph *g, Node *out, const NodeId *in, int n_in) {
 bool shape_cast(Graph *g, Node *out, const NodeId *in, int n_in) {
   (void)n_in;
   const Node *a = node(g, in[0]);
-  CHECK((a->dtype == F32 || a->dtype == F64) && (out->attr.i[0] == F32 || out->attr.i[0] == F64));
+  CHECK(a->dtype != I64 && (out->attr.i[0] == F32 || out->attr.i[0] == F64));
   out->dtype = (uint8_t)out->attr.i[0];
   out->rank = a->rank;
   memcpy(out->axis, a->axis, sizeof out->axis);
@@ -156,6 +156,8 @@ RULE(tanh) {   // dy·(1 − R²)
   NodeId one = num(g, 1, R);
   GIVE(0, mul(g, dy, sub(g, one, mul(g, R, R))));
 }
+
+FOLD(floor) { (void)attr; return floor(x[0]); }
 
 FOLD(softplus) { (void)attr; return (x[0] > 0 ? x[0] : 0) + log1p(exp(-fabs(x[0]))); }
 RULE(softplus) { GIVE(0, mul(g, dy, g_map1(g, OP_SIGMOID, A))); }

@@ -35,7 +35,7 @@ static void print_attr(const Graph *g, const Node *n, Text *out) {
     text_printf(out, " %" PRId64, i[0]);
     if (i[1]) text_printf(out, "..%" PRId64 ", length %" PRId64, i[0] + i[1], i[2]);
     break;
-  case OP_LABEL: case OP_KNOWN: case OP_IOTA: text_printf(out, " %" PRId64, i[0]); break;
+  case OP_LABEL: case OP_KNOWN: text_printf(out, " %" PRId64, i[0]); break;
   case OP_SUM: case OP_AMAX: case OP_CONCAT: text_printf(out, " axis %" PRId64, i[0]); break;
   case OP_DOT: text_printf(out, " \"%s,%s>%s\"", n->attr.label[0], n->attr.label[1], n->attr.label[2]); break;
   case OP_SLICE: text_printf(out, " axis %" PRId64 ", %" PRId64 "..%" PRId64, i[0], i[1], i[2]); break;

@@ -191,12 +191,17 @@ static Value *scalar_binary(Build *b, Env *e, AstOp op, const Value *l, const Va
   return &bad_value;
 }
 
-// x^k: products for a whole k, a root for 1/2.
+// x^k: products for a whole k, a root for 1/2, else exp(k·log x), which is for x > 0.
+static NodeId power_of(Build *b, NodeId x, NodeId k) {
+  return g_map1(b->g, OP_EXP, g_map2(b->g, OP_MUL, k, g_map1(b->g, OP_LOG, x)));
+}
+
 static NodeId power(Build *b, NodeId x, double k) {
   Graph *g = b->g;
   enum { MOST = 16 };
   if (k == 0.5) return g_map1(g, OP_SQRT, x);
-  if (k != floor(k) || fabs(k) > MOST || k == 0) return 0;
+  if (k == 0) return g_map2(g, OP_EQ, x, x);
+  if (k != floor(k) || fabs(k) > MOST) return power_of(b, x, g_const(g, k));
   NodeId square = x, r = 0;
   for (int n = (int)fabs(k); n; n >>= 1) {
     if (n & 1) r = r ? g_map2(g, OP_MUL, r, square) : square;
@@ -237,12 +242,10 @@ static Value *tensor_binary(Build *b, Env *e, AstOp op, Value *l, Value *r, Plac
   NodeId x = v_node(b, l), y = v_node(b, r), n = 0;
   for (int i = 0; i < COUNT_OF(ops); i++)
     if (ops[i].ast == op) n = g_map2(b->g, ops[i].op, x, y);
-  if (op == AST_POW && is_scalar(r)) n = power(b, x, r->number);
+  if (op == AST_POW) n = is_scalar(r) ? power(b, x, r->number) : power_of(b, x, y);
   if (op >= AST_EQ && op <= AST_OR) n = compare(b->g, op, x, y);
   if (n || diag_errors(b->d) > before) return tensor_result(b, e, n, at, before, (Value *[]){l, r}, 2);
-  if (op == AST_POW)
-    build_error(b, e, "type-mismatch", at, "a tensor can be raised to 0.5 or a whole number from -16 to 16");
-  else build_error(b, e, "type-mismatch", at, "`%s` is not for tensors", ast_op_text(op));
+  build_error(b, e, "type-mismatch", at, "`%s` is not for tensors", ast_op_text(op));
   return &bad_value;
 }
 

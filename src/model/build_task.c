@@ -175,6 +175,19 @@ static void check_requires(Build *b) {
   }
 }
 
+// A head or output says the same of a row whatever rows stand beside it: in use, nothing that it is made of crosses rows.
+static void check_rows_apart(Build *b) {
+  static const char *const served_roots[] = {"head:*", "output:*"};
+  const Graph *t = tidy(b->g, served_roots, COUNT_OF(served_roots));
+  for (NodeId n = 1; n < (NodeId)t->nodes.n; n++) {
+    bool crosses = false;
+    for (int i = 0; i < node(t, n)->n_in; i++) crosses |= has_rows(t, node_in(t, n, i)) && !has_rows(t, n);
+    if (!crosses) continue;
+    diag_error(b->d, "crosses-rows", node(t, n)->at, "a head or an output is computed row by row, and this goes over the batch");
+    diag_help(b->d, "`batch_mean` and `batch_sum` are for losses, for penalties and for what differs in training");
+  }
+}
+
 void build_tasks(Build *b) {
   Model *m = b->m;
   Graph *g = b->g;
@@ -194,6 +207,7 @@ void build_tasks(Build *b) {
   g->loss = total;
   build_outputs(b);
   check_requires(b);
+  if (!diag_errors(b->d)) check_rows_apart(b);
 }
 
 // ---------------------------------------------------------------- what each loss reaches

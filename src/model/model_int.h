@@ -1,6 +1,6 @@
 // model_int.h: what the files of model/ share and nobody else sees.
 //   resolve: imports.c resolve.c clause.c rowexpr.c resolve_*.c     tree → Spec
-//   build:   value.c builtins.c build.c build_call.c build_task.c   Spec → graph
+//   build:   value.c builtins.c reduce.c moves.c products.c build.c build_call.c build_task.c   Spec → graph
 //   reports: explain.c model_print.c
 #ifndef MTLC_MODEL_INT_H
 #define MTLC_MODEL_INT_H
@@ -233,13 +233,19 @@ const LayerDef *find_layer(const Env *e, const char *name, const Module **module
 void   words_in_scope(Build *b, const Env *e, Words *w, bool callables_only);
 
 // ---- builtins.c
-typedef struct { Build *b; Env *env; const Builtin *f; Value **arg; int n_args; const char *as; Place at; } BuiltinCall;
+enum { MAX_BUILTIN_ARGS = 6 };
+typedef struct {
+  Build *b; Env *env; const Builtin *f;
+  Value **arg; int n_args;             // by position; variadic: all values
+  Value *named[MAX_BUILTIN_ARGS];      // variadic: options by name
+  const char *as; Place at;
+} BuiltinCall;
 struct Builtin {
   const char *name;
   Value *(*fn)(BuiltinCall *c);        // NULL: later
   int min_args;
   bool variadic;
-  const char *args[4];
+  const char *args[MAX_BUILTIN_ARGS];  // variadic: names of its options
   OpId op;                             // of elementwise functions
 };
 const Builtin *find_builtin(const char *name);
