@@ -70,7 +70,7 @@ typedef struct {
   int id_at;                 // column in the id group, or −1
 } DataInput;
 
-typedef enum { LABEL_BINARY, LABEL_CLASS, LABEL_REAL } LabelKind;
+typedef enum { LABEL_BINARY, LABEL_CLASS, LABEL_REAL, LABEL_COUNT, LABEL_RANK } LabelKind;   // COUNT, RANK: 0, 1, 2 …
 typedef struct {
   const char *name;          // anonymous (a loss's own expression): the expression's text, in canonical spelling
   LabelKind kind;
@@ -81,6 +81,7 @@ typedef struct {
   ScaleKind scale;           // REAL: learned from training rows where it is known
   const char *positive;      // BINARY: text of the true value, or NULL: 0/1, true/false, yes/no in any case
   Prep prep;                 // REAL: clip and map of the label (scale above)
+  const char *not_below_0;   // REAL: the loss that cannot judge a value below 0, which is then a data error; or NULL
 } DataLabel;
 
 typedef enum { SPLIT_NONE, SPLIT_FRACTION, SPLIT_RULE, SPLIT_COLUMN, SPLIT_FILES } SplitKind;

@@ -229,7 +229,7 @@ static void learn_label(Raw *r, int at, PrepState *s, Arena *a) {
   s->label[at] = learn_numbers(r, &l->prep, l->kind == LABEL_REAL ? l->scale : SCALE_NONE,
                                (Numbers){r->label[at], r->known[at], label_column(r->plan, l), l->name});
   if (l->kind == LABEL_CLASS) learn_classes(r, at, s, a);
-  if (l->kind != LABEL_REAL) warn_single_class(r, at);
+  if (l->kind == LABEL_BINARY || l->kind == LABEL_CLASS) warn_single_class(r, at);
 }
 
 bool prep_learn(Raw *r, PrepState *s, Arena *a) {

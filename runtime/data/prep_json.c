@@ -7,7 +7,8 @@
 enum { FORMAT = 1 };
 static const char *const input_kinds[] = {[INPUT_REAL] = "real", [INPUT_CATEGORY] = "category", [INPUT_ID] = "id",
                                           [INPUT_VECTOR] = "vector"};
-static const char *const label_kinds[] = {[LABEL_BINARY] = "binary", [LABEL_CLASS] = "class", [LABEL_REAL] = "real"};
+static const char *const label_kinds[] = {[LABEL_BINARY] = "binary", [LABEL_CLASS] = "class", [LABEL_REAL] = "real",
+                                          [LABEL_COUNT] = "count",   [LABEL_RANK] = "rank"};
 
 // ---------------------------------------------------------------- writing
 // Adds a value and gives it up; false where there is none (a text that is no UTF-8, a number that is not finite).

@@ -184,10 +184,21 @@ static bool class_value(Raw *r, int at, int64_t row, Value v, double *x) {
   return true;
 }
 
+// A number; of a count or a rank a whole one from 0, of a loss of amounts one from 0.
 static bool real_label(Raw *r, int64_t row, const DataLabel *l, Value v, double *x) {
+  const char *column = label_column(r->plan, l);
   *x = v.number;
-  if (v.kind != VALUE_TEXT || parse_number(v.text, x)) return true;
-  row_error(r, row, 1, "not-a-number", label_column(r->plan, l), "`%s` is no number", shown(r, v.text));
+  if (v.kind == VALUE_TEXT && !parse_number(v.text, x)) {
+    row_error(r, row, 1, "not-a-number", column, "`%s` is no number", shown(r, v.text));
+    return false;
+  }
+  bool whole = l->kind == LABEL_COUNT || l->kind == LABEL_RANK;
+  if (whole && (*x < 0 || *x != floor(*x))) {
+    row_error(r, row, 1, "not-a-count", column, "%g is no %s: that is 0, 1, 2 …", *x, l->kind == LABEL_RANK ? "rank" : "count");
+    return false;
+  }
+  if (!l->not_below_0 || *x >= 0) return true;
+  row_error(r, row, 1, "below-0", column, "%g is below 0, where the loss `%s` of `%s` ends", *x, l->not_below_0, l->name);
   return false;
 }
 

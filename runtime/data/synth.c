@@ -9,7 +9,7 @@
 enum { LATENT = 4, MAX_VALUES = 16 };
 typedef enum {
   COLUMN_NOISE, COLUMN_REAL, COLUMN_PACKED, COLUMN_CATEGORY, COLUMN_ID, COLUMN_TEXTS, COLUMN_NEAR, COLUMN_BINARY,
-  COLUMN_CLASS, COLUMN_TARGET, COLUMN_SPLIT, N_ROLES
+  COLUMN_CLASS, COLUMN_TARGET, COLUMN_COUNT, COLUMN_SPLIT, N_ROLES
 } ColumnRole;
 typedef struct {
   const char *name; uint64_t key;
@@ -93,7 +93,7 @@ static void input_role(const Synth *s, const DataInput *in) {
 
 static void label_role(const Synth *s, const DataLabel *l) {
   static const ColumnRole roles[] = {[LABEL_BINARY] = COLUMN_BINARY, [LABEL_CLASS] = COLUMN_CLASS,
-                                     [LABEL_REAL] = COLUMN_TARGET};
+                                     [LABEL_REAL] = COLUMN_TARGET, [LABEL_COUNT] = COLUMN_COUNT, [LABEL_RANK] = COLUMN_COUNT};
   if (l->from->op != RX_COLUMN) return;
   Column *c = &s->column[l->from->index];
   if (c->role == COLUMN_PACKED) return;
@@ -199,10 +199,16 @@ static void class_cell(Synth *s, const Column *c, Draw x, Text *out) {
 static void target_cell(Synth *s, const Column *c, Draw x, Text *out) {  // amounts where the spec scales or conditions it
   (void)s;
   const DataLabel *l = c->label;
-  bool amount = l->where || l->scale != SCALE_NONE || l->prep.map != MAP_NONE;
+  bool amount = l->where || l->scale != SCALE_NONE || l->prep.map != MAP_NONE || l->not_below_0;
   double v = amount ? exp(3 + 0.5 * x.v + 0.3 * x.noise) : x.p * 0.9 + 0.05 + 0.02 * x.noise;
   if (l->prep.has_clip) v = plausible(&l->prep, x.v + 0.3 * x.noise);
-  print_number(out, v, 5);
+  print_number(out, l->not_below_0 && x.u >= x.p ? 0 : v, 5);          // most people buy nothing
+}
+
+static void count_cell(Synth *s, const Column *c, Draw x, Text *out) {   // 0 … 4 of a rank, any count, its mean e^v
+  (void)s;
+  double n = floor(exp(x.v) - log(x.u));
+  text_printf(out, "%.0f", c->label->kind == LABEL_RANK && n > 4 ? 4 : n < 1000 ? n : 1000);
 }
 
 static void split_cell(Synth *s, const Column *c, Draw x, Text *out) {   // 80, 10, 10 %
@@ -215,7 +221,7 @@ static void split_cell(Synth *s, const Column *c, Draw x, Text *out) {   // 80, 
 static void (*const cells[N_ROLES])(Synth *, const Column *, Draw, Text *) = {
   [COLUMN_NOISE] = noise_cell, [COLUMN_REAL] = real_cell, [COLUMN_PACKED] = packed_cell, [COLUMN_CATEGORY] = category_cell,
   [COLUMN_ID] = id_cell, [COLUMN_TEXTS] = texts_cell, [COLUMN_NEAR] = near_cell, [COLUMN_BINARY] = binary_cell,
-  [COLUMN_CLASS] = class_cell, [COLUMN_TARGET] = target_cell, [COLUMN_SPLIT] = split_cell,
+  [COLUMN_CLASS] = class_cell, [COLUMN_TARGET] = target_cell, [COLUMN_COUNT] = count_cell, [COLUMN_SPLIT] = split_cell,
 };
 
 // ---------------------------------------------------------------- rows

@@ -131,9 +131,32 @@ NodeId g_softmax(Graph *g, NodeId z);                     // over the last axis;
 bool   match_softmax(const Graph *g, NodeId n, NodeId *z);                 // is n what g_softmax(z) gives?
 NodeId g_like(Graph *g, NodeId v, NodeId like);           // v broadcast or summed so that its shape is like's
 
+// ---- losses: rows of losses.def
+typedef enum { HEAD_NUMBER, HEAD_PROBABILITY, HEAD_CLASSES, HEAD_POSITIVE, HEAD_ZILN, N_LOSS_HEADS } LossHead;
+typedef enum { LOSS_CLASS_WEIGHTS = 1, LOSS_PAIRS = 2, LOSS_UNSCALED = 4 } LossFlag;
+enum { MAX_LOSS_ARGS = 2, OPEN_LOW = 1, OPEN_HIGH = 2 };
+typedef struct { const char *name; double def, lo, hi; int open; } LossArg;
+typedef struct {
+  const char *name; LossHead head;
+  unsigned labels;                        // bit k: LabelKind k
+  unsigned flags;
+  LossArg arg[MAX_LOSS_ARGS];             // up to the first without a name
+} LossRow;
+typedef struct {
+  double number[MAX_LOSS_ARGS];
+  const double *class_weight;             // [classes], NULL: all 1
+} LossArgs;
+extern const LossRow loss_rows[]; extern const int n_loss_rows;
+extern const char *const loss_head_texts[N_LOSS_HEADS];   // "one number", for messages
+int loss_arg_count(int loss);
+
 // ---- passes (each: what it needs → what it gives, in compile.c)
 // Stable losses: bce over sigmoid → logits; cross entropy over softmax → log-softmax. See losses.def.
-NodeId loss_build(Graph *g, int loss, NodeId head, NodeId y, const double *args);   // per row [rows]; y: [rows]
+// args NULL: the row's defaults. LOSS_PAIRS: see LossArgs.
+NodeId loss_build(Graph *g, int loss, NodeId head, NodeId y, const LossArgs *args);    // per row [rows]; y: [rows]
+// What a head judged by this loss predicts: itself, or (HEAD_ZILN) the mean of its distribution, [rows, 1].
+NodeId loss_prediction(Graph *g, int loss, NodeId head);
+bool   loss_from_logits(const Graph *g, int loss, NodeId head);   // does its stable form apply to this head?
 // Adjoints of `wrt` nodes for scalar `of`: grad_of[i] (0 where none reaches). Uses the rule column of ops.def.
 void   grad(Graph *g, NodeId of, const NodeId *wrt, int n, NodeId *grad_of);
 // Updates: for each unfrozen PARAM slot that a gradient reaches, optimizer state slots and assigns. row: optim.def.
@@ -142,9 +165,7 @@ void   optim(Graph *g, int row, const double *args, const int *slots, const Node
 // whose name starts so. Slots and axes keep their indices. Takes stop_gradient away, so it comes after grad().
 #define TIDY_ASSIGNS ":assigns"
 Graph *tidy(const Graph *g, const char *const *root_names, int n);
-typedef struct { const char *name; int min_args; const char *head; const char *label; } LossRow;   // for messages
 typedef struct { const char *name; const char *arg[8]; double def[8]; int n_args; } OptimRow;      // arg 0: learning rate
-extern const LossRow loss_rows[]; extern const int n_loss_rows;
 extern const OptimRow optim_rows[]; extern const int n_optim_rows;
 
 // ---- the table of ops

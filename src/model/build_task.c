@@ -29,6 +29,10 @@ static Interval range_of(const Ranges *r, NodeId n) {
   case OP_RELU: return (Interval){fmax(a.lo, 0), fmax(a.hi, 0)};
   case OP_EXP: return (Interval){exp(a.lo), exp(a.hi)};
   case OP_SQRT: case OP_SOFTPLUS: return (Interval){0, INFINITY};
+  case OP_FMA: {
+    Interval c = in_range(r, n, 2), ab = product(a, b);
+    return (Interval){ab.lo + c.lo, ab.hi + c.hi};
+  }
   case OP_ABS: return (Interval){a.lo > 0 ? a.lo : 0, fmax(fabs(a.lo), fabs(a.hi))};
   case OP_NEG: return (Interval){-a.hi, -a.lo};
   case OP_ADD: return (Interval){a.lo + b.lo, a.hi + b.hi};
@@ -77,39 +81,59 @@ static NodeId served(Build *b, const Value *v, Place at, const char *what, const
   return 0;
 }
 
-static void head_note(Build *b, const ModelTask *t, NodeId head) {
-  if (t->head) diag_note(b->d, t->head->at, "the head is %s", shape_text(b->g, head, b->a));
+static void head_note(Build *b, const ModelTask *t, const LossTerm *x, NodeId head) {
+  if (x->on) diag_note(b->d, x->on->at, "the value is %s", shape_text(b->g, head, b->a));
+  else if (t->head) diag_note(b->d, t->head->at, "the head is %s", shape_text(b->g, head, b->a));
+}
+
+static const char *const head_ends[N_LOSS_HEADS] = {
+  [HEAD_PROBABILITY] = "sigmoid", [HEAD_CLASSES] = "softmax", [HEAD_POSITIVE] = "exp"};
+
+// Does the range of the head fit? A logarithm is taken of probabilities and of positive numbers.
+static bool range_fits(Build *b, LossHead kind, NodeId head) {
+  if (kind == HEAD_PROBABILITY || kind == HEAD_CLASSES) return is_probability(b, head);
+  return kind != HEAD_POSITIVE || node_range(b->g, head, b->a).lo >= 0;
 }
 
 static bool head_fits(Build *b, const ModelTask *t, const LossTerm *x, NodeId head) {
   const DataLabel *l = &b->m->data.labels[x->label];
-  const char *loss = loss_rows[x->loss].name;
+  const char *loss = loss_rows[x->loss].name, *judged = x->on ? "value" : "head";
+  LossHead kind = loss_rows[x->loss].head;
   int64_t width = axis_size(b->g, node(b->g, head)->axis[1]);
-  bool classes = strcmp(loss, "cross_entropy") == 0, probability = classes || strcmp(loss, "bce") == 0;
-  int64_t want = classes ? l->classes : 1;
+  int64_t want = kind == HEAD_CLASSES ? l->classes : kind == HEAD_ZILN ? 3 : 1;
   if (width != want) {
-    diag_error(b->d, "loss-head", x->at, "`%s` of a label of type %s needs a head of width %lld, not %lld", loss,
-               label_kind_text(l, b->a), (long long)want, (long long)width);
-    head_note(b, t, head);
+    diag_error(b->d, "loss-head", x->at, "`%s` of a label of type %s needs a %s of width %lld, not %lld", loss,
+               label_kind_text(l, b->a), judged, (long long)want, (long long)width);
+    head_note(b, t, x, head);
     diag_note(b->d, x->label_at, "the label `%s`", l->name);
+    if (kind == HEAD_ZILN) diag_help(b->d, "`dense(3)` gives %s", loss_head_texts[kind]);
     return false;
   }
-  if (!probability || is_probability(b, head)) return true;
-  diag_error(b->d, "loss-head", x->at, "`%s` needs %s, and this head is not within 0 and 1", loss, loss_rows[x->loss].head);
-  head_note(b, t, head);
-  diag_help(b->d, "end the head with `|> %s`", classes ? "softmax" : "sigmoid");
+  if (range_fits(b, kind, head)) return true;
+  diag_error(b->d, "loss-head", x->at, "`%s` needs %s, and this %s %s", loss, loss_head_texts[kind], judged,
+             kind == HEAD_POSITIVE ? "can be below 0" : "is not within 0 and 1");
+  head_note(b, t, x, head);
+  diag_help(b->d, "end the %s with `|> %s`", judged, head_ends[kind]);
   return false;
 }
 
 // ---------------------------------------------------------------- losses
 typedef struct { NodeId sum, weight, mean; } Term;   // Σ w·ℓ, Σ w, their quotient or 0
 
+// What `on` names, evaluated beside the task's head; 0 after an error.
+static NodeId judged_value(Build *b, const ModelTask *t, const LossTerm *x) {
+  Value *v = eval(b, b->tasks[t - b->m->tasks].env, x->on);
+  return served(b, v, x->on->at, "value of a loss of task", t->name);
+}
+
 static bool build_term(Build *b, const ModelTask *t, const LossTerm *x, NodeId head, Term *out) {
   Graph *g = b->g;
-  if (x->label < 0 || !head_fits(b, t, x, head)) return false;
+  if (x->label < 0) return false;
+  if (x->on) head = judged_value(b, t, x);
+  if (!head || !head_fits(b, t, x, head)) return false;
   g_at(g, x->at);
   NodeId y = g_column(g, OP_LABEL, x->label), w = g_column(g, OP_KNOWN, x->label);
-  NodeId loss = loss_build(g, x->loss, head, y, x->args), zero = g_const(g, 0), one = g_const(g, 1);
+  NodeId loss = loss_build(g, x->loss, head, y, &x->args), zero = g_const(g, 0), one = g_const(g, 1);
   out->sum = g_sum(g, g_select(g, w, loss, zero), 0);
   out->weight = g_sum(g, w, 0);
   out->mean = g_map2(g, OP_DIV, out->sum, g_select(g, out->weight, out->weight, one));
@@ -144,6 +168,18 @@ static NodeId task_loss(Build *b, const ModelTask *t, NodeId head) {
   graph_out(g, arena_printf(b->a, "sum:%s", t->name), sum);
   graph_out(g, arena_printf(b->a, "weight:%s", t->name), weight);
   return loss;
+}
+
+// What is served and judged by metrics: the head or, where a loss takes it for a distribution, its mean.
+static NodeId prediction_of(Build *b, const ModelTask *t, NodeId head) {
+  for (int i = 0; i < t->n_terms; i++) {
+    const LossTerm *x = &t->terms[i];
+    if (x->label < 0 || x->on || loss_rows[x->loss].head != HEAD_ZILN || axis_size(b->g, node(b->g, head)->axis[1]) != 3)
+      continue;
+    g_at(b->g, t->head->at);
+    return loss_prediction(b->g, x->loss, head);
+  }
+  return head;
 }
 
 static void build_outputs(Build *b) {
@@ -198,9 +234,10 @@ void build_tasks(Build *b) {
     Value *v = force(b, &b->tasks[i], t->name, t->at);
     NodeId head = t->head ? served(b, v, t->head->at, "head of task", t->name) : 0;
     if (!head) continue;
-    graph_out(g, arena_printf(b->a, "head:%s", t->name), head);
-    plan[i].width = (int)axis_size(g, node(g, head)->axis[1]);
-    plan[i].is_probability = is_probability(b, head);
+    NodeId prediction = prediction_of(b, t, head);
+    graph_out(g, arena_printf(b->a, "head:%s", t->name), prediction);
+    plan[i].width = (int)axis_size(g, node(g, prediction)->axis[1]);
+    plan[i].is_probability = is_probability(b, prediction);
     NodeId loss = task_loss(b, t, head);
     if (loss) total = plus(g, total, scaled(g, loss, t->weight));
   }

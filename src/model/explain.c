@@ -146,14 +146,6 @@ static NodeId root_of(const Graph *g, const char *kind, const char *name, Arena 
   return 0;
 }
 
-// Is the loss computed from logits? (losses.c rewrites bce over sigmoid and cross entropy over softmax.)
-static bool from_logits(const Graph *g, NodeId head, int loss) {
-  NodeId z, s = head;
-  while (node(g, s)->op == OP_RESHAPE) s = node_in(g, s, 0);
-  if (strcmp(loss_rows[loss].name, "bce") == 0) return node(g, s)->op == OP_SIGMOID;
-  return strcmp(loss_rows[loss].name, "cross_entropy") == 0 && match_softmax(g, head, &z);
-}
-
 // ---------------------------------------------------------------- text
 static void column(Text *out, const char *s, int width) {
   text_add(out, s);
@@ -167,6 +159,23 @@ static int widest(const char *const *names, int n, int least) {
     if (w > least) least = w;
   }
   return least < 32 ? least : 32;
+}
+
+// `0.5 * huber(spend, delta = 10)`, and what is left out of it
+static void term_text(const Model *m, const LossTerm *x, Text *out) {
+  const LossRow *row = &loss_rows[x->loss];
+  if (x->factor != 1) text_printf(out, "%g * ", x->factor);
+  text_printf(out, "%s(%s", row->name, m->data.labels[x->label].name);
+  for (int i = 0; i < loss_arg_count(x->loss); i++)
+    if (x->args.number[i] != row->arg[i].def) text_printf(out, ", %s = %g", row->arg[i].name, x->args.number[i]);
+  if (x->args.class_weight) {
+    text_add(out, ", weights = [");
+    for (int64_t i = 0; i < m->data.labels[x->label].classes; i++)
+      text_printf(out, "%s%g", i ? ", " : "", x->args.class_weight[i]);
+    text_char(out, ']');
+  }
+  if (x->on) text_printf(out, ", on = %s", expr_text(m->arena, x->on));
+  text_char(out, ')');
 }
 
 static const char *input_prep(const Model *m, const DataInput *in) {
@@ -261,9 +270,8 @@ static void tasks_text(const Model *m, const Graph *g, Text *out) {
     for (int k = 0; k < t->n_terms; k++) {
       const LossTerm *x = &t->terms[k];
       if (k) text_add(out, " + ");
-      if (x->factor != 1) text_printf(out, "%g * ", x->factor);
-      text_printf(out, "%s(%s)", loss_rows[x->loss].name, m->data.labels[x->label].name);
-      if (from_logits(g, head, x->loss)) text_add(out, " from logits");
+      term_text(m, x, out);
+      if (!x->on && loss_from_logits(g, x->loss, head)) text_add(out, " from logits");
     }
     text_add(out, ", metrics");
     for (int k = 0; k < m->train.tasks[i].n_metrics; k++)
@@ -344,8 +352,8 @@ static json_t *task_json(const Model *m, const Graph *g, int i) {
   for (int k = 0; k < t->n_terms; k++)
     json_array_append_new(terms, json_pack("{s:s, s:f, s:s, s:b}", "loss", loss_rows[t->terms[k].loss].name, "factor",
                                            t->terms[k].factor, "label",
-                                           m->data.labels[t->terms[k].label].name, "from_logits", from_logits(g, head,
-                                                 t->terms[k].loss)));
+                                           m->data.labels[t->terms[k].label].name, "from_logits",
+                                           !t->terms[k].on && loss_from_logits(g, t->terms[k].loss, head)));
   for (int k = 0; k < m->train.tasks[i].n_metrics; k++)
     json_array_append_new(metrics, json_string(m->train.tasks[i].metrics[k].name));
   return json_pack("{s:s, s:f, s:i, s:o, s:o, s:o}", "name", t->name, "weight", t->weight, "width", m->train.tasks[i].width,

@@ -14,7 +14,8 @@ typedef struct {                       // one term of a task's loss: factor · l
   int loss;                            // row of the loss table (graph/losses.def)
   double factor;
   int label;                           // DataPlan.labels
-  double args[4];
+  LossArgs args;
+  const Expr *on;                      // the value judged instead of the head, or NULL
   Place at, label_at;
 } LossTerm;
 typedef struct {

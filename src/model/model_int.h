@@ -100,9 +100,14 @@ void declare_inputs(Spec *s);
 int  resolve_label(Spec *s, int decl, Place used_at);                  // index in labels, −1: error
 void resolve_labels(Spec *s);
 const char *label_kind_text(const DataLabel *l, Arena *a);             // "binary", "class(10)", "real"
+enum { N_LABEL_KINDS = LABEL_RANK + 1 };
+extern const char *const label_kind_names[N_LABEL_KINDS];
 
 // ---- resolve_split.c
 void resolve_split(Spec *s, const Clause *c, Place at);                  // c NULL: left out
+
+// ---- resolve_loss.c
+void task_losses(Spec *s, const Decl *d, ModelTask *t);               // terms of t
 
 // ---- resolve_task.c, resolve_train.c
 void resolve_tasks(Spec *s);

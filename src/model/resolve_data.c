@@ -5,8 +5,8 @@
 // ---------------------------------------------------------------- types
 static const char *const input_types[] = {"real", "category", "id", "vector"};
 static const char *const later_inputs[] = {"list", "text", "time"};
-static const char *const label_types[] = {"binary", "class", "real"};
-static const char *const later_labels[] = {"count", "rank"};
+const char *const label_kind_names[N_LABEL_KINDS] = {
+  [LABEL_BINARY] = "binary", [LABEL_CLASS] = "class", [LABEL_REAL] = "real", [LABEL_COUNT] = "count", [LABEL_RANK] = "rank"};
 
 static int find_word(const char *const *words, int n, const char *name) {
   for (int i = 0; i < n; i++)
@@ -282,7 +282,7 @@ static const Key real_keys[] = {{"missing", false}, {"clip", false}, {"map", fal
 
 const char *label_kind_text(const DataLabel *l, Arena *a) {
   if (l->kind == LABEL_CLASS) return arena_printf(a, "class(%lld)", (long long)l->classes);
-  return label_types[l->kind];
+  return label_kind_names[l->kind];
 }
 
 static bool reads_label(const RowExpr *r) {
@@ -304,6 +304,8 @@ static void label_clauses(Spec *s, const Decl *d, DataLabel *l) {
     [LABEL_BINARY] = {binary_keys, COUNT_OF(binary_keys), "a label of type `binary`"},
     [LABEL_CLASS] = {class_keys, COUNT_OF(class_keys), "a label of type `class`"},
     [LABEL_REAL] = {real_keys, COUNT_OF(real_keys), "a label of type `real`"},
+    [LABEL_COUNT] = {class_keys, COUNT_OF(class_keys), "a label of type `count`"},
+    [LABEL_RANK] = {class_keys, COUNT_OF(class_keys), "a label of type `rank`"},
   };
   check_clauses(s, d, blocks[l->kind].keys, blocks[l->kind].n, blocks[l->kind].what);
   label_missing(s, d, l);
@@ -326,7 +328,7 @@ static RowExpr *label_from(Spec *s, const Decl *d, Name n, LabelKind kind) {
   RowExpr *r = source >= 0 ? row_column(s, source, n.name, n.at) : row_expr(s, d->value, &type);
   if (!r) return NULL;
   if (type == ROW_CELL) {
-    r->numeric = kind == LABEL_REAL;
+    r->numeric = kind != LABEL_BINARY && kind != LABEL_CLASS;
     return r;
   }
   bool fits = kind == LABEL_BINARY ? type == ROW_TRUTH || type == ROW_NUMBER
@@ -335,7 +337,7 @@ static RowExpr *label_from(Spec *s, const Decl *d, Name n, LabelKind kind) {
   if (fits) return r;
   diag_error(s->diag, "type-mismatch", d->value->at, "`%s` is %s, which is no value for a label of type `%s`",
              expr_text(s->m.arena, d->value), type == ROW_TEXT ? "a text" : type == ROW_TRUTH ? "true or false" : "a class",
-             label_types[kind]);
+             label_kind_names[kind]);
   return NULL;
 }
 
@@ -344,8 +346,8 @@ static int finish_label(Spec *s, LabelDecl *x) {
   const Decl *d = x->decl;
   Name n = x->name;
   DataLabel l = {.name = n.name};
-  int kind = type_row(s, d->type, "a label", label_types, COUNT_OF(label_types), later_labels, COUNT_OF(later_labels));
-  if (kind < 0 || !type_size(s, d->type, label_types[kind], kind == LABEL_CLASS, 2, MAX_CLASSES, &l.classes)) return -1;
+  int kind = type_row(s, d->type, "a label", label_kind_names, N_LABEL_KINDS, NULL, 0);
+  if (kind < 0 || !type_size(s, d->type, label_kind_names[kind], kind == LABEL_CLASS, 2, MAX_CLASSES, &l.classes)) return -1;
   l.kind = (LabelKind)kind;
   l.from = label_from(s, d, n, l.kind);
   if (d->where) l.where = row_truth(s, d->where, "`where`");

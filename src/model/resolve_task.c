@@ -1,5 +1,4 @@
-// resolve_task.c: tasks: head, losses, weight, metrics; outputs. A loss's label may be an expression over labels: it becomes
-// a label of its own, with its own mask.
+// resolve_task.c: tasks: head, weight, metrics and the label that they judge; outputs. Losses: resolve_loss.c.
 #include "model_int.h"
 #include <math.h>
 
@@ -134,113 +133,16 @@ bool task_metric(Spec *s, const Expr *e, int *task, int *metric) {
   return *task >= 0 && metric_of(s, *task, e, arg[1], metric);
 }
 
-// ---------------------------------------------------------------- losses
-static const char *const later_losses[] = {"huber", "poisson", "tweedie", "ziln", "focal", "bpr", "pairwise"};
-typedef struct { Spec *s; VEC(LossTerm) terms; } Terms;
-
-static int loss_row(const char *name) {
-  for (int i = 0; i < n_loss_rows; i++)
-    if (strcmp(loss_rows[i].name, name) == 0) return i;
-  return -1;
-}
-
-static void unknown_loss(Spec *s, const Expr *e) {
-  const char *name = callee_name(e);
-  if (e->kind == EX_CALL && !name && e->a->kind == EX_NAME) name = e->a->name;
-  for (int i = 0; name && i < COUNT_OF(later_losses); i++)
-    if (strcmp(name, later_losses[i]) == 0) {
-      error_unsupported(s->diag, e->at, arena_printf(s->m.arena, "the loss `%s`", name));
-      return;
-    }
-  Words w = {0};
-  for (int i = 0; i < n_loss_rows; i++) vec_push(s->m.arena, &w, loss_rows[i].name);
-  if (e->kind == EX_CALL)
-    diag_error(s->diag, "unknown-name", e->a->at, "there is no loss `%s`", expr_text(s->m.arena, e->a));
-  else diag_error(s->diag, "loss", e->at, "`%s` is no loss: a loss is called on its label, as `bce(LABEL)`",
-                  expr_text(s->m.arena, e));
-  if (name) help_nearest(s->diag, name, &w);
-  help_list(s->diag, "the losses are", &w);
-}
-
-// Does the label have the type that the loss wants? `label` of the table names them: "real or binary".
-static bool label_fits_loss(Spec *s, const Expr *label_expr, int row, int label) {
-  static const char *const names[] = {[LABEL_BINARY] = "binary", [LABEL_CLASS] = "class", [LABEL_REAL] = "real"};
-  const DataLabel *l = &s->labels.data[label];
-  if (strstr(loss_rows[row].label, names[l->kind])) return true;
-  diag_error(s->diag, "loss-label", label_expr->at, "`%s` needs a label of type %s, and `%s` is %s", loss_rows[row].name,
-             loss_rows[row].label, l->name, label_kind_text(l, s->m.arena));
-  diag_note(s->diag, s->label_at.data[label], l->anonymous ? "this is %s" : "declared here as %s", label_kind_text(l,
-        s->m.arena));
-  for (int i = 0; i < n_loss_rows; i++)
-    if (strstr(loss_rows[i].label, names[l->kind])) {
-      diag_help(s->diag, "for it there is `%s`", loss_rows[i].name);
-      break;
-    }
-  return false;
-}
-
-static void loss_term(Terms *t, const Expr *e, double factor) {
-  static const Key keys[] = {{"label", false}, {"on", true}, {"smoothing", true}, {"weights", true}, {"group", true},
-                             {"rows", true}};
-  const Expr *arg[COUNT_OF(keys)];
-  Spec *s = t->s;
-  LossTerm x = {.factor = factor, .label = -1, .at = e->at};
-  x.loss = loss_row(e->a->name);
-  bool fine = match_args(s, e, arena_printf(s->m.arena, "`%s`", e->a->name), keys, COUNT_OF(keys), arg);
-  if (fine && !arg[0]) {
-    diag_error(s->diag, "missing-argument", e->at, "`%s` of which label?", e->a->name);
-  } else if (fine) {
-    x.label = row_label(s, arg[0], &x.label_at);
-    if (x.label >= 0 && !label_fits_loss(s, arg[0], x.loss, x.label)) x.label = -1;
-  }
-  vec_push(s->m.arena, &t->terms, x);
-}
-
-static void loss_terms(Terms *t, const Expr *e, double factor) {
-  double v;
-  bool binary = e->kind == EX_BINARY;
-  if (e->kind == EX_BAD) return;
-  if (binary && e->op == AST_ADD) {
-    loss_terms(t, e->a, factor);
-    loss_terms(t, e->b, factor);
-  } else if (binary && e->op == AST_MUL && const_number(t->s, e->a, &v)) {
-    loss_terms(t, e->b, factor * v);
-  } else if (binary && (e->op == AST_MUL || e->op == AST_DIV) && const_number(t->s, e->b, &v)) {
-    loss_terms(t, e->a, e->op == AST_MUL ? factor * v : factor / v);
-  } else if (e->kind == EX_CALL && e->a->kind == EX_NAME && loss_row(e->a->name) >= 0) {
-    loss_term(t, e, factor);
-  } else {
-    unknown_loss(t->s, e);
-  }
-}
-
-static void task_loss(Spec *s, const Decl *d, ModelTask *t) {
-  const Clause *c = find_clause(d, "loss");
-  Terms terms = {.s = s};
-  bool broken = false;
-  for (int i = 0; i < d->n_clauses; i++) broken |= strcmp(d->clauses[i].key, "loss") == 0;
-  if (c) loss_terms(&terms, c->value, 1);
-  else if (!broken) {
-    diag_error(s->diag, "missing-clause", t->at, "the task `%s` has no `loss`", t->name);
-    diag_help(s->diag, "what is only served is an output: `output %s = …`", t->name);
-  }
-  for (int i = 0; i < terms.terms.n; i++)
-    if (!(terms.terms.data[i].factor > 0) || isinf(terms.terms.data[i].factor))
-      diag_error(s->diag, "bad-value", terms.terms.data[i].at, "the factor of a loss must be above 0, not %g",
-                 terms.terms.data[i].factor);
-  t->terms = terms.terms.data;
-  t->n_terms = terms.terms.n;
-}
-
 // ---------------------------------------------------------------- tasks
 static const Key task_keys[] = {
   {"head", false}, {"loss", false}, {"weight", false}, {"metric", false}, {"freeze", false},
-  {"target", true}, {"rows", true}, {"renamed_from", true}, {"l2", true}, {"optimizer", true},
+  {"target", false}, {"rows", true}, {"renamed_from", true}, {"l2", true}, {"optimizer", true},
 };
 
 static void default_metrics(Spec *s, int task, const Decl *d) {
   static const char *const of_kind[][2] = {
-    [LABEL_BINARY] = {"auc", "logloss"}, [LABEL_CLASS] = {"accuracy", NULL}, [LABEL_REAL] = {"rmse", "mae"}};
+    [LABEL_BINARY] = {"auc", "logloss"}, [LABEL_CLASS] = {"accuracy", NULL}, [LABEL_REAL] = {"rmse", "mae"},
+    [LABEL_COUNT] = {"rmse", "mae"},     [LABEL_RANK] = {"rmse", "mae"}};
   const PlanTask *t = &s->plan_tasks.data[task];
   if (t->label < 0) return;
   const char *const *names = of_kind[s->labels.data[t->label].kind];
@@ -263,6 +165,31 @@ static void task_metrics_of(Spec *s, int task, const Decl *d) {
   for (int i = 0; i < c->value->n_args; i++) add_metric(s, task, c->value->args[i].value, &index);
 }
 
+// The label that metrics judge, and in whose unit the head is served: `target`, else the one label of the losses, those of
+// the head before those of other values (`on`). −1: an error was reported.
+static int judged_label(Spec *s, const Decl *d, const ModelTask *t) {
+  const Clause *target = find_clause(d, "target"), *metric = find_clause(d, "metric");
+  Place at;
+  if (target) return row_label(s, target->value, &at);
+  const LossTerm *first = NULL;
+  for (int others = 0; others < 2 && !first; others++)
+    for (int i = 0; i < t->n_terms; i++) {
+      const LossTerm *x = &t->terms[i];
+      if (x->label < 0) return -1;
+      if ((x->on != NULL) != others) continue;
+      if (!first) first = x;
+      else if (x->label != first->label && !(metric && metric->value->kind == EX_LIST && !metric->value->n_args)) {
+        diag_error(s->diag, "no-target", t->at, "the losses of task `%s` judge the labels `%s` and `%s`: which one do its metrics?",
+                   t->name, s->labels.data[first->label].name, s->labels.data[x->label].name);
+        diag_note(s->diag, first->at, "one loss");
+        diag_note(s->diag, x->at, "another");
+        diag_help(s->diag, "say `target = %s`", s->labels.data[first->label].name);
+        return -1;
+      }
+    }
+  return first ? first->label : -1;
+}
+
 static void one_task(Spec *s, const Decl *d) {
   ModelTask t = {.name = d->names[0].name, .at = d->names[0].at, .weight = 1};
   int task = s->plan_tasks.n;
@@ -272,11 +199,11 @@ static void one_task(Spec *s, const Decl *d) {
   for (int i = 0; i < d->n_clauses; i++) broken |= strcmp(d->clauses[i].key, "head") == 0;
   if (head) t.head = head->value;
   else if (!broken) diag_error(s->diag, "missing-clause", t.at, "the task `%s` has no `head`", t.name);
-  task_loss(s, d, &t);
+  task_losses(s, d, &t);
   if (weight) need_number(s, weight->value, "a task's weight", 0, INFINITY, &t.weight);
   else add_default(s, d->at, arena_printf(s->m.arena, "%s.weight", t.name), "1");
   if (freeze) need_bool(s, freeze->value, "`freeze`", &t.freeze);
-  int label = t.n_terms ? t.terms[0].label : -1;
+  int label = judged_label(s, d, &t);
   vec_push(s->m.arena, &s->tasks, t);
   vec_push(s->m.arena, &s->plan_tasks, ((PlanTask){.name = t.name, .label = label, .weight = t.weight, .head = -1, .sum = -1,
                                                    .weight_sum = -1}));

@@ -298,12 +298,28 @@ static NodeId head_mixed(Bench *b) {
   NodeId first = head_softmax(b), second = head_softmax(b), half = g_const(b->g, 0.5);
   return g_map2(b->g, OP_MUL, g_map2(b->g, OP_ADD, first, second), half);
 }
-typedef struct { const char *loss; NodeId (*head)(Bench *b); int label; } LossCase;
+static NodeId head_exp(Bench *b) { return g_map1(b->g, OP_EXP, logits(b, 1)); }
+static NodeId head_softplus(Bench *b) { return g_map1(b->g, OP_SOFTPLUS, logits(b, 1)); }
+static NodeId head_three(Bench *b) { return logits(b, 3); }
+static const double class_weights[CLASSES] = { 1, 0.5, 0, 3 };
+typedef struct { const char *loss; NodeId (*head)(Bench *b); int label; const LossArgs *args; } LossCase;   // args NULL: defaults
 static const LossCase loss_cases[] = {
-  { "bce", head_sigmoid, LABEL_YES_NO },          { "bce", head_product, LABEL_YES_NO },
-  { "cross_entropy", head_softmax, LABEL_GRADE }, { "cross_entropy", head_mixed, LABEL_GRADE },
-  { "mse", head_logit, LABEL_REAL_1 },            { "mse", head_sigmoid, LABEL_YES_NO },
-  { "mae", head_logit, LABEL_REAL_1 },
+  { "bce", head_sigmoid, LABEL_YES_NO, &(const LossArgs){ .number = { 0.1, 3 } } },
+  { "bce", head_product, LABEL_YES_NO, &(const LossArgs){ .number = { 0.1, 3 } } },
+  { "focal", head_sigmoid, LABEL_YES_NO, NULL }, { "focal", head_product, LABEL_YES_NO, NULL },
+  { "focal", head_sigmoid, LABEL_YES_NO, &(const LossArgs){ .number = { 0, 0.5 } } },
+  { "cross_entropy", head_softmax, LABEL_GRADE, &(const LossArgs){ .number = { 0.1 }, .class_weight = class_weights } },
+  { "cross_entropy", head_mixed, LABEL_GRADE, &(const LossArgs){ .number = { 0.1 } } },
+  { "cross_entropy", head_softmax, LABEL_GRADE, &(const LossArgs){ .class_weight = class_weights } },
+  { "huber", head_logit, LABEL_REAL_1, NULL }, { "huber", head_logit, LABEL_REAL_1, &(const LossArgs){ .number = { 0.3 } } },
+  { "quantile", head_logit, LABEL_REAL_1, &(const LossArgs){ .number = { 0.9 } } },
+  { "poisson", head_exp, LABEL_REAL_1, NULL }, { "poisson", head_softplus, LABEL_YES_NO, NULL },
+  { "tweedie", head_exp, LABEL_REAL_1, NULL }, { "tweedie", head_softplus, LABEL_YES_NO, NULL },
+  { "ziln", head_three, LABEL_REAL_1, NULL }, { "ziln", head_three, LABEL_YES_NO, NULL },
+  { "bce", head_sigmoid, LABEL_YES_NO, NULL }, { "bce", head_product, LABEL_YES_NO, NULL },
+  { "cross_entropy", head_softmax, LABEL_GRADE, NULL }, { "cross_entropy", head_mixed, LABEL_GRADE, NULL },
+  { "mse", head_logit, LABEL_REAL_1, NULL }, { "mse", head_sigmoid, LABEL_YES_NO, NULL },
+  { "mae", head_logit, LABEL_REAL_1, NULL },
 };
 
 // Σ w·ℓ / Σ w over the rows whose label is known
@@ -317,7 +333,7 @@ static void build_loss(Bench *b, int row) {
     const LossCase *c = &loss_cases[i];
     if (strcmp(c->loss, loss_rows[row].name)) continue;
     NodeId head = c->head(b), y = g_column(b->g, OP_LABEL, c->label);
-    add_variant(b, masked_mean(b, loss_build(b->g, row, head, y, NULL), c->label));
+    add_variant(b, masked_mean(b, loss_build(b->g, row, head, y, c->args), c->label));
   }
   if (!b->total) fail_msg("the loss %s has no case", loss_rows[row].name);
 }

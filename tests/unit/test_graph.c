@@ -374,12 +374,33 @@ static NodeId head_mixed(Bench *b) {
   NodeId first = head_softmax(b), half = g_const(b->g, 0.5);
   return g_map2(b->g, OP_MUL, g_map2(b->g, OP_ADD, first, head_softmax(b)), half);
 }
+static NodeId head_exp(Bench *b) { return g_map1(b->g, OP_EXP, logit(b)); }
+static NodeId head_softplus(Bench *b) { return g_map1(b->g, OP_SOFTPLUS, logit(b)); }
+static NodeId head_three(Bench *b) { return g_dot(b->g, per_row(b, 3), param(b, 2, 3, 3, 0), "rk,kn>rn"); }
 static const LossCase loss_cases[] = {
+    {"focal", head_sigmoid, 1}, {"focal", head_product, 1}, {"huber", logit, 0}, {"huber", head_exp, 1},
+    {"quantile", logit, 0}, {"poisson", head_exp, 0}, {"poisson", head_softplus, 1}, {"tweedie", head_exp, 0},
+    {"tweedie", head_softplus, 1}, {"ziln", head_three, 0}, {"ziln", head_three, 1},
     {"bce", head_sigmoid, 1},  {"bce", head_flat, 1}, {"bce", head_product, 1}, {"cross_entropy", head_softmax, 2},
     {"cross_entropy", head_mixed, 2}, {"mse", logit, 0}, {"mse", head_sigmoid, 1},  {"mae", logit, 0},
 };
 
+static double ziln_by_hand(const double *x, double y) {
+  double p = 1 / (1 + exp(-x[0])), sigma = fmax(log1p(exp(x[2])), 1e-3);
+  if (y <= 0) return -log(1 - p);
+  double d = (log(y) - x[1]) / sigma;
+  return -log(p) + log(y * sigma * sqrt(2 * M_PI)) + d * d / 2;
+}
+
+// Plain definitions, with the defaults of losses.def.
 static double loss_by_hand(const char *name, const double *p, double y) {
+  double d = fabs(p[0] - y), right = y != 0 ? p[0] : 1 - p[0];
+  if (strcmp(name, "focal") == 0) return -(y != 0 ? 0.25 : 0.75) * pow(1 - right, 2) * log(right);
+  if (strcmp(name, "huber") == 0) return d <= 1 ? d * d / 2 : d - 0.5;
+  if (strcmp(name, "quantile") == 0) return d / 2;
+  if (strcmp(name, "poisson") == 0) return p[0] - y * log(p[0]);
+  if (strcmp(name, "tweedie") == 0) return 2 * sqrt(p[0]) + 2 * y / sqrt(p[0]);
+  if (strcmp(name, "ziln") == 0) return ziln_by_hand(p, y);
   if (strcmp(name, "bce") == 0) return -(y * log(p[0]) + (1 - y) * log(1 - p[0]));
   if (strcmp(name, "cross_entropy") == 0) return -log(p[(int)y]);
   return strcmp(name, "mse") == 0 ? (p[0] - y) * (p[0] - y) : fabs(p[0] - y);

@@ -134,7 +134,7 @@ static void test_labels(void **state) {
     "label kind  : class(3)\n"
     "label worth : real where first { scale = zscore, clip = 0..9 }\n"
     "let h = x |> dense(4)\n"
-    "task a { head = h |> dense(1) |> sigmoid, loss = bce(late) + 0.5 * bce(first and second) }\n"
+    "task a { head = h |> dense(1) |> sigmoid, loss = bce(late) + 0.5 * bce(first and second), target = late }\n"
     "task b { head = h |> dense(1) |> sigmoid, loss = bce(first and second), weight = 2 }\n"
     "task c { head = h |> dense(3) |> softmax, loss = cross_entropy(kind) }\n"
     "task d { head = h |> dense(1), loss = 3 * mae(worth) / 2 }" TAIL);
@@ -328,7 +328,7 @@ static void test_forward(void **state) {
 static void test_masks(void **state) {
   (void)state;
   Built b = build_clean(HEAD "input x : vector(2)\nlabel y : binary\nlabel z : binary\n"
-    "task p { head = x |> dense(1) |> sigmoid, loss = bce(y) + 0.5 * bce(z) }" TAIL);
+    "task p { head = x |> dense(1) |> sigmoid, loss = bce(y) + 0.5 * bce(z), target = y }" TAIL);
   static const double y[2 * ROWS] = {1, 0, 1, 0, 1, 1}, w[2 * ROWS] = {1, 0, 0, 0, 1, 1}, none[2 * ROWS] = {0};
   double **s = numbered_slots(&b), p[ROWS], l[2] = {0};
   for (int r = 0; r < ROWS; r++) {
