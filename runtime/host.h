@@ -10,7 +10,7 @@
 
 typedef enum {
   HOST_NONE,
-#define HOST(id, fn) HOST_##id,
+#define HOST(id, fn, item_rows) HOST_##id,
 #include "host.def"
 #undef HOST
   N_HOST
@@ -18,7 +18,7 @@ typedef enum {
 
 // n: rows of the batch. lo … hi−1: rows of out's axis 0 to compute (its whole where out is a scalar or has one item).
 typedef void HostFn(void *const *buf, const HostArgs *a, int64_t n, int64_t lo, int64_t hi);
-#define HOST(id, fn) HostFn fn;
+#define HOST(id, fn, item_rows) HostFn fn;
 #include "host.def"
 #undef HOST
 extern HostFn *const host_rows[N_HOST];

@@ -52,5 +52,6 @@ bool compile_graph(Graph *g, int optim_row, const double *optim_args, int dense_
   *out = (Compiled){ .forward = g };
   differentiate(g, optim_row, optim_args, optim_row < 0 || g->dtype == F64);
   fill_programs(g, optim_row >= 0, optim_row < 0 || g->dtype == F64, out);
+  gemm_set(out->program, N_PROGRAMS, g->blas, d);
   return plan(g, dense_width, n_ids, n_labels, out, d);
 }

@@ -3,6 +3,7 @@
 #define MTLC_COMPILE_H
 #include "jit/jit.h"
 #include "model/model.h"
+#include "../runtime/host/blas.h"
 
 typedef struct {
   Graph *forward;                        // as built
@@ -15,4 +16,11 @@ typedef struct {
 bool compile(Model *m, DType dtype, Compiled *out, Diag *d);
 // For tests: any graph with g->loss set: TRAIN by `optim_row`, or GRADS only when optim_row < 0.
 bool compile_graph(Graph *g, int optim_row, const double *optim_args, int dense_width, int n_ids, int n_labels, Compiled *out, Diag *d);
+
+// ---- blas_use.c: which dots OpenBLAS computes: by the spec's `blas`, MTLC_BLAS, the target, and what OpenBLAS is there.
+typedef struct { BlasUse use; const GemmRule *rule; const Blas *blas; const char *why_not; } GemmChoice;
+const Blas *blas_for(TargetId t);                                      // opens it with kernels for t; NULL: not there
+GemmChoice gemm_candidates(BlasUse spec, TargetId t, DType dtype, Diag *d);   // rule NULL: none; opens nothing
+bool gemm_choose(GemmChoice *c, TargetId t);                           // opens OpenBLAS: c->blas, or c->why_not and false
+void gemm_set(Graph *const *graphs, int n, BlasUse spec, Diag *d);     // their rule, before scheduling
 #endif

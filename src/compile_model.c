@@ -29,6 +29,7 @@ bool compile(Model *m, DType dtype, Compiled *out, Diag *d) {
   Graph *g = build(m, dtype, d);
   if (!g || diag_errors(d)) return false;
   graph_check(g);
+  g->blas = m->blas;
   if (!compile_graph(g, m->optimizer.row, m->optimizer.args, m->data.dense_width, m->data.n_ids, m->data.n_labels, out, d)) return false;
   name_buffers(m, out->schedule);
   return true;

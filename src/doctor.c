@@ -174,26 +174,20 @@ static bool is_old_core(const char *core) {
   return false;
 }
 
-// Asked without linking against it: what the program loaded, else the system's library.
+// Opened as a step would open it: with kernels for this processor, unless OPENBLAS_CORETYPE says otherwise.
 static void visit_blas(Visit *v) {
-  void *h = dlsym(RTLD_DEFAULT, "openblas_get_config") ? dlopen(NULL, RTLD_NOW) : NULL;
-  for (int i = 0; !h && i < 2; i++) h = dlopen(i ? "libopenblas.so" : "libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
-  char *(*config)(void) = NULL, *(*core)(void) = NULL;
-  if (h) *(void **)&config = dlsym(h, "openblas_get_config");
-  if (h) *(void **)&core = dlsym(h, "openblas_get_corename");
-  if (!config || !core) {
+  const Blas *b = blas_for(target_detect());
+  if (!b) {
     add(v, "BLAS", HEALTH_WEAK, arena_printf(v->a, "OpenBLAS cannot be opened; mtlc was built with %s", BUILD_OPENBLAS),
-        "install it (Debian: libopenblas0)");
+        "install it (Debian: libopenblas0): large gradients are faster with it");
     return;
   }
-  const char *text = config(), *version = strncmp(text, "OpenBLAS ", 9) ? text : text + 9;
-  char *number = arena_strndup(v->a, version, strcspn(version, " "));
-  bool old = target_usable(TARGET_AVX2) && is_old_core(core());
-  Finding *f = add(v, "BLAS", old ? HEALTH_WEAK : HEALTH_OK, arena_printf(v->a, "OpenBLAS %s, kernels for %s%s", number, core(),
+  const char *forced = getenv("OPENBLAS_CORETYPE");
+  bool old = target_usable(TARGET_AVX2) && is_old_core(b->core);
+  Finding *f = add(v, "BLAS", old ? HEALTH_WEAK : HEALTH_OK, arena_printf(v->a, "OpenBLAS %s, kernels for %s%s", b->version, b->core,
                                                                           old ? ", which know no AVX2" : ""),
-                   !old ? NULL : target_usable(TARGET_AVX512) ? "it does not know this processor: export OPENBLAS_CORETYPE=SkylakeX"
-                                                              : "it does not know this processor: export OPENBLAS_CORETYPE=Haswell");
-  f->detail = json_pack("{s:s, s:s, s:s, s:s}", "version", number, "core", core(), "config", text, "built_with", BUILD_OPENBLAS);
+                   !old ? NULL : forced && *forced ? "take OPENBLAS_CORETYPE out of the environment" : "install a newer OpenBLAS");
+  f->detail = json_pack("{s:s, s:s, s:s}", "version", b->version, "core", b->core, "built_with", BUILD_OPENBLAS);
 }
 
 // The nearest folder above path that exists.

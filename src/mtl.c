@@ -10,11 +10,19 @@
 
 const char *mtl_version(void) { return MTLC_BUILD_ID; }
 
-const char *mtl_build_info(void) {
+const char *build_text(void) {
   static char text[256];
   TargetId t = target_detect();
-  snprintf(text, sizeof text, "mtlc: %s\nLLVM: %s\ntarget: %s\n", MTLC_BUILD_ID, LLVM_VERSION_TEXT, t < N_TARGETS ? targets[t].name : "none");
+  const Blas *b = blas_opened();
+  int n = snprintf(text, sizeof text, "mtlc: %s\nLLVM: %s\ntarget: %s\n", MTLC_BUILD_ID, LLVM_VERSION_TEXT,
+                   t < N_TARGETS ? targets[t].name : "none");
+  if (b) snprintf(text + n, sizeof text - (size_t)n, "BLAS: OpenBLAS %s, kernels for %s\n", b->version, b->core);
   return text;
+}
+
+const char *mtl_build_info(void) {
+  blas_for(target_detect());
+  return build_text();
 }
 
 static int code_of(const mtl_context *c) { return diag_exit_code(c->diag); }
@@ -42,12 +50,25 @@ int mtl_check(mtl_context *c, const char *spec, bool json, char **report) {
   return code_of(c);
 }
 
+static const char *blas_text(const Blas *b, Arena *a) {
+  return arena_printf(a, "OpenBLAS %s, kernels for %s", b->version, b->core);
+}
+
+static void explain_blas(mtl_context *c, Model *m) {
+  TargetId t = target_detect();
+  GemmChoice choice = gemm_candidates(m->blas, t, F32, c->diag);
+  m->gemm = choice.rule;
+  if (choice.rule && gemm_choose(&choice, t)) m->gemm_by = blas_text(choice.blas, m->arena);
+  m->gemm_why_not = choice.why_not;
+}
+
 int mtl_explain(mtl_context *c, const char *spec, bool json, char **report) {
   *report = NULL;
   Model *m = open_spec(c, spec);
   Graph *g = m ? build(m, F32, c->diag) : NULL;
   if (!g || diag_errors(c->diag)) return code_of(c);
   Text t = {0};
+  explain_blas(c, m);
   model_explain(m, g, &t, json);
   *report = take(&t);
   return 0;

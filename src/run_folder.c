@@ -79,7 +79,7 @@ static json_t *run_json(const Model *m, const Dataset *data, const Ready *r, con
                         rows);
   json_object_set_new(j, "test", info->test ? json_string(info->test) : json_null());
   json_object_set_new(j, "mtlc", json_string(mtl_version()));
-  json_object_set_new(j, "build", json_string(mtl_build_info()));
+  json_object_set_new(j, "build", json_string(build_text()));
   json_object_set_new(j, "target", json_string(r->jit.target));
   return j;
 }

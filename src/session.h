@@ -18,6 +18,7 @@ Model *open_spec(mtl_context *c, const char *path);                  // parsed a
 Model *open_spec_text(mtl_context *c, const char *name, const char *path, const char *text, size_t n);
 bool   check_spec(mtl_context *c, Model *m);                         // builds the graph; false: errors
 void   assume_vocabularies(Model *m, int64_t cardinality);           // for compiling without data
+const char *build_text(void);                                        // mtl_build_info, BLAS only where it has been opened
 char  *json_text(json_t *j);                                         // malloc'd, steals j
 
 // A model bound to a preparation, compiled, loaded, with memory.

@@ -2,7 +2,7 @@
 #include "../host.h"
 
 HostFn *const host_rows[N_HOST] = {
-#define HOST(id, fn) [HOST_##id] = fn,
+#define HOST(id, fn, item_rows) [HOST_##id] = fn,
 #include "../host.def"
 #undef HOST
 };

@@ -357,5 +357,6 @@ Graph *graph_empty_like(const Graph *g) {
     vec_push(t->arena, &t->slots, g->slots.data[i]);
     t->slots.data[i].read = 0;
   }
+  t->gemm = g->gemm;
   return t;
 }

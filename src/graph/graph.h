@@ -53,6 +53,11 @@ typedef struct {                          // all that survives a step
 } Slot;
 typedef struct { const char *name; NodeId value; int slot; } Root;   // out(name, v): slot −1; assign(slot, v): its path
 
+// Which gradients of weights Σ_r x[r, k] · y[r, n] (r: rows) are computed by a matrix product of BLAS (op GEMM): those with at
+// least so many rows in a full batch, so many k and n each, and so much work 2·r·k·n. All 0: every one.
+typedef struct { int64_t rows, side; double work; } GemmRule;
+typedef enum { BLAS_AUTO, BLAS_OFF, BLAS_ON } BlasUse;     // what a spec or MTLC_BLAS asks for; ON is for tests
+
 typedef struct {
   Arena *arena;
   DType dtype;                            // F32, or F64 for gradient checks
@@ -65,6 +70,8 @@ typedef struct {
   uint32_t *table; int table_size;        // hash-consing
   Diag *diag;                             // shape errors go here; may be NULL in tests (then BUG)
   Place at;                               // of the nodes that the shorthand adds
+  BlasUse blas;                           // of a forward graph: what its spec asks for
+  const GemmRule *gemm;                   // NULL: none. Set before scheduling
 } Graph;
 enum { AXIS_OF_ROWS = 1, AXIS_OF_ONE = 2 };
 
@@ -177,6 +184,7 @@ typedef struct {
   double (*fold)(const double *x, const Attr *attr);                    // MAP: the scalar function, for all emitters
 } OpRow;
 extern const OpRow op_rows[N_OPS];
+bool   suits_gemm(const Graph *g, NodeId n, const GemmRule *rule);   // is n a dot that the rule (not NULL) gives to BLAS?
 HostId host_of_op(OpId op);                               // KIND_CALL: its routine
 
 // ---- slow reference interpreter in double, for tests and constant folding (graph/interp.c)

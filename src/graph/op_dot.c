@@ -81,3 +81,15 @@ bool shape_gemm(Graph *g, Node *out, const NodeId *in, int n_in) {
   out->axis[1] = b->axis[1];
   return true;
 }
+
+bool suits_gemm(const Graph *g, NodeId n, const GemmRule *rule) {
+  const Node *x = node(g, n);
+  if (x->op != OP_DOT || x->rank != 2 || has_rows(g, n)) return false;
+  const Node *a = node(g, node_in(g, n, 0)), *b = node(g, node_in(g, n, 1));
+  const char *l = x->attr.label[0], *r = x->attr.label[1], *to = x->attr.label[2];
+  bool matrices = a->rank == 2 && b->rank == 2 && a->axis[0] == AXIS_OF_ROWS && l[0] == r[0];
+  if (!matrices || to[0] != l[1] || to[1] != r[1]) return false;
+  int64_t rows = axis_size(g, AXIS_OF_ROWS), k = axis_size(g, a->axis[1]), cols = axis_size(g, b->axis[1]);
+  double work = 2.0 * (double)rows * (double)k * (double)cols;
+  return rows >= rule->rows && k >= rule->side && cols >= rule->side && work >= rule->work;
+}

@@ -11,7 +11,7 @@ const OpRow op_rows[N_OPS] = {
 
 HostId host_of_op(OpId op) {
   static const HostId of[N_OPS] = {
-#define HOST(id, fn) [OP_##id] = HOST_##id,
+#define HOST(id, fn, item_rows) [OP_##id] = HOST_##id,
 #include "../../runtime/host.def"
 #undef HOST
   };

@@ -111,9 +111,14 @@ static double row_bytes(const Graph *g) {                        // of what a ba
 }
 
 // ---------------------------------------------------------------- the cost of a spec
-typedef struct { Count parameters, state; Work forward, step; double row_bytes; int frozen; } Cost;
+typedef struct { Count parameters, state; Work forward, step; double row_bytes; int frozen; const char **gemm; int n_gemm; } Cost;
 
-static Graph *step_graph(const Model *m, const Graph *forward) {
+static bool has_gemm(const Graph *g, NodeId n, const GemmRule *rule) {     // a dot, or a sum of such, that suits BLAS
+  if (node(g, n)->op == OP_ADD) return has_gemm(g, node_in(g, n, 0), rule) || has_gemm(g, node_in(g, n, 1), rule);
+  return suits_gemm(g, n, rule);
+}
+
+static Graph *step_graph(const Model *m, const Graph *forward, Cost *c) {
   static const char *const roots[] = {TIDY_ASSIGNS};
   Graph *g = tidy(forward, NULL, 0);
   int *slots = NEW_ARRAY(m->arena, int, g->slots.n + 1), n = 0;
@@ -122,6 +127,9 @@ static Graph *step_graph(const Model *m, const Graph *forward) {
   NodeId *reads = NEW_ARRAY(m->arena, NodeId, n + 1), *grads = NEW_ARRAY(m->arena, NodeId, n + 1);
   for (int i = 0; i < n; i++) reads[i] = graph_read(g, slots[i], (Place){0});
   grad(g, g->loss, reads, n, grads);
+  c->gemm = NEW_ARRAY(m->arena, const char *, n + 1);
+  for (int i = 0; i < n && m->gemm; i++)
+    if (grads[i] && has_gemm(g, grads[i], m->gemm)) c->gemm[c->n_gemm++] = g->slots.data[slots[i]].path;
   optim(g, m->optimizer.row, m->optimizer.args, slots, grads, n);
   return tidy(g, roots, 1);
 }
@@ -129,7 +137,7 @@ static Graph *step_graph(const Model *m, const Graph *forward) {
 static Cost cost_of(const Model *m, const Graph *g) {
   static const char *const served[] = {"head:*", "output:*"};
   Cost c = {.parameters = parameters(g, m->arena, NULL), .forward = graph_work(tidy(g, served, 2))};
-  Graph *step = step_graph(m, g);
+  Graph *step = step_graph(m, g, &c);
   c.step = graph_work(step);
   c.row_bytes = row_bytes(step);
   for (int i = 0; i < step->slots.n; i++) {
@@ -295,6 +303,14 @@ static void cost_text(const Model *m, const Cost *c, Text *out) {
               c->row_bytes * batch / 1e6, (long long)m->train.batch);
 }
 
+static void gemm_text(const Model *m, const Cost *c, Text *out) {
+  if (!c->n_gemm) return;
+  if (m->gemm_by) text_printf(out, "BLAS             %s, computes the gradients of ", m->gemm_by);
+  else text_printf(out, "BLAS             not used (%s), though it would pay for the gradients of ", m->gemm_why_not);
+  for (int i = 0; i < c->n_gemm; i++) text_printf(out, "%s%s", i ? ", " : "", c->gemm[i]);
+  text_char(out, '\n');
+}
+
 static void explain_text(const Model *m, const Graph *g, const Cost *c, Text *out) {
   const TrainPlan *t = &m->train;
   text_printf(out, "model %s, version %lld, edition %d\n", m->name, (long long)m->version, m->edition);
@@ -305,6 +321,7 @@ static void explain_text(const Model *m, const Graph *g, const Cost *c, Text *ou
   text_printf(out, "training         %s, batch %lld, %lld epochs, seed %llu\n", t->optimizer, (long long)t->batch,
               (long long)t->epochs,
               (unsigned long long)t->seed);
+  gemm_text(m, c, out);
   if (m->n_defaults) text_add(out, "\nleft out, so by default\n");
   for (int i = 0; i < m->n_defaults; i++) text_printf(out, "  %s = %s\n", m->defaults[i].what, m->defaults[i].value);
 }
@@ -361,6 +378,12 @@ static json_t *task_json(const Model *m, const Graph *g, int i) {
                    metrics, "parameters", count_json(&c));
 }
 
+static json_t *gemm_json(const Model *m, const Cost *c) {
+  json_t *weights = json_array();
+  for (int i = 0; i < c->n_gemm && m->gemm_by; i++) json_array_append_new(weights, json_string(c->gemm[i]));
+  return json_pack("{s:s?, s:o}", "by", m->gemm_by, "gradients", weights);
+}
+
 static void explain_json(const Model *m, const Graph *g, const Cost *c, Text *out) {
   json_t *tasks = json_array(), *outputs = json_array(), *defaults = json_object();
   for (int i = 0; i < m->n_tasks; i++) json_array_append_new(tasks, task_json(m, g, i));
@@ -377,6 +400,7 @@ static void explain_json(const Model *m, const Graph *g, const Cost *c, Text *ou
                           (json_int_t)m->version, "edition", m->edition,
                           "data", data_json(m), "bindings", bindings_json(m, g), "tasks", tasks, "outputs", outputs, "cost",
                               cost, "defaults", defaults);
+  json_object_set_new(all, "blas", gemm_json(m, c));
   char *text = json_dumps(all, JSON_INDENT(2));
   text_add(out, text ? text : "null");
   free(text);

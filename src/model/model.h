@@ -43,6 +43,10 @@ typedef struct {
   const char *resolved;                // the spec with its imports inlined: text that alone makes this Model again
   const PrepState *prep;               // NULL until bound
   struct { const char *what, *value; Place at; } *defaults; int n_defaults;   // every value that the spec left out
+  BlasUse blas;                        // train's clause
+  // For explain, set by the caller: the rule by which OpenBLAS gets gradients of weights (NULL: none), and by what ("OpenBLAS
+  // 0.3.21, kernels for Haswell"), or why they stay ours.
+  const GemmRule *gemm; const char *gemm_by, *gemm_why_not;
 } Model;
 
 // Resolves a parsed spec. Imports "std/…" come from `std_dir` (and relative ones from the spec's folder).

@@ -7,7 +7,7 @@ static const Key train_keys[] = {
       {"best", false},
   {"shuffle", false},   {"balance", true}, {"penalty", true}, {"clip", true},  {"l2", true},    {"l1", true},
       {"lazy", true},
-  {"schedule", true},   {"precision", true},
+  {"schedule", true},   {"precision", true},    {"blas", false},
 };
 
 // ---------------------------------------------------------------- optimizer
@@ -216,6 +216,13 @@ static void whole(Spec *s, const Decl *d, const char *key, int64_t otherwise, in
   else need_int(s, c->value, arena_printf(s->m.arena, "`%s`", key), lo, hi, v);
 }
 
+static void blas(Spec *s, const Clause *c, Place at) {
+  static const char *const names[] = {[BLAS_AUTO] = "auto", [BLAS_OFF] = "off"};
+  int use = c ? choose(s, c->value, "`blas`", names, COUNT_OF(names)) : BLAS_AUTO;
+  s->m.blas = use < 0 ? BLAS_AUTO : (BlasUse)use;
+  if (!c) add_default(s, at, "blas", "auto");
+}
+
 void resolve_train(Spec *s) {
   enum { MAX_BATCH = 1 << 20 };
   static const Decl nothing = {.kind = DECL_TRAIN};
@@ -233,6 +240,7 @@ void resolve_train(Spec *s) {
   t->shuffle = true;
   if (shuffle) need_bool(s, shuffle->value, "`shuffle`", &t->shuffle);
   else add_default(s, d->word_at, "shuffle", "true");
+  blas(s, find_clause(d, "blas"), d->word_at);
   stop(s, find_clause(d, "stop"), d->word_at);
   best(s, find_clause(d, "best"), d->word_at);
   t->seed = s->m.data.seed = (uint64_t)seed;

@@ -310,11 +310,23 @@ static void outputs_of(Maker *k, NodeId n, int val) {
 }
 
 // ---------------------------------------------------------------- items
+// As few items of at most the routine's item_rows as can be, of nearly one size.
+static int64_t host_item_rows(const Call *c, int64_t rows) {
+  static const int64_t most[N_HOST] = {
+#define HOST(id, fn, item_rows) [HOST_##id] = item_rows,
+#include "../../runtime/host.def"
+#undef HOST
+  };
+  if (!most[c->host.id] || rows <= most[c->host.id]) return rows;
+  int64_t items = (rows + most[c->host.id] - 1) / most[c->host.id], each = (rows + items - 1) / items;
+  return (each + 15) / 16 * 16;
+}
+
 static void set_items(Call *c) {
   int64_t rows = c->n_dims ? c->dims[0].size : 1, row = 1;
   for (int i = 1; i < c->n_dims; i++) row *= c->dims[i].size;
   if (c->kind == CALL_HOST) rows = c->host.out.rank ? c->host.out.extent[0] : 1;
-  c->item_rows = c->kind == CALL_DOT ? 96 : c->kind == CALL_SPREAD || c->kind == CALL_HOST ? rows : (4096 + row - 1) / row;
+  c->item_rows = c->kind == CALL_DOT ? 96 : c->kind == CALL_SPREAD ? rows : c->kind == CALL_HOST ? host_item_rows(c, rows) : (4096 + row - 1) / row;
   if (c->kind == CALL_MAP && c->n_dims <= 1 && c->item_rows < 4096) c->item_rows = 4096;
   if (c->item_rows > rows) c->item_rows = rows > 0 ? rows : 1;
   c->items = (rows + c->item_rows - 1) / c->item_rows;
@@ -330,6 +342,18 @@ static const char *call_name(const Planner *p, const Call *c, NodeId anchor) {  
   }
   if (anchor) return op_rows[node(p->g, anchor)->op].name;
   return c->n_outputs ? op_rows[node(p->g, c->outputs[c->n_outputs - 1].node)->op].name : "map";
+}
+
+// The first parameter whose update reads what the cluster computes; NULL: none does directly.
+static const char *updated_by(const Planner *p, int cluster) {
+  for (int i = 0; i < p->g->roots.n; i++) {
+    const Root *r = &p->g->roots.data[i];
+    if (r->slot < 0 || p->g->slots.data[r->slot].role != SLOT_PARAM) continue;
+    int c = p->info[see_through(p->g, r->value)].cluster;
+    for (int k = 0; c >= 0 && k < p->clusters.data[c].deps.n; k++)
+      if (p->clusters.data[c].deps.data[k] == cluster) return p->g->slots.data[r->slot].path;
+  }
+  return NULL;
 }
 
 Call make_call(Planner *p, int cluster) {
@@ -355,7 +379,8 @@ Call make_call(Planner *p, int cluster) {
   out.vals = k.vals.data, out.n_vals = k.vals.n;
   out.inputs = k.inputs.data, out.n_inputs = k.inputs.n;
   out.outputs = k.outputs.data, out.n_outputs = k.outputs.n;
-  out.name = call_name(p, &out, c->anchor);
+  out.name = c->kind == CALL_HOST ? updated_by(p, cluster) : NULL;
+  if (!out.name) out.name = call_name(p, &out, c->anchor);
   set_items(&out);
   out.host.name = out.name, out.host.items = out.items, out.host.item_rows = out.item_rows;
   return out;

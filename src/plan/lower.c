@@ -323,6 +323,14 @@ static NodeId lower_dot(Lower *l, const Node *n, NodeId *in) {
   return is_matrix_product(l->t, &d) ? matrix_product(l, &d) : products_and_sums(l, &d);
 }
 
+// A dot that suits BLAS, as a call of it; of our own, where an operand has not stride 1 along its last axis.
+static NodeId lower_gemm(Lower *l, const Node *n, NodeId *in) {
+  for (int i = 0; i < 2; i++) in[i] = in_memory(l, in[i], n->at);
+  for (int i = 0; i < 2; i++)
+    if (!runs_over_lanes(l, in[i], 1)) return lower_dot(l, n, in);
+  return graph_add(l->t, OP_GEMM, in, 2, (Attr){0}, n->at);
+}
+
 // ---------------------------------------------------------------- the copy
 static NodeId lower_node(Lower *l, const Graph *g, NodeId id, const NodeId *now) {
   const Node *n = node(g, id);
@@ -332,7 +340,7 @@ static NodeId lower_node(Lower *l, const Graph *g, NodeId id, const NodeId *now)
   switch (n->op) {
   case OP_CONCAT: return n->n_in == 1 ? in[0] : lower_concat(l, in, n->n_in, n->attr.i[0], n->at);
   case OP_PAD: return lower_pad(l, in[0], &n->attr, n->at);
-  case OP_DOT: return lower_dot(l, n, in);
+  case OP_DOT: return g->gemm && suits_gemm(g, id, g->gemm) ? lower_gemm(l, n, in) : lower_dot(l, n, in);
   case OP_SPREAD: return lower_spread(l, n, in);
   case OP_GATHER: return lower_gather(l, n, in);
   case OP_SLICE:

@@ -3,7 +3,7 @@
 
 static const char *const kinds[] = { "map", "sum_lanes", "sum_rows", "dot", "spread", "host" };
 static const char *const routines[N_HOST] = {
-#define HOST(id, fn) [HOST_##id] = #fn,
+#define HOST(id, fn, item_rows) [HOST_##id] = #fn,
 #include "../../runtime/host.def"
 #undef HOST
 };

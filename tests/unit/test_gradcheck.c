@@ -481,7 +481,17 @@ static void test_every_loss(void **state) {
   for (int row = 0; row < n_loss_rows; row++) check_row(build_loss, row, loss_rows[row].name);
 }
 
+static void test_dots_by_blas(void **state) {
+  (void)state;
+  if (!blas_for(target_detect())) skip();
+  setenv("MTLC_BLAS", "on", 1);
+  check_row(build_op, OP_DOT, "dot by BLAS");
+  check_row(build_loss, 0, "a loss over layers, by BLAS");
+  unsetenv("MTLC_BLAS");
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = { cmocka_unit_test(test_every_op), cmocka_unit_test(test_every_loss) };
+  const struct CMUnitTest tests[] = { cmocka_unit_test(test_every_op), cmocka_unit_test(test_every_loss),
+                                      cmocka_unit_test(test_dots_by_blas) };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -256,6 +256,9 @@ static void check_run(Run r) {
   const char *model = json_string_value(field(r.file, "model")), *optimizer = json_string_value(field(r.run, "optimizer"));
   compile_run(&c, &r, &out, &code);
   snprintf(r.what, sizeof r.what, "%s, %s(%g), %s, %s", model, optimizer, r.args[0], r.p->name, targets[r.target].name);
+  int n_host = 0;
+  for (int i = 0; i < out.plan.programs[PROG_TRAIN].n_phases; i++) n_host += out.plan.programs[PROG_TRAIN].phases[i].n_host;
+  assert_true(getenv("MTLC_BLAS") ? n_host > 0 : n_host == 0);
   Engine *e = engine_new(&out.plan, &code);
   load_weights(e, r.file, c.a);
   Comparison forward = { r.p->forward, 1, 0, r.what }, weights = { r.p->weights, SMALL, 0, r.what };
@@ -284,10 +287,20 @@ static void test_esmm(void **state) { (void)state; check_model(esmm, "esmm"); }
 static void test_mmoe(void **state) { (void)state; check_model(mmoe, "mmoe"); }
 static void test_embeddings(void **state) { (void)state; check_model(embeddings, "embeddings"); }
 
+// All gradients of weights by OpenBLAS.
+static void test_blas(void **state) {
+  (void)state;
+  if (!blas_for(target_detect())) skip();
+  setenv("MTLC_BLAS", "on", 1);
+  check_model(mlp, "mlp");
+  check_model(mmoe, "mmoe");
+  unsetenv("MTLC_BLAS");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_mlp), cmocka_unit_test(test_softmax), cmocka_unit_test(test_esmm), cmocka_unit_test(test_mmoe),
-    cmocka_unit_test(test_embeddings),
+    cmocka_unit_test(test_embeddings), cmocka_unit_test(test_blas),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -709,6 +709,26 @@ static void test_host_calls(void **state) {
   }
 }
 
+static void test_gemm(void **state) {                            // every gradient of a matrix of weights is a routine's
+  static const GemmRule every_one = {0};
+  static void (*const models[])(Case *) = {mlp, softmax_and_product, experts, clipped_and_decayed, moves};
+  (void)state;
+  for (int i = 0; i < COUNT_OF(models); i++) {
+    Case c = new_case(F32, 96);
+    models[i](&c);
+    if (c.g->loss && models[i] != clipped_and_decayed) train_by(&c, "adam");
+    c.g->gemm = &every_one;
+    const Graph *g;
+    Schedule *s = schedule_case(&c, &g);
+    int dots = 0, calls = 0;
+    for (int k = 0; k < g->nodes.n; k++) dots += k > 0 && suits_gemm(g, (NodeId)k, &every_one);
+    for (int k = 0; k < s->programs[PROG_TRAIN].n_phases; k++)
+      calls += s->programs[PROG_TRAIN].phases[k].is_host ? s->programs[PROG_TRAIN].phases[k].n_calls : 0;
+    assert_true(dots > 0 && calls == dots);
+    run_case(&c, 2e-4);
+  }
+}
+
 static void test_errors(void **state) {                          // what cannot be scheduled is said, and nothing crashes
   (void)state;
   Case c = new_case(F32, (int64_t)1 << 40);
@@ -808,7 +828,7 @@ int main(int argc, char **argv) {
     cmocka_unit_test(test_moves), cmocka_unit_test(test_tables), cmocka_unit_test(test_hazards),
     cmocka_unit_test(test_random),
     cmocka_unit_test(test_phases_of_an_mlp), cmocka_unit_test(test_phases_of_others),
-    cmocka_unit_test(test_host_calls), cmocka_unit_test(test_errors), cmocka_unit_test(test_deep),
+    cmocka_unit_test(test_host_calls), cmocka_unit_test(test_gemm), cmocka_unit_test(test_errors), cmocka_unit_test(test_deep),
     cmocka_unit_test(test_checker)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
