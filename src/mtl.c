@@ -1,5 +1,6 @@
 // mtl.c: the public functions that need no data: check, explain, compile; and synth.
 #include "session.h"
+#include "front/format.h"
 
 #ifndef MTLC_BUILD_ID
 #define MTLC_BUILD_ID "unversioned"
@@ -72,6 +73,14 @@ int mtl_explain(mtl_context *c, const char *spec, bool json, char **report) {
   model_explain(m, g, &t, json);
   *report = take(&t);
   return 0;
+}
+
+int mtl_fmt(mtl_context *c, const char *name, const char *text, size_t n, char **out, size_t *size) {
+  Text t = {0};
+  bool ok = format_source(c->arena, c->sources, source_add(c->sources, name, text, n), c->diag, &t);
+  *out = ok ? take(&t) : NULL;
+  *size = t.n;
+  return ok ? 0 : code_of(c);
 }
 
 // ---------------------------------------------------------------- compile

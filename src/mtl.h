@@ -23,6 +23,8 @@ const char  *mtl_build_info(void);                    // LLVM, BLAS and its core
 void mtl_text_free(char *text);
 int mtl_check(mtl_context *c, const char *spec, bool json, char **report);
 int mtl_explain(mtl_context *c, const char *spec, bool json, char **report);
+// A spec's text in the one style (format.h) in *out, malloc'd; name: for messages. Errors in the text: 2, and *out is NULL.
+int mtl_fmt(mtl_context *c, const char *name, const char *text, size_t n, char **out, size_t *size);
 // stage: ast model graph grad sched llvm asm obj. data NULL: vocabularies of learned size are assumed to have 100 entries, and said so.
 int mtl_compile(mtl_context *c, const char *spec, const char *stage, const char *data, char **out, size_t *size);
 

@@ -32,6 +32,10 @@ const Command command_table[] = {
     TAKES_ALWAYS | TAKES(ROWS) | TAKES(SEED) | TAKES(OUT),
     "  mtlc synth shop.mtl --rows 10_000 --seed 1 -o rows.csv\n"
     "  mtlc synth shop.mtl --rows 5\n" },
+  { "fmt", "PATH…", "specs in the one style; folders: all .mtl files below", cmd_fmt, 1, MAX_OPERANDS, TAKES_ALWAYS | TAKES(CHECK),
+    "  mtlc fmt shop.mtl                     rewrites the file\n"
+    "  mtlc fmt --check specs/               exit 1 and their names where files would change\n"
+    "  mtlc fmt - <shop.mtl >shop2.mtl       standard input to standard output\n" },
   { "doctor", "", "what this machine and installation have, and a self-test", cmd_doctor, 0, 0, TAKES_ALWAYS,
     "  mtlc doctor\n"
     "  mtlc doctor --json | jq .checks[].health\n"
