@@ -47,7 +47,8 @@ static const char exit_codes[] = "exit codes: 0 fine, 1 the answer is no, 2 wron
 
 static void usage(Text *t) {
   text_add(t, "mtlc: compiles multi-task models to fused native code, trains and runs them\n\nusage: mtlc COMMAND …\n\n");
-  for (const Command *c = command_table; c->name; c++) text_printf(t, "  %-8s %-6s  %s\n", c->name, strcmp(c->args, "SPEC…") ? c->args : "SPEC", c->summary);
+  for (const Command *c = command_table; c->name; c++)
+    text_printf(t, "  %-8s %-6.*s  %s\n", c->name, (int)strcspn(c->args, "\xE2"), c->args, c->summary);   // less a `…`
   text_add(t, "\n  mtlc COMMAND --help   options and examples of a command\n  mtlc --version        versions of mtlc, LLVM and BLAS\n\n"
               "  mtlc synth specs/article_shared.mtl --rows 2000 -o rows.csv\n"
               "  mtlc run specs/article_shared.mtl --data rows.csv\n\n");
