@@ -135,7 +135,7 @@ typedef enum { F32, F64, U32, I64 } DType;
 // rows = rows_a + rows_b · capacity. What lies past cols or past the extent n may hold anything.
 typedef enum {
   BUF_RT_INT,      // i64[RT_INTS]
-  BUF_RT_REAL,     // f64[RT_REALS]
+  BUF_RT_REAL,     // f64[RT_REALS + n_sites]
   BUF_DENSE,       // IN: f32 (f64 in f64 mode) [capacity × dense_width]
   BUF_IDS,         // IN: u32 [capacity × n_ids]
   BUF_Y, BUF_W,    // IN: [n_labels × capacity]: one contiguous run of rows per label
@@ -146,6 +146,25 @@ typedef enum {
 } BufferRole;
 enum { RT_N, RT_STEP, RT_INTS };           // rows in this batch; step from 1
 enum { RT_LR, RT_REALS };                  // learning rate of this step
+
+// ---- random numbers of the step: counter-based, the same bits on any target and number of threads, and after --resume.
+// A site's key for a step: a whole number below 2^52. (mix64 of a counter: Steele, Lea, Flood 2014.)
+static inline double random_key(uint64_t seed, int64_t step, uint64_t site) {
+  return (double)(mix64(mix64(site ^ mix64(seed)) + (uint64_t)step * 0x9e3779b97f4a7c15u) >> 12);
+}
+static inline uint32_t random_mix32(uint32_t h) {          // finaliser of MurmurHash3 (Appleby, public domain)
+  h = (h ^ h >> 16) * 0x85ebca6bu;
+  h = (h ^ h >> 13) * 0xc2b2ae35u;
+  return h ^ h >> 16;
+}
+// Uniform on [0, 1): a multiple of 2^-24, by the row's place in the batch, the element of its item and the key.
+static inline double random_uniform01(uint32_t row, uint32_t element, double key) {
+  uint32_t high = (uint32_t)(key * 0x1p-26), low = (uint32_t)(key - high * 0x1p26);
+  uint32_t h = random_mix32(row * 0x9e3779b1u ^ low);
+  h = random_mix32(element * 0x85ebca77u ^ h ^ high * 0xc2b2ae3du);
+  return (double)(h >> 8) * 0x1p-24;
+}
+
 typedef struct {
   const char *name;                        // slot path, output name, or a node's name
   BufferRole role; DType dtype;
@@ -202,6 +221,7 @@ typedef struct {
   const Buffer *buffers; int n_buffers;
   const PlanSlot *slots; int n_slots;
   int64_t slot_bytes, rows_bytes;
+  const uint64_t *sites; int n_sites;      // random numbers: rt_real[RT_REALS + i] is the step's key of site i
   Program programs[N_PROGRAMS];            // n_phases 0: not compiled
 } StepPlan;
 

@@ -9,6 +9,7 @@ typedef struct {
   void **buf;                               // one pointer per buffer
   void *slots, *rows;                       // the two arenas (64-byte aligned, huge pages advised)
   int64_t step;
+  uint64_t seed;                            // of random numbers: engine_init's
   int64_t *rt_int; double *rt_real;         // the BUF_RT_… buffers, NULL where the plan has none
   int dense, ids, y, w;                     // the IN buffers, −1 where the plan has none
   struct { int64_t n, *items; } run[N_PROGRAMS];   // items of each phase for n rows, as of the last run

@@ -30,10 +30,10 @@ static void differentiate(Graph *g, int optim_row, const double *optim_args, boo
 }
 
 static void fill_programs(Graph *g, bool train, bool grads_out, Compiled *out) {
-  out->program[PROG_EVAL] = tidy(g, eval_roots, COUNT_OF(eval_roots));
-  out->program[PROG_PREDICT] = tidy(g, predict_roots, COUNT_OF(predict_roots));
-  if (train) out->program[PROG_TRAIN] = tidy(g, train_roots, COUNT_OF(train_roots));
-  if (grads_out) out->program[PROG_GRADS] = tidy(g, grads_roots, COUNT_OF(grads_roots));
+  out->program[PROG_EVAL] = tidy_for(g, eval_roots, COUNT_OF(eval_roots), false);
+  out->program[PROG_PREDICT] = tidy_for(g, predict_roots, COUNT_OF(predict_roots), false);
+  if (train) out->program[PROG_TRAIN] = tidy_for(g, train_roots, COUNT_OF(train_roots), true);
+  if (grads_out) out->program[PROG_GRADS] = tidy_for(g, grads_roots, COUNT_OF(grads_roots), true);
   for (int p = 0; p < N_PROGRAMS; p++)
     if (out->program[p]) graph_check(out->program[p]);
 }

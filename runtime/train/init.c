@@ -70,4 +70,5 @@ static void init_slot(Engine *e, const PlanSlot *s, uint64_t seed) {
 void engine_init(Engine *e, uint64_t seed) {
   for (int i = 0; i < e->plan->n_slots; i++) init_slot(e, &e->plan->slots[i], seed);
   e->step = 0;
+  e->seed = seed;
 }

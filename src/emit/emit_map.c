@@ -138,10 +138,35 @@ static Value op_not(Emit *e, Value *x) { return truth(e, ll_fcmp(&e->l, LLVMReal
 static Value op_select(Emit *e, Value *x) {
   return ll_select(&e->l, ll_fcmp(&e->l, LLVMRealUNE, x[0], zero_of(x[0])), x[1], x[2]);
 }
+// random_uniform01 of plan.h, lane by lane; the operands keep their own types.
+static Value mix32(LL *l, Value h) {
+  static const struct { int shift; uint32_t factor; } step[] = {{16, 0x85ebca6bu}, {13, 0xc2b2ae35u}, {16, 1}};
+  Type t = LLVMTypeOf(h);
+  for (int i = 0; i < COUNT_OF(step); i++) {
+    h = LLVMBuildXor(l->b, h, LLVMBuildLShr(l->b, h, ll_int(t, step[i].shift), ""), "");
+    if (step[i].factor != 1) h = LLVMBuildMul(l->b, h, ll_int(t, (int32_t)step[i].factor), "");
+  }
+  return h;
+}
+
+static Value op_random(Emit *e, Value *x) {
+  LL *l = &e->l;
+  Type t = ll_like(LLVMTypeOf(x[0]), l->i32), wide = LLVMTypeOf(x[2]);
+  Value row = LLVMBuildFPToSI(l->b, x[0], t, ""), element = LLVMBuildFPToSI(l->b, x[1], t, "");
+  Value high = LLVMBuildFPToSI(l->b, ll_fmul(l, x[2], ll_real(wide, 0x1p-26)), t, "");
+  Value rest = ll_fsub(l, x[2], ll_fmul(l, LLVMBuildSIToFP(l->b, high, wide, ""), ll_real(wide, 0x1p26)));
+  Value low = LLVMBuildFPToSI(l->b, rest, t, "");
+  Value h = mix32(l, LLVMBuildXor(l->b, LLVMBuildMul(l->b, row, ll_int(t, (int32_t)0x9e3779b1u), ""), low, ""));
+  Value sum = LLVMBuildXor(l->b, LLVMBuildMul(l->b, element, ll_int(t, (int32_t)0x85ebca77u), ""), h, "");
+  h = mix32(l, LLVMBuildXor(l->b, sum, LLVMBuildMul(l->b, high, ll_int(t, (int32_t)0xc2b2ae3du), ""), ""));
+  Value whole = LLVMBuildSIToFP(l->b, LLVMBuildLShr(l->b, h, ll_int(t, 8), ""), LLVMTypeOf(x[0]), "");
+  return ll_fmul(l, whole, ll_real(LLVMTypeOf(x[0]), 0x1p-24));
+}
+
 static Value op_stop(Emit *e, Value *x) { (void)e; return x[0]; }
 
-// cost: about the instructions per vector. compares: the operands keep a wider dtype than the result.
-static const struct { OpFn *emit; int cost; bool compares; } map_ops[N_OPS] = {
+// cost: about the instructions per vector. compares: 1: the operands keep a wider dtype than the result; 2: each its own.
+static const struct { OpFn *emit; int cost, compares; } map_ops[N_OPS] = {
   [OP_ADD]  = {op_add, 1, 0},   [OP_SUB] = {op_sub, 1, 0},    [OP_MUL]   = {op_mul, 1, 0},     [OP_DIV]  = {op_div, 2, 0},
   [OP_MIN]  = {op_min, 2, 0},   [OP_MAX] = {op_max, 2, 0},    [OP_FMA]   = {op_fma, 1, 0},     [OP_NEG]  = {op_neg, 1, 0},
   [OP_ABS]  = {op_abs, 1, 0},   [OP_EXP] = {op_exp, 18, 0},   [OP_LOG]   = {op_log, 26, 0},    [OP_SQRT] = {op_sqrt, 2, 0},
@@ -149,6 +174,7 @@ static const struct { OpFn *emit; int cost; bool compares; } map_ops[N_OPS] = {
   [OP_TANH] = {op_tanh, 32, 0}, [OP_SOFTPLUS] = {op_softplus, 44, 0}, [OP_FLOOR] = {op_floor, 9, 0},
   [OP_LT]   = {op_lt, 2, 1},    [OP_LE]  = {op_le, 2, 1},     [OP_EQ]    = {op_eq, 2, 1},      [OP_NOT]  = {op_not, 2, 1},
   [OP_SELECT] = {op_select, 2, 0}, [OP_STOP] = {op_stop, 0, 0}, [OP_CAST] = {op_stop, 1, 0},
+  [OP_RANDOM] = {op_random, 24, 2},
 };
 
 int program_cost(const Call *c, bool prologue) {
@@ -260,10 +286,13 @@ static Value eval_op(Kernel *k, Point *p, const Val *x) {
     return ll_real(ll_vec(emit_type(k->e, x->dtype), p->width), 0);
   }
   DType t = x->dtype;                                      // dtype of the arithmetic
-  if (map_ops[x->op].compares)
+  if (map_ops[x->op].compares == 1)
     for (int i = 0; i < x->n_in; i++)
       if (vals[x->in[i]].dtype != F32) t = F64;
-  for (int i = 0; i < x->n_in; i++) arg[i] = convert(k->e, eval(k, p, x->in[i]), vals[x->in[i]].dtype, t);
+  for (int i = 0; i < x->n_in; i++) {
+    DType own = vals[x->in[i]].dtype;
+    arg[i] = convert(k->e, eval(k, p, x->in[i]), own, map_ops[x->op].compares == 2 ? own : t);
+  }
   return convert(k->e, map_ops[x->op].emit(k->e, arg), t, x->dtype);
 }
 

@@ -188,6 +188,7 @@ NodeId g_dense(Graph *g, int64_t first, int64_t width) { return leaf(g, OP_DENSE
 NodeId g_column(Graph *g, OpId op, int64_t i) { return leaf(g, op, (Attr){.i = {i}}); }
 NodeId g_ids(Graph *g, int64_t first, int64_t n, int64_t length) { return leaf(g, OP_IDS, (Attr){.i = {first, n, length}}); }
 NodeId g_rt(Graph *g, int i) { return leaf(g, OP_RT_REAL, (Attr){.i = {i}}); }
+NodeId g_training(Graph *g) { return leaf(g, OP_TRAINING, (Attr){0}); }
 NodeId g_iota(Graph *g, int64_t n) { return leaf(g, OP_IOTA, (Attr){.i = {n}}); }
 NodeId g_count(Graph *g, AxisId axis) {
   bool fixed = g->axes.data[axis].kind == AXIS_FIXED;
@@ -329,6 +330,23 @@ NodeId g_like(Graph *g, NodeId v, NodeId like) {
   return g_broadcast(g, v, l->rank, axis);
 }
 
+// The element is counted in reals: an item of more than 2^24 elements repeats itself in float32.
+NodeId g_random(Graph *g, uint64_t site, int item_rank, const AxisId *item) {
+  NodeId row = g_count(g, AXIS_OF_ROWS), element = 0;
+  double stride = 1;
+  for (int i = item_rank - 1; i >= 0; i--) {
+    NodeId at = g_count(g, item[i]);
+    if (stride != 1) at = g_map2(g, OP_MUL, at, g_const(g, stride));
+    for (int k = i + 1; k < item_rank; k++) at = g_expand(g, at, -1);
+    element = element ? g_map2(g, OP_ADD, element, at) : at;
+    stride *= axis_size(g, item[i]) > 0 ? (double)axis_size(g, item[i]) : 1;
+  }
+  for (int i = 0; i < item_rank; i++) row = g_expand(g, row, -1);
+  if (!element) element = g_const(g, 0);
+  vec_push(g->arena, &g->sites, site);
+  return g_map3(g, OP_RANDOM, row, element, g_rt(g, RT_REALS + g->sites.n - 1));
+}
+
 // softmax over the last axis, composed: e / Σe with e = exp(z − max z); the maximum has no part in the gradient.
 NodeId g_softmax(Graph *g, NodeId z) {
   if (!z) return 0;
@@ -353,6 +371,7 @@ bool match_softmax(const Graph *g, NodeId n, NodeId *z) {
 Graph *graph_empty_like(const Graph *g) {
   Graph *t = graph_new(g->arena, g->dtype, axis_size(g, AXIS_OF_ROWS), g->diag);
   for (int i = t->axes.n; i < g->axes.n; i++) vec_push(t->arena, &t->axes, g->axes.data[i]);
+  for (int i = 0; i < g->sites.n; i++) vec_push(t->arena, &t->sites, g->sites.data[i]);
   for (int i = 0; i < g->slots.n; i++) {
     vec_push(t->arena, &t->slots, g->slots.data[i]);
     t->slots.data[i].read = 0;

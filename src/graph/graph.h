@@ -66,6 +66,7 @@ typedef struct {
   VEC(Axis) axes;                         // [0] unused, [1] ROWS, [2] size 1
   VEC(Slot) slots;
   VEC(Root) roots;
+  VEC(uint64_t) sites;                    // where random numbers are drawn: each has its key, a hash of its place in the spec
   NodeId loss;                            // total loss, scalar
   uint32_t *table; int table_size;        // hash-consing
   Diag *diag;                             // shape errors go here; may be NULL in tests (then BUG)
@@ -126,6 +127,9 @@ NodeId g_ids(Graph *g, int64_t first, int64_t n, int64_t length);   // a list of
 NodeId g_list_mask(Graph *g, int64_t n, int64_t length);  // [rows, n]: 1 where the row has item j, that is j < dense[length]
 bool   match_list_mask(const Graph *g, NodeId n, NodeId *length);   // is n such a mask? length: [rows, 1]
 NodeId g_rt(Graph *g, int i);                             // rt_real[i], f64 scalar
+NodeId g_training(Graph *g);                              // 1 in the programs that train, else 0: a scalar
+// Uniform on [0, 1), [rows, item]: by site, step, place of the row in the batch and element alone. No gradient.
+NodeId g_random(Graph *g, uint64_t site, int item_rank, const AxisId *item);
 NodeId g_iota(Graph *g, int64_t n);
 NodeId g_count(Graph *g, AxisId axis);                    // 0, 1, 2 … along any axis, the rows too
 NodeId g_gather(Graph *g, NodeId table, NodeId ids);      // [V, d], [rows] → [rows, d]; a list [rows, m] → [rows, m, d]
@@ -172,6 +176,7 @@ void   optim(Graph *g, int row, const double *args, const int *slots, const Node
 // whose name starts so. Slots and axes keep their indices. Takes stop_gradient away, so it comes after grad().
 #define TIDY_ASSIGNS ":assigns"
 Graph *tidy(const Graph *g, const char *const *root_names, int n);
+Graph *tidy_for(const Graph *g, const char *const *root_names, int n, bool training);   // the same; TRAINING becomes a constant
 typedef struct { const char *name; const char *arg[8]; double def[8]; int n_args; } OptimRow;      // arg 0: learning rate
 extern const OptimRow optim_rows[]; extern const int n_optim_rows;
 
@@ -190,7 +195,7 @@ HostId host_of_op(OpId op);                               // KIND_CALL: its rout
 // ---- slow reference interpreter in double, for tests and constant folding (graph/interp.c)
 // dense [n, dense_width], ids [n, n_ids], y and w [n_labels, n]
 typedef struct { int64_t n; const double *dense; const uint32_t *ids; const double *y, *w; int dense_width, n_ids, n_labels;
-                 int64_t step; double lr; double **slots; } InterpInput;    // slots[i]: row-major true extents
+                 int64_t step; double lr; double **slots; uint64_t seed; } InterpInput;    // slots[i]: row-major true extents
 double *interp(const Graph *g, NodeId n, const InterpInput *in, Arena *a);  // row-major values of node n
 // All roots: outs[i] (outs may be NULL) gets the value of root i; assigns are written to in->slots after all reads.
 void interp_roots(const Graph *g, InterpInput *in, double **outs, Arena *a);

@@ -18,6 +18,7 @@ bool shape_leaf(Graph *g, Node *out, const NodeId *in, int n_in) {
   case OP_LABEL:
   case OP_KNOWN: return vector(out, g->dtype, 1, AXIS_OF_ROWS, 0);
   case OP_CONST: return vector(out, i0 ? (DType)(i0 - 1) : g->dtype, 0, 0, 0);
+  case OP_TRAINING: return vector(out, g->dtype, 0, 0, 0);
   case OP_RT_REAL: return vector(out, F64, 0, 0, 0);
   case OP_IOTA: return vector(out, g->dtype, 1, i0 ? axis_fixed(g, i0) : (AxisId)out->attr.i[1], 0);
   case OP_READ: break;

@@ -52,6 +52,14 @@ bool shape_broadcast(Graph *g, Node *out, const NodeId *in, int n_in) {
   return false;
 }
 
+// The operands are whole numbers of any type: see random_uniform01.
+bool shape_random(Graph *g, Node *out, const NodeId *in, int n_in) {
+  AxisId bad[2];
+  out->dtype = (uint8_t)g->dtype;
+  if (broadcast_axes(g, in, n_in, &out->rank, out->axis, bad)) return true;
+  return shape_error(g, out, "`random`: the shapes do not fit");
+}
+
 bool shape_cast(Graph *g, Node *out, const NodeId *in, int n_in) {
   (void)n_in;
   const Node *a = node(g, in[0]);
@@ -161,6 +169,8 @@ FOLD(floor) { (void)attr; return floor(x[0]); }
 
 FOLD(softplus) { (void)attr; return (x[0] > 0 ? x[0] : 0) + log1p(exp(-fabs(x[0]))); }
 RULE(softplus) { GIVE(0, mul(g, dy, g_map1(g, OP_SIGMOID, A))); }
+
+FOLD(random) { (void)attr; return random_uniform01((uint32_t)x[0], (uint32_t)x[1], x[2]); }
 
 // ---------------------------------------------------------------- comparison, choice, conversion
 FOLD(lt) { (void)attr; return x[0] < x[1]; }

@@ -71,7 +71,9 @@ static NodeId simplify_select(Graph *g, const NodeId *in, int n_in, const Attr *
   double c;
   if (in[1] == in[2]) return if_shape_stays(g, in[1], in[0]);
   if (!const_value(g, in[0], &c)) return 0;
-  return c != 0 ? if_shape_stays(g, in[1], in[2]) : if_shape_stays(g, in[2], in[1]);
+  uint8_t rank;
+  AxisId axis[MAX_RANK], bad[2];
+  return broadcast_axes(g, in, 3, &rank, axis, bad) ? g_broadcast(g, c != 0 ? in[1] : in[2], rank, axis) : 0;
 }
 
 static NodeId simplify_stop(Graph *g, const NodeId *in, int n_in, const Attr *attr) {
@@ -199,10 +201,13 @@ static void drop_broadcasts(const Graph *g, NodeId *in, int n_in) {
   }
 }
 
-static NodeId rebuild(Graph *g, const Node *old, NodeId *in) {
+typedef enum { AS_IT_IS = -1, IN_USE, IN_TRAINING } Mode;
+
+static NodeId rebuild(Graph *g, const Node *old, NodeId *in, Mode mode) {
   OpId op = (OpId)old->op;
   NodeId simple = 0;
   g->at = old->at;
+  if (op == OP_TRAINING && mode != AS_IT_IS) return g_const(g, mode == IN_TRAINING);
   if (op_rows[op].kind == KIND_MAP && op != OP_CAST) {
     drop_broadcasts(g, in, old->n_in);
     simple = fold_constants(g, op, in, old->n_in, &old->attr);
@@ -224,7 +229,7 @@ static bool chosen(const Root *r, const char *const *names, int n) {
   return false;
 }
 
-static Graph *sweep(const Graph *g, const char *const *names, int n_names) {
+static Graph *sweep(const Graph *g, const char *const *names, int n_names, Mode mode) {
   Graph *t = graph_empty_like(g);
   bool *live = NEW_ARRAY(g->arena, bool, g->nodes.n);
   NodeId *now = NEW_ARRAY(g->arena, NodeId, g->nodes.n);
@@ -236,7 +241,7 @@ static Graph *sweep(const Graph *g, const char *const *names, int n_names) {
     if (!live[id]) continue;
     NodeId *in = NEW_ARRAY(g->arena, NodeId, node(g, id)->n_in + 1);
     for (int i = 0; i < node(g, id)->n_in; i++) in[i] = now[node_in(g, id, i)];
-    now[id] = rebuild(t, node(g, id), in);
+    now[id] = rebuild(t, node(g, id), in, mode);
     CHECK(now[id]);
   }
   for (int i = 0; i < g->roots.n; i++) {
@@ -249,14 +254,19 @@ static Graph *sweep(const Graph *g, const char *const *names, int n_names) {
   return t;
 }
 
-Graph *tidy(const Graph *g, const char *const *root_names, int n) {
+static Graph *tidy_as(const Graph *g, const char *const *root_names, int n, Mode mode) {
   enum { MAX_SWEEPS = 8 };   // each sweep may make nodes dead or show a new identity; two or three are usual
-  Graph *t = sweep(g, root_names, n);
+  Graph *t = sweep(g, root_names, n, mode);
   for (int i = 1; i < MAX_SWEEPS; i++) {
-    Graph *next = sweep(t, root_names, n);
+    Graph *next = sweep(t, root_names, n, mode);
     bool same = next->nodes.n == t->nodes.n;
     t = next;
     if (same) break;
   }
   return t;
+}
+
+Graph *tidy(const Graph *g, const char *const *root_names, int n) { return tidy_as(g, root_names, n, AS_IT_IS); }
+Graph *tidy_for(const Graph *g, const char *const *root_names, int n, bool training) {
+  return tidy_as(g, root_names, n, training ? IN_TRAINING : IN_USE);
 }

@@ -101,9 +101,8 @@ static Value *predeclared_value(Build *b, Env *e, const Expr *x) {
     return &bad_value;
   }
   if (strcmp(n, "training") != 0) return NULL;
-  build_error(b, e, "unsupported", x->at,
-              "what differs between training and use (`training`; a dropout rate above 0) is not supported yet");
-  return &bad_value;
+  g_at(b->g, place_of(e, x->at));
+  return v_tensor(b, g_training(b->g), place_of(e, x->at));
 }
 
 static Value *unknown_name(Build *b, Env *e, const Expr *x, bool call) {

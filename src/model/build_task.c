@@ -211,16 +211,21 @@ static void check_requires(Build *b) {
   }
 }
 
-// A head or output says the same of a row whatever rows stand beside it: in use, nothing that it is made of crosses rows.
+// A head or output says the same of a row whatever rows stand beside it, and each time: in use, nothing that it is made of
+// crosses rows or is random.
 static void check_rows_apart(Build *b) {
   static const char *const served_roots[] = {"head:*", "output:*"};
-  const Graph *t = tidy(b->g, served_roots, COUNT_OF(served_roots));
+  const Graph *t = tidy_for(b->g, served_roots, COUNT_OF(served_roots), false);
   for (NodeId n = 1; n < (NodeId)t->nodes.n; n++) {
-    bool crosses = false;
-    for (int i = 0; i < node(t, n)->n_in; i++) crosses |= has_rows(t, node_in(t, n, i)) && !has_rows(t, n);
-    if (!crosses) continue;
-    diag_error(b->d, "crosses-rows", node(t, n)->at, "a head or an output is computed row by row, and this goes over the batch");
-    diag_help(b->d, "`batch_mean` and `batch_sum` are for losses, for penalties and for what differs in training");
+    bool crosses = false, random = node(t, n)->op == OP_RANDOM;
+    for (int i = 0; i < node(t, n)->n_in && !random; i++) crosses |= has_rows(t, node_in(t, n, i)) && !has_rows(t, n);
+    if (crosses) {
+      diag_error(b->d, "crosses-rows", node(t, n)->at, "a head or an output is computed row by row, and this goes over the batch");
+      diag_help(b->d, "`batch_mean` and `batch_sum` are for losses, for penalties and for `select(training, …, …)`");
+    } else if (random) {
+      diag_error(b->d, "random-in-use", node(t, n)->at, "a prediction is the same each time, and this is drawn at random");
+      diag_help(b->d, "write `select(training, …, …)` with what holds in use on its right");
+    }
   }
 }
 
@@ -275,7 +280,7 @@ static int losses_of(Build *b, int binding, bool *const *live) {
   bool own = false;
   for (int i = 0; i < b->g->slots.n; i++) {
     const Slot *s = &b->g->slots.data[i];
-    if (!path_under(s->path, x->name)) continue;
+    if (s->role != SLOT_PARAM || !path_under(s->path, x->name)) continue;
     own = true;
     int n = 0;
     for (int k = 0; k < b->m->n_tasks; k++) n += s->read && live[k][s->read];
@@ -302,7 +307,7 @@ static void check_unused(Build *b, bool *const *live) {
     const Slot *s = &b->g->slots.data[i];
     bool used = false;
     for (int k = 0; k < b->m->n_tasks; k++) used |= s->read && live[k][s->read];
-    if (!used) diag_warn(b->d, "unused-parameter", s->at, "no loss reaches `%s`: it is never trained", s->path);
+    if (!used && s->role == SLOT_PARAM) diag_warn(b->d, "unused-parameter", s->at, "no loss reaches `%s`: it is never trained", s->path);
   }
 }
 

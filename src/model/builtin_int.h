@@ -1,5 +1,5 @@
 // builtin_int.h: what the files of built-in functions share: builtins.c (the table, elementwise, tables of ids, parameters),
-// reduce.c (reductions, softmax), moves.c (parts and shapes), products.c (contractions, convolution).
+// reduce.c (reductions, softmax), moves.c (parts and shapes), products.c (contractions, convolution), random.c, running.c (state).
 #ifndef MTLC_BUILTIN_INT_H
 #define MTLC_BUILTIN_INT_H
 #include "model_int.h"
@@ -11,6 +11,10 @@ bool   whole_number(const Value *v);
 Value *axis_value(BuiltinCall *c, AxisId a);                          // a number, or the size of a vocabulary
 bool   size_axis(BuiltinCall *c, const Value *v, AxisId *axis, double *elements);   // v as a size; *elements *= v
 AxisId cardinality_axis(Build *b, const Value *ids);
+bool   init_arg(BuiltinCall *c, const Value *v, Init *init);          // an initialiser or a number; false: an error was given
+// The slot of this call by the names around it (`otherwise`: where none is its own), read; an instance's second call finds it
+// again. Bad, and *slot −1, where it cannot be made.
+Value *slot_value(BuiltinCall *c, SlotRole role, const char *otherwise, int rank, const AxisId *axis, Init init, int *slot);
 
 // ---- axes. Arguments count the axes of an item, without the batch axis; nodes count it.
 int    item_rank(const Graph *g, NodeId n);
@@ -27,6 +31,6 @@ NodeId reduce_axis(Graph *g, Reduction r, NodeId x, int axis, NodeId mask);
 #define FN(name) Value *fn_##name(BuiltinCall *c);
 FN(sum) FN(mean) FN(max) FN(min) FN(prod) FN(var) FN(sum_sq) FN(batch_mean) FN(batch_sum) FN(softmax) FN(log_softmax)
 FN(concat) FN(stack) FN(slice) FN(reshape) FN(transpose) FN(expand) FN(spread) FN(pad) FN(unfold) FN(one_hot) FN(iota)
-FN(binary_codes) FN(matmul) FN(dot) FN(outer) FN(contract) FN(conv1d)
+FN(binary_codes) FN(random_uniform) FN(random_normal) FN(running) FN(matmul) FN(dot) FN(outer) FN(contract) FN(conv1d)
 #undef FN
 #endif

@@ -248,30 +248,39 @@ static const char *unique_path(Build *b, const char *path, Place at) {
   return path;
 }
 
-static Value *fn_param(BuiltinCall *c) {
+bool init_arg(BuiltinCall *c, const Value *v, Init *init) {
+  if (is_scalar(v)) return *init = (Init){.kind = INIT_CONSTANT, .a = v->number}, true;
+  if (v->kind == V_INIT) return *init = v->init, true;
+  fn_misfit(c, v, "an initialiser (`glorot_uniform`, `zeros` …)");
+  return false;
+}
+
+Value *slot_value(BuiltinCall *c, SlotRole role, const char *otherwise, int rank, const AxisId *axis, Init init, int *at_slot) {
   enum { MAX_PARAMS = 20000 };
   Build *b = c->b;
   Frame *f = c->env->frame;
-  AxisId axis[MAX_RANK] = {0};
-  int rank;
-  if (!param_shape(c, &rank, axis)) return &bad_value;
-  Init init = c->arg[1]->init;
-  if (is_scalar(c->arg[1])) init = (Init){.kind = INIT_CONSTANT, .a = c->arg[1]->number};
-  else if (c->arg[1]->kind != V_INIT) return fn_misfit(c, c->arg[1], "an initialiser (`glorot_uniform`, `zeros` …)");
   if (b->g->slots.n >= MAX_PARAMS) {
     if (!b->too_large) build_error(b, c->env, "too-large", c->at, "a model has at most %d parameters", MAX_PARAMS);
     b->too_large = true;
     return &bad_value;
   }
   Place at = place_of(c->env, c->at);
-  const char *path = frame_claim(b, f, c->as, "param", at);
-  int slot = instance_slot(b, f->instance, path);
+  const char *path = frame_claim(b, f, c->as, otherwise, at);
+  int slot = *at_slot = instance_slot(b, f->instance, path);
   if (slot >= 0) return again(c, slot, rank, axis);
   int before = fn_begin(c);
-  slot = graph_slot(b->g, unique_path(b, path, at), SLOT_PARAM, b->g->dtype, rank, axis, init, at);
+  slot = *at_slot = graph_slot(b->g, unique_path(b, path, at), role, b->g->dtype, rank, axis, init, at);
   b->g->slots.data[slot].frozen = f->frozen;
   for (Instance *i = f->instance; i; i = i->up) vec_push(b->a, &i->slots, slot);
   return fn_result(c, g_read(b->g, slot), before);
+}
+
+static Value *fn_param(BuiltinCall *c) {
+  AxisId axis[MAX_RANK] = {0};
+  Init init;
+  int rank, slot;
+  if (!param_shape(c, &rank, axis) || !init_arg(c, c->arg[1], &init)) return &bad_value;
+  return slot_value(c, SLOT_PARAM, "param", rank, axis, init, &slot);
 }
 
 // ---------------------------------------------------------------- initialisers
@@ -359,9 +368,10 @@ const Builtin builtins[] = {
   ROW(dim, 1, "x"), ROW(shape, 1, "x"), ROW(size, 1, "list"), LIST(chain, NULL),
   // constants, tables, parameters
   ROW(iota, 1, "n"), ROW(one_hot, 1, "x", "n"), ROW(binary_codes, 1, "n"),
-  ROW(gather, 2, "table", "ids"), ROW(cardinality, 1, "x"), ROW(param, 2, "shape", "init"),
+  ROW(random_uniform, 1, "shape"), ROW(random_normal, 1, "shape"),
+  ROW(running, 2, "value", "decay", "init"), ROW(gather, 2, "table", "ids"), ROW(cardinality, 1, "x"), ROW(param, 2, "shape", "init"),
   ROW(constant, 1, "value"), ROW(uniform, 2, "from", "to"), ROW(normal, 1, "sd"), ROW(diagonal, 1, "value", "rest"),
-  LATER("random_uniform"), LATER("running"), LATER("grad"), LATER("params"), LATER("mask"),
+  LATER("grad"), LATER("params"), LATER("mask"),
 };
 #undef MAP
 #undef ROW

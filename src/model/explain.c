@@ -120,7 +120,7 @@ static bool has_gemm(const Graph *g, NodeId n, const GemmRule *rule) {     // a 
 
 static Graph *step_graph(const Model *m, const Graph *forward, Cost *c) {
   static const char *const roots[] = {TIDY_ASSIGNS};
-  Graph *g = tidy(forward, NULL, 0);
+  Graph *g = tidy_for(forward, NULL, 0, true);
   int *slots = NEW_ARRAY(m->arena, int, g->slots.n + 1), n = 0;
   for (int i = 0; i < g->slots.n; i++)
     if (g->slots.data[i].role == SLOT_PARAM && !g->slots.data[i].frozen) slots[n++] = i;
@@ -136,7 +136,7 @@ static Graph *step_graph(const Model *m, const Graph *forward, Cost *c) {
 
 static Cost cost_of(const Model *m, const Graph *g) {
   static const char *const served[] = {"head:*", "output:*"};
-  Cost c = {.parameters = parameters(g, m->arena, NULL), .forward = graph_work(tidy(g, served, 2))};
+  Cost c = {.parameters = parameters(g, m->arena, NULL), .forward = graph_work(tidy_for(g, served, 2, false))};
   Graph *step = step_graph(m, g, &c);
   c.step = graph_work(step);
   c.row_bytes = row_bytes(step);

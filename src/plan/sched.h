@@ -84,6 +84,7 @@ typedef struct {
   DType dtype; int64_t capacity;
   VEC(Buffer) buffers;
   VEC(PlanSlot) slots;
+  const uint64_t *sites; int n_sites;            // of random numbers
   int64_t slot_bytes, rows_bytes;
   int64_t block;             // CB: rows of a block of cross-row sums: 64 if capacity < 1024, else 128
   SchedProgram programs[N_PROGRAMS];

@@ -35,7 +35,7 @@ static void add_inputs(Planner *p, int dense_width, int n_ids, int n_labels) {
   Schedule *s = p->s;
   DType t = s->dtype;
   p->rt_int = add_buffer(s, "rt.int", BUF_RT_INT, I64, 1, 0, RT_INTS);
-  p->rt_real = add_buffer(s, "rt.real", BUF_RT_REAL, F64, 1, 0, RT_REALS);
+  p->rt_real = add_buffer(s, "rt.real", BUF_RT_REAL, F64, 1, 0, RT_REALS + s->n_sites);
   p->dense = add_buffer(s, "batch.dense", BUF_DENSE, t, 0, 1, dense_width);
   p->ids = add_buffer(s, "batch.ids", BUF_IDS, U32, 0, 1, n_ids);
   p->y = add_buffer(s, "batch.y", BUF_Y, t, n_labels, 0, s->capacity);
@@ -207,6 +207,7 @@ Schedule *schedule(Arena *a, const Graph *const graphs[N_PROGRAMS], int dense_wi
   s->dtype = any->dtype;
   s->capacity = axis_size(any, AXIS_OF_ROWS);
   s->block = s->capacity < 1024 ? 64 : 128;
+  s->sites = any->sites.data, s->n_sites = any->sites.n;
   Planner p = { .s = s };
   add_inputs(&p, dense_width, n_ids, n_labels);
   add_slots(&p, any);
@@ -242,6 +243,8 @@ void schedule_plan(const Schedule *s, StepPlan *out) {
                      .slots = s->slots.data,
                      .n_slots = s->slots.n,
                      .slot_bytes = s->slot_bytes,
+                     .sites = s->sites,
+                     .n_sites = s->n_sites,
                      .rows_bytes = s->rows_bytes };
   for (int p = 0; p < N_PROGRAMS; p++) {
     const SchedProgram *from = &s->programs[p];

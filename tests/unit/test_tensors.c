@@ -216,7 +216,116 @@ static void test_cases(void **state) {
   json_decref(file);
 }
 
+// ---------------------------------------------------------------- random numbers
+enum { ROWS = 71, SIDE = 5, STEPS = 3 };
+
+// u [rows, 7, 5] of two sites; what the compiled step draws, against the formula, bit by bit, for each step.
+static void check_draws(DType dtype, TargetId target) {
+  Bench c = {.a = arena_new(), .what = targets[target].name};
+  Diag *d = diag_new(c.a, NULL);
+  JitInfo info;
+  Graph *g = c.g = graph_new(c.a, dtype, 80, d);
+  AxisId item[] = {axis_fixed(g, 7), axis_fixed(g, SIDE)};
+  NodeId u = g_random(g, 11, 2, item), v = g_random(g, 12, 2, item);
+  int slot = graph_slot(g, "p", SLOT_PARAM, dtype, 0, NULL, (Init){.kind = INIT_ONES}, (Place){0});
+  NodeId x = g_map2(g, OP_MUL, g_map2(g, OP_MUL, u, v), g_read(g, slot));
+  while (node(g, x)->rank) x = g_sum(g, x, -1);
+  graph_out(g, "sum:u", u);
+  graph_out(g, "sum:v", v);
+  g->loss = x;
+  bool ok = compile_graph(g, 0, (double[]){0.1}, 0, 0, 0, &c.out, d) && jit(c.out.schedule, target, c.a, &c.code, &info, d);
+  if (!ok) assert_clean(&c, d);
+  c.e = engine_new(&c.out.plan, &c.code);
+  engine_init(c.e, 77);
+  for (int64_t step = 1; step <= STEPS; step++) {
+    engine_run(c.e, PROG_TRAIN, ROWS, 0.1);
+    for (int site = 0; site < 2; site++) {
+      int buffer = out_named(&c, site ? "sum:v" : "sum:u");
+      assert_true(buffer >= 0);
+      for (uint32_t r = 0; r < ROWS; r++)
+        for (uint32_t k = 0; k < 7 * SIDE; k++)
+          assert_true(engine_out(c.e, buffer, r, k) == random_uniform01(r, k, random_key(77, step, 11 + (uint64_t)site)));
+    }
+  }
+  engine_free(c.e);
+  jit_free(&c.code);
+  arena_free(c.a);
+}
+
+static void test_draws(void **state) {
+  (void)state;
+  for (TargetId t = 0; t < N_TARGETS; t++)
+    for (int i = 0; i < 2; i++)
+      if (target_usable(t)) check_draws(i ? F64 : F32, t);
+}
+
+// Φ(random_normal) is the uniform number that it was made of; dropout keeps or drops by the same numbers.
+static void test_normal(void **state) {
+  (void)state;
+  static const char text[] = "model t\nedition 2026\ninput x : vector(12)\nlabel l : binary\n"
+                             "output y = select(training, random_normal([40]), spread(x[0], param([40], zeros)))\n"
+                             "output z = param([12], ones) * (x |> dropout(0.25))\n"
+                             "task k { head = x |> dense(1) |> sigmoid, loss = bce(l) }\ntrain { batch = 80 }\n";
+  Bench c = {.a = arena_new(), .what = "random_normal"};
+  Sources *s = sources_new(c.a);
+  Diag *d = diag_new(c.a, s);
+  JitInfo info;
+  Model *m = resolve(c.a, s, parse(c.a, s, source_add(s, "t.mtl", text, strlen(text)), d), "t.mtl", SOURCE_STD, d);
+  assert_clean(&c, d);
+  Graph *g = c.g = build(m, F32, d);
+  assert_clean(&c, d);
+  NodeId y = root_of(g, "output:y"), z = root_of(g, "output:z");
+  graph_out(g, "sum:y", y);
+  graph_out(g, "sum:z", z);
+  g->loss = g_sum(g, g_sum(g, z, 1), 0);
+  bool ok = compile_graph(g, -1, NULL, m->data.dense_width, m->data.n_ids, m->data.n_labels, &c.out, d) &&
+            jit(c.out.schedule, 0, c.a, &c.code, &info, d);
+  if (!ok) assert_clean(&c, d);
+  c.e = engine_new(&c.out.plan, &c.code);
+  engine_init(c.e, 5);
+  c.e->step = 9;
+  for (int64_t k = 0; k < ROWS * 12; k++) put(c.e, c.e->dense, k / 12 * c.e->plan->buffers[c.e->dense].ld + k % 12, 1);
+  engine_run(c.e, PROG_GRADS, ROWS, 0);
+  assert_int_equal(g->sites.n, 2);
+  int kept = 0;
+  for (uint32_t r = 0; r < ROWS; r++)
+    for (uint32_t k = 0; k < 40; k++) {
+      double u = random_uniform01(r, k, random_key(5, 9, g->sites.data[0])) + 0x1p-25;
+      double got = engine_out(c.e, out_named(&c, "sum:y"), r, k);
+      if (fabs(0.5 * erfc(-got / sqrt(2)) - u) > 1e-6) fail_msg("%g at u = %g", got, u);
+      if (k >= 12) continue;
+      double v = random_uniform01(r, k, random_key(5, 9, g->sites.data[1])), want = v >= 0.25 ? 1 / 0.75 : 0;
+      assert_true(fabs(engine_out(c.e, out_named(&c, "sum:z"), r, k) - want) < 1e-6);
+      kept += want > 0;
+    }
+  assert_in_range(kept, ROWS * 12 * 0.68, ROWS * 12 * 0.82);
+  engine_free(c.e);
+  jit_free(&c.code);
+  arena_free(c.a);
+}
+
+// Mean 1/2, variance 1/12, and no correlation with the next element, row, step, site or seed: each within 5 standard errors.
+static void test_uniform(void **state) {
+  (void)state;
+  enum { ROW = 400, ITEM = 256, N = ROW * ITEM };
+  static const int64_t next[][5] = {{0, 1, 0, 0, 0}, {1, 0, 0, 0, 0}, {0, 0, 1, 0, 0}, {0, 0, 0, 1, 0}, {0, 0, 0, 0, 1}};
+  double sum = 0, square = 0, both[COUNT_OF(next)] = {0};
+  for (uint32_t r = 0; r < ROW; r++)
+    for (uint32_t k = 0; k < ITEM; k++) {
+      double u = random_uniform01(r, k, random_key(1, 5, 9)) - 0.5;
+      sum += u, square += u * u;
+      for (int i = 0; i < COUNT_OF(next); i++) {
+        double key = random_key(1 + (uint64_t)next[i][4], 5 + next[i][2], 9 + (uint64_t)next[i][3]);
+        both[i] += u * (random_uniform01(r + (uint32_t)next[i][0], k + (uint32_t)next[i][1], key) - 0.5);
+      }
+    }
+  assert_true(fabs(sum / N) < 5 * sqrt(1 / 12.0 / N));
+  assert_true(fabs(square / N - 1 / 12.0) < 5 * sqrt(1 / 180.0 / N));
+  for (int i = 0; i < COUNT_OF(next); i++) assert_true(fabs(both[i] / N) < 5 / 12.0 / sqrt(N));
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_draws), cmocka_unit_test(test_normal),
+                                     cmocka_unit_test(test_uniform)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
