@@ -3,7 +3,7 @@
 // (1) operands of a concat are computed values, each written by one concat alone; PAD is a concat with zeros;
 // (2) roots are computed values; an assign of p.copy_slot is a copy from a stored value, in a cluster of its own;
 // (3) a dot is [m, k] · [k, n], its right operand having stride 1 along n (a transposed copy is made where it has not);
-//     every other contraction is products and sums;
+//     an axis more is taken item by item; every other contraction is products and sums;
 // (4) what is reshaped lies in one piece; views stand on values that are in memory (never on constants);
 // (5) a spread has values [rows] or [rows, d], of a list [rows, m] or [rows, m, d]; a gather of a list reads any row for an
 //     item that is not there, and a SELECT makes that 0;
@@ -200,7 +200,10 @@ static int label_at(const char *labels, char c) {
   return p ? (int)(p - labels) : -1;
 }
 
-typedef struct { NodeId in[2]; Attr a; Place at; } Dot;
+typedef struct {
+  NodeId in[2]; Attr a; Place at;
+  char single[MAX_RANK + 1];                                       // letters whose axes count as of size 1
+} Dot;
 
 static AxisId axis_of(const Graph *t, const Dot *d, char c) {
   for (int side = 0; side < 2; side++) {
@@ -208,6 +211,10 @@ static AxisId axis_of(const Graph *t, const Dot *d, char c) {
     if (at >= 0) return node(t, d->in[side])->axis[at];
   }
   return 0;
+}
+
+static bool is_single(const Graph *t, const Dot *d, char c) {
+  return strchr(d->single, c) || is_unit(t, axis_of(t, d, c));
 }
 
 static void swap_sides(Dot *d) {
@@ -225,8 +232,8 @@ static bool is_matrix_product(const Graph *t, Dot *d) {
   char kept[MAX_RANK + 1] = {0};
   int n_kept = 0, n_summed = 0;
   for (const char *c = result; *c; c++)
-    if (!is_unit(t, axis_of(t, d, *c))) kept[n_kept++] = *c;
-  for (const char *c = d->a.label[0]; *c; c++) n_summed += label_at(result, *c) < 0 && !is_unit(t, axis_of(t, d, *c));
+    if (!is_single(t, d, *c)) kept[n_kept++] = *c;
+  for (const char *c = d->a.label[0]; *c; c++) n_summed += label_at(result, *c) < 0 && !is_single(t, d, *c);
   if (n_kept > 2 || n_summed > 1) return false;
   bool rows = n_kept > 0 && axis_of(t, d, kept[0]) == AXIS_OF_ROWS;
   if (n_kept == 2 || rows) {                                       // the first is the left operand's
@@ -318,9 +325,70 @@ static NodeId products_and_sums(Lower *l, const Dot *d) {
   return rows && label_at(d->a.label[2], rows) < 0 ? g_sum(t, x, 0) : x;
 }
 
+// ---------------------------------------------------------------- dots over more axes
+// An axis that is not part of a product of matrices is taken item by item: a dense layer over the items of a list or over experts is a
+// product for each, side by side; the gradient of its weights is a sum of such.
+enum { MOST_PRODUCTS = 256 };
+
+static Dot with_item(Lower *l, const Dot *d, char c, int64_t i) {    // item i of axis c, which stays, of size 1
+  Dot one = *d;
+  for (int side = 0; side < 2; side++) {
+    int at = label_at(d->a.label[side], c);
+    if (at >= 0) one.in[side] = g_slice(l->t, in_memory(l, d->in[side], d->at), at, i, i + 1);
+  }
+  return one;
+}
+
+// The letters whose axes have to go, as few products as can be; how many products, 0: none will do.
+static int64_t letters_to_take(const Graph *t, const Dot *d, char *taken) {
+  enum { MOST_LETTERS = 2 };
+  Dot rest = *d;
+  size_t n_taken = strlen(d->single);
+  int64_t best = 0;
+  *taken = 0;
+  if (is_matrix_product(t, &rest)) return 1;
+  for (int side = 0; side < 2 && n_taken < MOST_LETTERS; side++)
+    for (const char *c = d->a.label[side]; *c; c++) {
+      AxisId a = axis_of(t, d, *c);
+      if (a == AXIS_OF_ROWS || is_single(t, d, *c) || axis_size(t, a) > MOST_PRODUCTS) continue;
+      char more[MAX_RANK + 1];
+      rest = *d;
+      rest.single[n_taken] = *c;
+      int64_t n = axis_size(t, a) * letters_to_take(t, &rest, more);
+      if (n == 0 || n > MOST_PRODUCTS || (best && n >= best)) continue;
+      best = n;
+      taken[0] = *c;
+      strcpy(taken + 1, more);
+    }
+  return best;
+}
+
+static NodeId item_products(Lower *l, const Dot *d, const char *taken) {
+  if (!*taken) {
+    Dot whole = *d;
+    CHECK(is_matrix_product(l->t, &whole));
+    return matrix_product(l, &whole);
+  }
+  int at = label_at(d->a.label[2], *taken);
+  int64_t size = axis_size(l->t, axis_of(l->t, d, *taken));
+  NodeId *part = NEW_ARRAY(l->t->arena, NodeId, size);
+  g_at(l->t, d->at);
+  for (int64_t i = 0; i < size; i++) {
+    Dot one = with_item(l, d, *taken, i);
+    part[i] = item_products(l, &one, taken + 1);
+  }
+  if (at >= 0) return lower_concat(l, part, (int)size, at, d->at);
+  NodeId sum = part[0];
+  for (int64_t i = 1; i < size; i++) sum = g_map2(l->t, OP_ADD, sum, part[i]);
+  return sum;
+}
+
 static NodeId lower_dot(Lower *l, const Node *n, NodeId *in) {
-  Dot d = { { in[0], in[1] }, n->attr, n->at };
-  return is_matrix_product(l->t, &d) ? matrix_product(l, &d) : products_and_sums(l, &d);
+  Dot d = { .in = { in[0], in[1] }, .a = n->attr, .at = n->at };
+  char taken[MAX_RANK + 1] = {0};
+  g_at(l->t, n->at);
+  if (is_matrix_product(l->t, &d)) return matrix_product(l, &d);
+  return letters_to_take(l->t, &d, taken) ? item_products(l, &d, taken) : products_and_sums(l, &d);
 }
 
 // A dot that suits BLAS, as a call of it; of our own, where an operand has not stride 1 along its last axis.
@@ -361,7 +429,7 @@ static NodeId lower_root(Lower *l, NodeId v, bool apart, Place at) {
 
 static int64_t most_nodes(const Graph *g) {                         // that lowering can add: a handful for each operand
   int64_t n = 1024;
-  for (NodeId id = 1; id < (NodeId)g->nodes.n; id++) n += 24 + 8 * node(g, id)->n_in;
+  for (NodeId id = 1; id < (NodeId)g->nodes.n; id++) n += 24 + 8 * node(g, id)->n_in + (node(g, id)->op == OP_DOT) * 16 * MOST_PRODUCTS;
   return n;
 }
 

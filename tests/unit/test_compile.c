@@ -31,7 +31,7 @@ static NodeId embedding(Case *c, int column, int64_t width, const char *name) {
 static void task(Case *c, const char *name, int loss, NodeId head, int label) {
   Graph *g = c->g;
   NodeId y = g_column(g, OP_LABEL, label), w = g_column(g, OP_KNOWN, label);
-  NodeId l = loss_build(g, loss, head, y, (double[4]){0}), zero = g_const(g, 0), one = g_const(g, 1);
+  NodeId l = loss_build(g, loss, head, y, NULL), zero = g_const(g, 0), one = g_const(g, 1);
   NodeId masked = g_select(g, w, l, zero), sum = g_sum(g, masked, 0), weight = g_sum(g, w, 0);
   NodeId safe = g_map2(g, OP_MAX, weight, one), mean = g_map2(g, OP_DIV, sum, safe);
   graph_out(g, arena_printf(c->a, "head:%s", name), head);

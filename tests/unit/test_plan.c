@@ -55,7 +55,7 @@ static void task(Case *c, const char *name, const char *loss, NodeId head, int l
   while (strcmp(loss_rows[row].name, loss)) row++;
   NodeId y = g_column(c->g, OP_LABEL, label);
   graph_out(c->g, arena_printf(c->a, "head:%s", name), head);
-  add_loss(c, name, loss_build(c->g, row, head, y, (double[4]){0}), label);
+  add_loss(c, name, loss_build(c->g, row, head, y, NULL), label);
 }
 
 // Gradients and updates of all parameters.
@@ -242,6 +242,18 @@ static void stacked_experts(Case *c) {
   NodeId gate = g_expand(g, g_softmax(g, layer(c, x, DENSE, 3, "gate")), 2),
          mix = g_sum(g, g_map2(g, OP_MUL, gate, stack), 1);
   task(c, "one", "bce", g_map1(g, OP_SIGMOID, layer(c, mix, 10, 1, "tower")), 0);
+}
+
+// A dense layer over the items of [rows, 3, 6], then two experts as an axis of one weight.
+static void items(Case *c) {
+  Graph *g = c->g;
+  NodeId x = g_reshape(g, layer(c, g_dense(g, 0, DENSE), DENSE, 18, "in"), 2, (AxisId[]){axis_fixed(g, 3), axis_fixed(g, 6)});
+  NodeId w = param(c, "w", 2, 6, 10), h = g_map1(g, OP_TANH, g_dot(g, x, w, "rik,kn>rin"));
+  NodeId sum = g_sum(g, h, 1);
+  AxisId axis[] = {axis_fixed(g, 2), axis_fixed(g, 10), axis_fixed(g, 5)};
+  int pool = graph_slot(g, "pool", SLOT_PARAM, g->dtype, 3, axis, (Init){INIT_NORMAL, 0, 0.3}, (Place){0});
+  NodeId experts = g_map1(g, OP_RELU, g_dot(g, sum, g_read(g, pool), "rk,ekn>ren"));
+  task(c, "one", "bce", g_map1(g, OP_SIGMOID, layer(c, g_sum(g, experts, 1), 5, 1, "tower")), 0);
 }
 
 static void batch_norm(Case *c) {                                // statistics across rows: more phases; a state slot
@@ -683,6 +695,26 @@ static void test_phases_of_others(void **state) {
   }
 }
 
+// Products with an axis more are products of matrices, item by item: none is left that multiplies and sums by hand.
+static void test_items(void **state) {
+  (void)state;
+  train_model(items, "adam");
+  Case c = new_case(F32, 96);
+  items(&c);
+  train_by(&c, "sgd");
+  const Graph *g;
+  Schedule *s = schedule_case(&c, &g);
+  int dots = 0;
+  for (int i = 0; i < s->programs[PROG_TRAIN].n_phases; i++)
+    for (int k = 0; k < s->programs[PROG_TRAIN].phases[i].n_calls; k++) {
+      const Call *call = &s->programs[PROG_TRAIN].phases[i].calls[k];
+      dots += call->kind == CALL_DOT;
+      assert_true(call->kind == CALL_DOT || call->n_dims <= 3);     // no product over [rows, i, k, n]
+    }
+  assert_int_equal(dots, 2 + 3 * 3 + 3 * 2 + 3);                    // forward, to the weights, to the operands but for the input
+  arena_free(c.a);
+}
+
 static Schedule *quietly(Case *c) {
   const Graph *graphs[N_PROGRAMS] = {0};
   graphs[PROG_TRAIN] = tidy(c->g, NULL, 0);
@@ -824,7 +856,7 @@ int main(int argc, char **argv) {
   if (argc > 1) cmocka_set_test_filter(argv[1]);
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_mlp), cmocka_unit_test(test_softmax), cmocka_unit_test(test_experts),
-    cmocka_unit_test(test_stacked_experts), cmocka_unit_test(test_batch_norm), cmocka_unit_test(test_clipping),
+    cmocka_unit_test(test_stacked_experts), cmocka_unit_test(test_items), cmocka_unit_test(test_batch_norm), cmocka_unit_test(test_clipping),
     cmocka_unit_test(test_moves), cmocka_unit_test(test_tables), cmocka_unit_test(test_hazards),
     cmocka_unit_test(test_random),
     cmocka_unit_test(test_phases_of_an_mlp), cmocka_unit_test(test_phases_of_others),
