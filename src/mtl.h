@@ -46,6 +46,14 @@ int mtl_eval(mtl_context *c, const char *run, const char *data, bool json, char 
 // Predictions as CSV to `out` ("-": returned in *report): row, every task's head (class(n): one column a class), every output.
 int mtl_predict(mtl_context *c, const char *run, const char *data, const char *out, bool json, char **report);
 int mtl_synth(mtl_context *c, const char *spec, int64_t rows, uint64_t seed, const char *out);
+typedef struct {
+  const char *data;                                   // the rows
+  const char *labels;                                 // columns that are labels, apart by commas; NULL: guessed
+  const char *out;                                    // the spec's file, which must not exist; NULL or "-": the spec is the report
+  bool json;
+} mtl_init_options;
+// A first spec from a data file, commented, that check and run accept unchanged.
+int mtl_init(mtl_context *c, const mtl_init_options *o, char **report);
 // What this machine and installation have, and a self-test: a spec compiled and a step compared with the interpreter. 0, or 4: broken.
 int mtl_doctor(mtl_context *c, bool json, char **report);
 #ifdef __cplusplus

@@ -4,6 +4,11 @@
 #include "term.h"
 
 const Command command_table[] = {
+  { "init", "", "a first spec from a data file: types, labels, missing values guessed, with the reasons", cmd_init, 0, 0,
+    TAKES_ALWAYS | TAKES(DATA) | TAKES(LABEL) | TAKES(OUT),
+    "  mtlc init --data rows.csv -o shop.mtl\n"
+    "  mtlc init --data rows.csv --label visit,conversion,spend | less\n"
+    "  mtlc init --data rows.csv --json                  what each column was taken for\n" },
   { "check", "SPEC…", "read and type-check specs; needs no data", cmd_check, 1, MAX_OPERANDS, TAKES_ALWAYS,
     "  mtlc check shop.mtl\n"
     "  mtlc check specs/*.mtl -q && echo fine\n"

@@ -14,6 +14,7 @@ const Option option_table[] = {
   { 0,   "rows",   "N",     "number of rows to make; default 1000",                        OPTION_COUNT, AT(rows) },
   { 0,   "resume", "RUN",   "go on with an interrupted run",                               OPTION_TEXT,  AT(resume) },
   { 0,   "emit",   "STAGE", "ast, model, graph, grad, sched, llvm, asm or obj",            OPTION_STAGE, AT(emit) },
+  { 0,   "label",  "NAMES", "columns that are labels, apart by commas; default: guessed",  OPTION_TEXT,  AT(label) },
   { 0,   "json",   NULL,    "one JSON document on standard output",                        OPTION_FLAG,  AT(json) },
   { 'q', "quiet",  NULL,    "no progress, no messages: the answer and errors alone",       OPTION_FLAG,  AT(quiet) },
   { 'h', "help",   NULL,    "this text",                                                   OPTION_FLAG,  AT(help) },

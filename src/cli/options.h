@@ -6,7 +6,7 @@
 enum { MAX_OPERANDS = 1024 };
 typedef struct {
   const char *operand[MAX_OPERANDS]; int n_operands;   // SPEC or RUN
-  const char *data, *test, *out, *resume, *emit;       // NULL: not given
+  const char *data, *test, *out, *resume, *emit, *label;       // NULL: not given
   int64_t epochs, rows, seed;                          // 0: not given; seed: see has_seed
   bool has_seed, json, quiet, help, check;
 } Args;
@@ -24,7 +24,8 @@ extern const char *const stage_names[];                // of --emit; ends with N
 
 // Which options a command takes: bits in the order of option_table.
 typedef enum {
-  TAKES_DATA, TAKES_TEST, TAKES_OUT, TAKES_SEED, TAKES_EPOCHS, TAKES_ROWS, TAKES_RESUME, TAKES_EMIT, TAKES_JSON, TAKES_QUIET, TAKES_HELP, TAKES_CHECK,
+  TAKES_DATA, TAKES_TEST, TAKES_OUT, TAKES_SEED, TAKES_EPOCHS, TAKES_ROWS, TAKES_RESUME, TAKES_EMIT, TAKES_LABEL, TAKES_JSON, TAKES_QUIET,
+  TAKES_HELP, TAKES_CHECK,
   N_OPTIONS
 } OptionId;
 #define TAKES(id) (1u << TAKES_##id)
