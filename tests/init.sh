@@ -8,9 +8,11 @@ runs() {
   expect 0 "$2: init"                          "$mtlc" init --data "$1" -o "$2.mtl" -q
   empty err "$2: no warning"
   expect 0 "$2: check"                         "$mtlc" check "$2.mtl"
+  expect 0 "$2: in the one style"              "$mtlc" fmt --check "$2.mtl"
   expect 0 "$2: run"                           "$mtlc" run "$2.mtl" --epochs 2 -q
 }
-says() { check "$1: $3" grep -qF -- "$3" "$2.mtl"; }
+# says WHAT NAME TEXT: NAME.mtl has TEXT in a line, blanks between words counted as one
+says() { check "$1: $3" sh -c 'tr -s " " <"$0.mtl" | grep -qF -- "$1"' "$2" "$3"; }
 
 # ---- a mail campaign, as such files are: a funnel at the end, quoted commas, a long tail, a key, a constant
 awk 'BEGIN {
@@ -21,15 +23,15 @@ awk 'BEGIN {
   }
 }' >mail.csv
 runs mail.csv mail
-says "a number"            mail "input recency         : real { scale = zscore }"
+says "a number"            mail "input recency : real { scale = zscore }"
 says "a text"              mail "input history_segment : category { vocab = learned }"
-says "a long tail"         mail "input history         : real { map = log1p, scale = zscore }"
-says "a code by its name"  mail "input zip_code        : category"
+says "a long tail"         mail "input history : real { map = log1p, scale = zscore }"
+says "a code by its name"  mail "input zip_code : category"
 says "a key is left out"   mail "another number in every row: a key"
 says "a constant"          mail "in every row"
-says "a label"             mail "label y_visit      : binary = data.visit"
+says "a label"             mail "label y_visit : binary = data.visit"
 says "a funnel"            mail "never without visit"
-says "an amount"           mail "label y_spend      : real = data.spend { scale = zscore }"
+says "an amount"           mail "label y_spend : real = data.spend { scale = zscore }"
 says "several tasks share" mail "shared trunk ="
 has out "the table names the tasks"            "conversion  auc"
 expect 2 "a spec that is there is kept"        "$mtlc" init --data mail.csv -o mail.mtl

@@ -87,10 +87,17 @@ static char *summary(const Guess *g, const char *out) {
   return t.data;
 }
 
-// A spec that its own compiler refuses is our mistake; better a spec with a warning than none.
-static void check_own(mtl_context *c, const char *text, size_t n) {
+// In the one style, and checked. A spec that its own compiler refuses is our mistake; better a spec with a warning than none.
+static void format_and_check(mtl_context *c, Text *spec) {
   mtl_context *own = mtl_new();
-  if (!check_spec(own, open_spec_text(own, "first.mtl", "first.mtl", text, n)))
+  char *formatted = NULL;
+  size_t n = 0;
+  if (mtl_fmt(own, "first.mtl", spec->data, spec->n, &formatted, &n) == 0) {
+    text_free(spec);
+    text_addn(spec, formatted, n);
+  }
+  free(formatted);
+  if (!check_spec(own, open_spec_text(own, "first.mtl", "first.mtl", spec->data, spec->n)))
     diag_warn(c->diag, "init-unsure", (Place){0}, "this spec needs mending before it checks: %s", mtl_errors(own, false));
   mtl_free(own);
 }
@@ -116,7 +123,7 @@ static bool init(mtl_context *c, const mtl_init_options *o, const DataSource *fo
   if (!guess_roles(&g, labels, n, c->diag)) return false;
   Text spec = {0};
   write_spec(&g, data_path(c->arena, o->data, is_file(o->out) ? o->out : NULL), model_name(c->arena, o->data), name, &spec);
-  check_own(c, spec.data, spec.n);
+  format_and_check(c, &spec);
   bool ok = write_out(c, o, &g, &spec, report);
   text_free(&spec);
   return ok;

@@ -126,17 +126,23 @@ static bool nonzero_only_where(const Guess *g, const Choice *amount, const Choic
   return both > 0 && zeros > both;
 }
 
+static int64_t trues(const Choice *c) { return c->p->value[c->true_code].count; }
+
+// The rarest binary label without which `inner` is never true, or never another number than 0.
+static const Choice *gate_of(const Guess *g, const Choice *inner) {
+  const Choice *gate = NULL;
+  for (int k = 0; k < g->p->n; k++) {
+    const Choice *outer = &g->c[k];
+    if (outer == inner || outer->role != ROLE_LABEL || outer->kind != LABEL_BINARY || (gate && trues(gate) <= trues(outer))) continue;
+    if (inner->kind == LABEL_BINARY ? only_where(g, inner, outer) : inner->kind == LABEL_REAL && nonzero_only_where(g, inner, outer)) gate = outer;
+  }
+  return gate;
+}
+
 static void find_funnels(Guess *g) {
   for (int i = 0; i < g->p->n; i++) {
-    Choice *inner = &g->c[i];
-    for (int k = 0; k < g->p->n && inner->role == ROLE_LABEL; k++) {
-      const Choice *outer = &g->c[k];
-      if (k == i || outer->role != ROLE_LABEL || outer->kind != LABEL_BINARY) continue;
-      if (inner->kind == LABEL_BINARY && only_where(g, inner, outer))
-        inner->note = arena_printf(g->a, "%s; never without %s", inner->note, outer->name);
-      if (inner->kind == LABEL_REAL && nonzero_only_where(g, inner, outer))
-        inner->note = arena_printf(g->a, "%s; never without %s", inner->note, outer->name);
-    }
+    const Choice *gate = g->c[i].role == ROLE_LABEL ? gate_of(g, &g->c[i]) : NULL;
+    if (gate) g->c[i].note = arena_printf(g->a, "%s; never without %s", g->c[i].note, gate->name);
   }
 }
 

@@ -1,4 +1,5 @@
-// write_spec.c: the text of a first spec: what was guessed, with the reasons as comments.
+// write_spec.c: the text of a first spec: what was guessed, with the reasons as comments. Columns are aligned by the formatter,
+// through which it goes afterwards.
 #include "init.h"
 
 typedef struct { const char *text, *note; } SpecLine;                 // note: the comment behind it; NULL: none
@@ -29,37 +30,11 @@ static char *padded(Arena *a, const char *s, int width) {
   return r;
 }
 
-// The notes of a block begin in one column, unless a line is very long.
-static void print_lines(Text *out, const SpecLine *line, int n) {
-  enum { WIDEST = 76 };
-  int width = 0;
-  for (int i = 0; i < n; i++)
-    if (line[i].note && width_of(line[i].text) > width && width_of(line[i].text) <= WIDEST) width = width_of(line[i].text);
-  for (int i = 0; i < n; i++) {
-    if (line[i].note) {
-      pad(out, line[i].text, width);
-      text_printf(out, "  # %s\n", line[i].note);
-    } else {
-      text_printf(out, "%s\n", line[i].text);
-    }
-  }
-}
+static void print_line(Text *out, const SpecLine *line) { text_printf(out, line->note ? "%s  # %s\n" : "%s\n", line->text, line->note); }
 
-// before + "a, b, c" + after, broken where a line would be too long.
 static void print_list(Text *out, const char *before, const char *const *items, int n, const char *after) {
-  enum { WIDEST = 110 };
-  int indent = width_of(before), at = indent;
   text_add(out, before);
-  for (int i = 0; i < n; i++) {
-    bool fits = i == 0 || at + width_of(items[i]) + 2 <= WIDEST;
-    if (!fits) {
-      text_add(out, ",\n");
-      pad(out, "", indent);
-      at = indent;
-    }
-    text_printf(out, "%s%s", i && fits ? ", " : "", items[i]);
-    at += width_of(items[i]) + 2;
-  }
+  for (int i = 0; i < n; i++) text_printf(out, "%s%s", i ? ", " : "", items[i]);
   text_printf(out, "%s\n", after);
 }
 
@@ -71,15 +46,15 @@ static void write_source(const Writer *w, const char *data) {
   if (f->n_header) {
     const char **names = NEW_ARRAY(g->a, const char *, f->n_header + 1);
     for (int i = 0; i < f->n_header; i++) names[i] = spec_string(g->a, f->header[i]);
-    text_add(w->out, "  # the first row is no header: give the columns better names here, and everywhere below\n");
+    text_add(w->out, "  # the first row is no header: give the columns better names, here and below\n");
     print_list(w->out, "  columns = [", names, f->n_header, "]");
   }
   if (f->delimiter) text_printf(w->out, "  delimiter = %s\n", spec_string(g->a, (char[]){ f->delimiter, 0 }));
-  if (f->trim) text_add(w->out, "  trim = true                # blanks stand around fields\n");
+  if (f->trim) text_add(w->out, "  trim = true  # blanks stand around fields\n");
   if (g->p->n_na > 1) {
     const char **na = NEW_ARRAY(g->a, const char *, g->p->n_na + 1);
     for (int i = 0; i < g->p->n_na; i++) na[i] = spec_string(g->a, g->p->na[i]);
-    print_list(w->out, "  na = [", na, g->p->n_na, "]        # spellings of a missing value");
+    print_list(w->out, "  na = [", na, g->p->n_na, "]  # spellings of a missing value");
   }
   text_add(w->out, "}\n\n");
 }
@@ -90,62 +65,61 @@ static const char *input_name(const Guess *g, int i) {                // of a ve
   return spec_name(g->a, arena_strndup(g->a, c->p->name, strlen(c->p->name) - 2));
 }
 
-static SpecLine input_line(const Writer *w, int i, int name_width) {
+static SpecLine input_line(const Writer *w, int i) {
   const Guess *g = w->g;
   const Choice *c = &g->c[i];
   if (c->group_size <= 0) {
-    const char *name = padded(g->a, c->name, name_width), *from = c->name == c->column ? "" : arena_printf(g->a, " = %s.%s", w->source, c->column);
-    return (SpecLine){ arena_printf(g->a, "input %s : %s%s { %s }", name, c->type, from, c->clauses), c->note };
+    const char *from = c->name == c->column ? "" : arena_printf(g->a, " = %s.%s", w->source, c->column);
+    return (SpecLine){ arena_printf(g->a, "input %s : %s%s { %s }", c->name, c->type, from, c->clauses), c->note };
   }
   bool missing = false;
   for (int k = 0; k < c->group_size; k++) missing |= g->c[i + k].p->missing > 0;
-  return (SpecLine){ arena_printf(g->a, "input %s : vector(%d) { %sscale = zscore }", padded(g->a, input_name(g, i), name_width), c->group_size,
-                                  missing ? "missing = mean, " : ""),
+  return (SpecLine){ arena_printf(g->a, "input %s : vector(%d) { %sscale = zscore }", input_name(g, i), c->group_size, missing ? "missing = mean, " : ""),
                      arena_printf(g->a, "%s … %s", c->p->name, g->c[i + c->group_size - 1].p->name) };
 }
 
-static void write_inputs(const Writer *w) {
-  enum { WIDEST_NAME = 28 };
+static void write_left_out(const Writer *w) {
   const Guess *g = w->g;
-  SpecLine *lines = NEW_ARRAY(g->a, SpecLine, g->p->n + 1);
-  int n = 0, width = 0;
+  bool any = false;
+  int width = 0;
   for (int i = 0; i < g->p->n; i++)
-    if (g->c[i].role == ROLE_INPUT && g->c[i].group_size >= 0 && width_of(input_name(g, i)) > width) width = width_of(input_name(g, i));
-  if (width > WIDEST_NAME) width = WIDEST_NAME;
-  for (int i = 0; i < g->p->n; i++)
-    if (g->c[i].role == ROLE_INPUT && g->c[i].group_size >= 0) lines[n++] = input_line(w, i, width);
-  print_lines(w->out, lines, n);
-  n = 0;
+    if (g->c[i].role == ROLE_OUT && !g->c[i].leaks && width_of(g->c[i].p->name) > width) width = width_of(g->c[i].p->name);
   for (int i = 0; i < g->p->n; i++) {
     const Choice *c = &g->c[i];
     if (c->role != ROLE_OUT) continue;
+    text_add(w->out, any ? "" : "\n# Left out:\n");
+    any = true;
     const char *name = c->name ? c->name : shown_value(g->a, c->p->name);
-    lines[n++] = c->leaks ? (SpecLine){ arena_printf(g->a, "# input %s : %s { %s }", padded(g->a, name, width), c->type, c->clauses), c->why }
-                          : (SpecLine){ arena_printf(g->a, "#   %s", padded(g->a, name, width)), c->why };
+    if (c->leaks) text_printf(w->out, "# input %s : %s { %s }   %s\n", name, c->type, c->clauses, c->why);
+    else text_printf(w->out, "#   %s  %s\n", padded(g->a, name, width), c->why);
   }
-  if (n) text_add(w->out, "# Left out:\n");
-  print_lines(w->out, lines, n);
+}
+
+static void write_inputs(const Writer *w) {
+  const Guess *g = w->g;
+  for (int i = 0; i < g->p->n; i++) {
+    if (g->c[i].role != ROLE_INPUT || g->c[i].group_size < 0) continue;
+    SpecLine line = input_line(w, i);
+    print_line(w->out, &line);
+  }
+  write_left_out(w);
   text_add(w->out, "\n");
 }
 
 static void write_labels(const Writer *w) {
   const Guess *g = w->g;
-  SpecLine *lines = NEW_ARRAY(g->a, SpecLine, g->p->n + 1);
-  int n = 0, width = 0;
-  for (int i = 0; i < g->p->n; i++)
-    if (g->c[i].role == ROLE_LABEL && width_of(label_name(w, &g->c[i])) > width) width = width_of(label_name(w, &g->c[i]));
   for (int i = 0; i < g->p->n; i++) {
     const Choice *c = &g->c[i];
     if (c->role != ROLE_LABEL) continue;
     const char *block = *c->clauses ? arena_printf(g->a, " { %s }", c->clauses) : "";
-    lines[n++] = (SpecLine){ arena_printf(g->a, "label %s : %s = %s.%s%s%s", padded(g->a, label_name(w, c), width), c->type, w->source, c->column,
-                                          c->value, block), c->note };
+    SpecLine line = { arena_printf(g->a, "label %s : %s = %s.%s%s%s", label_name(w, c), c->type, w->source, c->column, c->value, block), c->note };
+    print_line(w->out, &line);
   }
-  print_lines(w->out, lines, n);
-  n = 0;
-  const char **more = NEW_ARRAY(g->a, const char *, g->p->n + 1);
-  for (int i = 0; i < g->p->n; i++)
-    if (g->c[i].role == ROLE_INPUT && g->c[i].name && label_score(g->p, i) >= 1 && n < 12) more[n++] = g->c[i].name;
+  enum { MOST = 12 };
+  int n = 0;
+  const char *more[MOST];
+  for (int i = 0; i < g->p->n && n < MOST; i++)
+    if (g->c[i].role == ROLE_INPUT && label_score(g->p, i) >= 1) more[n++] = g->c[i].name;
   if (n) print_list(w->out, "# Could be labels too: ", more, n, "");
   text_add(w->out, "\n");
 }
@@ -179,14 +153,11 @@ static void write_trunk(const Writer *w) {
 
 static void write_tasks(const Writer *w) {
   const Guess *g = w->g;
-  int width = 0;
-  for (int i = 0; i < g->p->n; i++)
-    if (g->c[i].role == ROLE_LABEL && width_of(g->c[i].name) > width) width = width_of(g->c[i].name);
   for (int i = 0; i < g->p->n; i++) {
     const Choice *c = &g->c[i];
     if (c->role != ROLE_LABEL) continue;
     const char *label = label_name(w, c);
-    text_printf(w->out, "task %s { head = %s |> ", padded(g->a, c->name, width), w->trunk);
+    text_printf(w->out, "task %s { head = %s |> ", c->name, w->trunk);
     if (c->kind == LABEL_BINARY) text_printf(w->out, "dense(1) |> sigmoid, loss = bce(%s), metric = [auc, logloss] }\n", label);
     else if (c->kind == LABEL_REAL) text_printf(w->out, "dense(1), loss = mse(%s), metric = [rmse, r2] }\n", label);
     else text_printf(w->out, "dense(%lld) |> softmax, loss = cross_entropy(%s), metric = [accuracy] }\n", (long long)c->classes, label);
@@ -203,7 +174,7 @@ static bool write_split(const Writer *w) {
   if (g->split < 0) {
     bool parts = g->p->rows >= LEAST_FOR_PARTS;
     text_add(w->out, parts ? "  split     = fraction(train = 0.8, valid = 0.1, test = 0.1)\n"
-                           : "  split     = fraction(train = 1)            # too few rows to hold any out\n");
+                           : "  split = fraction(train = 1)  # too few rows to hold any out\n");
     return parts;
   }
   const Choice *c = &g->c[g->split];
@@ -221,7 +192,7 @@ static void write_train(const Writer *w) {
   int64_t batch = 32;
   while (batch < 1024 && batch * 200 < w->g->p->rows) batch *= 2;
   text_printf(w->out, "train {\n  optimizer = adam(0.001)\n  batch     = %lld\n  epochs    = 30\n", (long long)batch);
-  if (write_split(w)) text_add(w->out, "  stop      = patience(3, loss)            # ends when the losses on valid get no better, and keeps the best epoch\n");
+  if (write_split(w)) text_add(w->out, "  stop = patience(3, loss)  # ends when the losses on valid get no better, and keeps the best epoch\n");
   text_add(w->out, "  seed      = 1\n}\n");
 }
 
@@ -229,7 +200,7 @@ static void write_head(const Writer *w, const char *data, const char *model, con
   const Guess *g = w->g;
   text_printf(w->out, "# A first spec, guessed from %s: %s, %s. Read it and mend it: behind each line stands what it was\n"
                       "# guessed from. Then:\n", shown_value(g->a, data), count_text(g->a, g->p->rows, "row"), count_text(g->a, g->p->n, "column"));
-  text_printf(w->out, "#   mtlc check %s\n#   mtlc run %s\n#   mtlc compare %s\n", spec, spec, spec);
+  text_printf(w->out, "#   mtlc check %s\n#   mtlc run %s\n", spec, spec);
   text_printf(w->out, "model %s\nedition 2026\n\n", model);
 }
 
