@@ -1,0 +1,278 @@
+#!/usr/bin/env python3
+"""Makes tests/parity/layers.json, which tests/unit/test_layers.c compares the layers of specs/std with: each as a spec in mtlc's language
+and, here, as PyTorch code from the papers' formulas. Weights are named as mtlc names them: binding, layer, key, parameter.
+
+    python tests/parity/make_layers.py             # needs PyTorch; the test needs the file alone
+"""
+import json
+import math
+import pathlib
+import random
+import torch
+import torch.nn.functional as F
+import make_reference as ref
+
+WIDTH, SIZES = 5, [12, 7]
+HEAD = """model parity
+edition 2026
+import "std/moe.mtl"
+import "std/sharing.mtl"
+import "std/funnel.mtl"
+import "std/interaction.mtl"
+input x : vector(5)
+input a : id { buckets = 7 }
+input b : id { buckets = 5 }
+label y, z : binary
+"""
+TASKS = """task one { head = %s |> dense(1) |> sigmoid, loss = bce(y) }
+task two { head = %s |> dense(1) |> sigmoid, loss = bce(z) }
+"""
+
+
+class Weights:
+    """Made when first asked for, from the path alone; then trained."""
+    def __init__(self, dtype, values=None):
+        self.dtype, self.values, self.tensors = dtype, values if values is not None else {}, {}
+
+    def __call__(self, path, *shape, start=None):
+        if path not in self.values:
+            rng = random.Random(path)
+            half = math.sqrt(3 / shape[0]) if len(shape) > 1 else 0.3
+            n = math.prod(shape)
+            self.values[path] = (list(shape), [ref.f32(x) for x in start] if start else [ref.f32(rng.uniform(-half, half)) for _ in range(n)])
+        if path not in self.tensors:
+            size, value = self.values[path]
+            self.tensors[path] = torch.tensor(value, dtype=self.dtype).reshape(size).requires_grad_()
+        return self.tensors[path]
+
+
+def dense(w, x, path, width, act=lambda v: v, bias=True):
+    y = x @ w(path + ".w", x.shape[-1], width)
+    return act(y + w(path + ".b", width)) if bias else act(y)
+
+
+def mlp(w, x, path, widths, act=torch.relu):
+    for i, width in enumerate(widths):
+        x = dense(w, x, f"{path}[{i}].dense", width, act)
+    return x
+
+
+def gate(w, x, experts, path, widths=()):
+    g = torch.softmax(dense(w, mlp(w, x, path + ".mlp", widths), path + ".dense", len(experts)), -1)
+    return sum(g[..., i:i + 1] * e for i, e in enumerate(experts))
+
+
+def two_heads(w, one, two):
+    heads = [(name, dense(w, h, name + ".dense", 1)) for name, h in (("one", one), ("two", two))]
+    return [(name, torch.sigmoid(z), z) for name, z in heads]
+
+
+# ---------------------------------------------------------------- the layers: (spec behind HEAD, forward(w, x, ids))
+CASES = {}
+
+
+def case(name, spec, tasks=None):
+    def add(f):
+        CASES[name] = (HEAD + spec + (TASKS % tasks if tasks else ""), f)
+        return f
+    return add
+
+
+@case("omoe", 'let h = x |> omoe(experts = 3, widths = [4], gate_widths = [3])\n', ("h", "h"))
+def omoe(w, x, ids):
+    pool = [mlp(w, x, f"h.omoe.pool[{i}].mlp", [4]) for i in range(3)]
+    h = gate(w, x, pool, "h.omoe.gate", [3])
+    return two_heads(w, h, h)
+
+
+@case("mmoe", 'let h = x |> mmoe(["one", "two"], experts = 3, widths = [4])\n', ("h.one", "h.two"))
+def mmoe(w, x, ids):
+    pool = [mlp(w, x, f"h.mmoe.pool[{i}].mlp", [4]) for i in range(3)]
+    return two_heads(w, *[gate(w, x, pool, f"h.mmoe.{k}.gate") for k in ("one", "two")])
+
+
+def ple_levels(w, x, path, keys, levels, own, common, widths, gates):
+    """Tang et al. 2020: experts of each key and shared ones; a gate reads its own state; the shared state's gate sees all."""
+    task, shared = {k: x for k in keys}, x
+    for level in range(levels):
+        at = f"{path}[{level}].cgc"
+        mine = {k: [mlp(w, task[k], f"{at}.mine.{k}[{i}].mlp", widths) for i in range(own)] for k in keys}
+        ours = [mlp(w, shared, f"{at}.ours[{i}].mlp", widths) for i in range(common)]
+        new = {k: gate(w, task[k], mine[k] + ours, f"{at}.task.{k}.gate", gates) for k in keys}
+        if level < levels - 1:
+            shared = gate(w, shared, sum(mine.values(), []) + ours, f"{at}.common.gate", gates)
+        task = new
+    return task
+
+
+@case("cgc", 'let h = x |> ple(["one", "two"], levels = 1, own = 2, common = 1, widths = [4], gate_widths = [3])\n', ("h.one", "h.two"))
+def cgc(w, x, ids):
+    h = ple_levels(w, x, "h.ple", ["one", "two"], 1, 2, 1, [4], [3])
+    return two_heads(w, h["one"], h["two"])
+
+
+@case("ple", 'let h = x |> ple(["one", "two"], levels = 2, own = 2, common = 1, widths = [4], gate_widths = [])\n', ("h.one", "h.two"))
+def ple(w, x, ids):
+    h = ple_levels(w, x, "h.ple", ["one", "two"], 2, 2, 1, [4], [])
+    return two_heads(w, h["one"], h["two"])
+
+
+@case("dselect", 'let pool = repeat(4, x |> dense(4, relu))\nlet h = dselect(pool, k = 2, gamma = 1)\n', ("h.value", "h.value"))
+def dselect(w, x, ids):
+    pool = [dense(w, x, f"pool[{i}].dense", 4, torch.relu) for i in range(4)]
+    codes = torch.tensor([[i & 1, i >> 1] for i in range(4)], dtype=x.dtype)
+
+    def smooth(z):
+        return torch.where(z <= -0.5, torch.zeros_like(z), torch.where(z >= 0.5, torch.ones_like(z), -2 * z ** 3 + 1.5 * z + 0.5))
+    picks = []
+    for i in range(2):
+        s = smooth(w(f"h.dselect.picks[{i}]._selector.z", 2))
+        p = torch.prod(codes * s + (1 - codes) * (1 - s), 1)
+        picks.append(p / (p.sum() + 1e-9))
+    alpha = torch.softmax(w("h.dselect.alpha", 2), 0)
+    weights = alpha @ torch.stack(picks)
+    h = sum(weights[i] * e for i, e in enumerate(pool))
+    return two_heads(w, h, h)
+
+
+@case("cross_stitch", 'let h = x |> stitched(["one", "two"], widths = [4, 3])\n', ("h.one", "h.two"))
+def cross_stitch(w, x, ids):
+    s = [x, x]
+    for i, width in enumerate([4, 3]):
+        hs = [dense(w, v, f"h.stitched[{i}].{k}.dense", width, torch.relu) for k, v in zip(("one", "two"), s)]
+        a = w(f"h.stitched[{i}].cross_stitch.a", 2, 2)
+        s = [sum(a[k, j] * hs[j] for j in range(2)) for k in range(2)]
+    return two_heads(w, *s)
+
+
+@case("mtan", 'let h = x |> mtan(["one", "two"], widths = [4, 3], squeeze = 3)\n', ("h.one", "h.two"))
+def mtan(w, x, ids):
+    task, common = {"one": x, "two": x}, x
+    for i, width in enumerate([4, 3]):
+        at = f"h.mtan[{i}].mtan_level"
+        p = dense(w, common, at + ".p.common", width, torch.relu)
+        for k in task:
+            u = dense(w, torch.cat([common, task[k]], -1), f"{at}.task.{k}.squeeze", 3, torch.relu)
+            task[k] = dense(w, u, f"{at}.task.{k}.mask", width, torch.sigmoid) * p
+        common = p
+    return two_heads(w, task["one"], task["two"])
+
+
+@case("dbmtl", 'let p = x |> mlp([4])\nlet q = x |> mlp([4]) |> dbmtl([p], widths = [3])\n', ("p", "q"))
+def dbmtl(w, x, ids):
+    p = mlp(w, x, "p.mlp", [4])
+    q = mlp(w, torch.cat([mlp(w, x, "q.mlp", [4]), p], -1), "q.dbmtl.mlp", [3])
+    return two_heads(w, p, q)
+
+
+@case("aitm", 'let p = x |> mlp([4])\nlet q = p |> aitm(x |> mlp([4]))\n', ("p", "q"))
+def aitm(w, x, ids):
+    p, own = mlp(w, x, "p.mlp", [4]), mlp(w, x, "q.mlp", [4])
+    both = torch.stack([own, dense(w, p, "q.aitm.both.pass", 4, torch.relu)], 1)
+    query, key, value = (dense(w, both, f"q.aitm.{n}.dense", 4) for n in ("query", "key", "value"))
+    score = torch.softmax((query * key).sum(-1) / math.sqrt(4), -1)
+    return two_heads(w, p, (score.unsqueeze(-1) * value).sum(1))
+
+
+@case("esmm", 'let p = esmm(x |> dense(1) as click, x |> dense(1) as buy)\n'
+      'task one { head = p.click, loss = bce(y) }\ntask two { head = p.both, loss = bce(z) }\n')
+def esmm(w, x, ids):
+    click, buy = dense(w, x, "p.click", 1), dense(w, x, "p.buy", 1)
+    return [("one", torch.sigmoid(click), click), ("two", torch.sigmoid(click) * torch.sigmoid(buy), None)]
+
+
+@case("sequential", 'let h = x |> dense(4, relu)\ntask one { head = h |> dense(1) |> sigmoid, loss = bce(y) }\n'
+      'task two { head = concat(h, one, stop_gradient(one * 2)) |> dense(1) |> sigmoid, loss = bce(z) }\n')
+def sequential(w, x, ids):
+    h = dense(w, x, "h.dense", 4, torch.relu)
+    first = dense(w, h, "one.dense", 1)
+    p = torch.sigmoid(first)
+    second = dense(w, torch.cat([h, p, (p * 2).detach()], -1), "two.dense", 1)
+    return [("one", p, first), ("two", torch.sigmoid(second), second)]
+
+
+def fm(v):
+    total, squares = sum(v), sum(e * e for e in v)
+    return 0.5 * (total * total - squares).sum(-1, keepdim=True)
+
+
+@case("deepfm", 'let logit = [a, b] |> deepfm(width = 3, widths = [4])\nlet h = concat(logit, x)\n', ("h", "h"))
+def deepfm(w, x, ids):
+    at, sizes = "logit.deepfm", {"a": (0, 7), "b": (1, 5)}
+    v = [w(f"{at}.v.{k}.embed.table", n, 3)[ids[:, i]] for k, (i, n) in sizes.items()]
+    first = sum(w(f"{at}.linear.{k}.embed.table", n, 1)[ids[:, i]] for k, (i, n) in sizes.items()) + w(f"{at}.linear.bias", 1)
+    deep = dense(w, mlp(w, torch.cat(v, -1), f"{at}.deep.mlp", [4]), f"{at}.deep.dense", 1)
+    h = torch.cat([deep + first + fm(v), x], -1)
+    return two_heads(w, h, h)
+
+
+@case("dcn", 'let c = x |> cross(2)\nlet l = x |> cross_low_rank(2, depth = 1)\n', ("c", "l"))
+def dcn(w, x, ids):
+    c = x
+    for i in range(2):
+        c = x * dense(w, c, f"c.cross[{i}].dense", WIDTH) + c
+    low = x * dense(w, dense(w, x, "l.cross_low_rank[0].down", 2, bias=False), "l.cross_low_rank[0].up", WIDTH) + x
+    return two_heads(w, c, low)
+
+
+@case("norms", 'let n = x |> layer_norm |> dense(4, gelu)\nlet s = x |> dense(4, silu)\n', ("n", "s"))
+def norms(w, x, ids):
+    n = F.layer_norm(x, [WIDTH], w("n.layer_norm.gain", WIDTH), w("n.layer_norm.shift", WIDTH), 1e-5)
+    return two_heads(w, dense(w, n, "n.dense", 4, lambda v: F.gelu(v, approximate="tanh")), dense(w, x, "s.dense", 4, F.silu))
+
+
+# ---------------------------------------------------------------- the file
+def forward(f, w, batch):
+    ids = torch.tensor(batch["ids"], dtype=torch.long)
+    total, outs = 0, {}
+    for k, (name, head, z) in enumerate(f(w, torch.tensor(batch["x"], dtype=w.dtype), ids)):
+        y = torch.tensor(batch["y"][k], dtype=w.dtype)
+        loss = ref.row_loss("bce", head, z, y).sum()
+        total = total + loss / len(y)
+        outs.update({"head:" + name: head, "sum:" + name: loss})
+    return total, outs
+
+
+def trained(f, values, batches, dtype):
+    w = Weights(dtype, values)
+    forward(f, w, batches[0])                                # makes the tensors
+    step = torch.optim.Adam(list(w.tensors.values()), lr=0.001, eps=1e-8)
+    for i in range(ref.STEPS):
+        step.zero_grad()
+        forward(f, w, batches[i % len(batches)])[0].backward()
+        step.step()
+    return {path: ref.hexes(v) for path, v in w.tensors.items()}
+
+
+def case_json(seed, name, spec, f):
+    rng = random.Random(seed)
+    ref.SIZES = SIZES
+    batches = [ref.make_batch(rng, i, WIDTH, [7, 5], ["binary", "binary"], False) for i in range(len(SIZES))]
+    start = Weights(torch.float64)
+    forward(f, start, batches[0])
+    values = start.values
+
+    def outputs(dtype):
+        return [{k: ref.hexes(v) for k, v in forward(f, Weights(dtype, values), b)[1].items()} for b in batches]
+    return {
+        "model": name, "spec": spec, "dense": WIDTH, "ids": 2, "labels": 2, "capacity": max(SIZES),
+        "weights": {path: {"shape": shape, "value": ref.hexes(v)} for path, (shape, v) in values.items()},
+        "batches": [{"n": len(b["x"]), "dense": ref.hexes(sum(b["x"], [])), "ids": sum(b["ids"], []),
+                     "y": ref.hexes(sum(b["y"], [])), "w": ref.hexes(sum(b["w"], []))} for b in batches],
+        "forward": ref.in_both(outputs),
+        "runs": [{"optimizer": "adam", "args": [0.001, 0.9, 0.999, 1e-8], "steps": ref.STEPS,
+                  "weights": ref.in_both(lambda t: trained(f, values, batches, t))}],
+    }
+
+
+def main():
+    torch.set_num_threads(1)
+    cases = [case_json(40 + i, name, spec, f) for i, (name, (spec, f)) in enumerate(CASES.items())]
+    about = f"made by make_layers.py with PyTorch {torch.__version__}; hex floats, row-major"
+    path = pathlib.Path(__file__).parent / "layers.json"
+    path.write_text(json.dumps({"about": about, "cases": cases}, indent=1) + "\n")
+    print(path, path.stat().st_size, len(cases))
+
+
+if __name__ == "__main__":
+    main()
