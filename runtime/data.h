@@ -9,33 +9,38 @@
 typedef struct {
   const char *path;
   int n_columns; const char **names;        // header, or plan's names
-  int64_t n_rows;
-  char **cell;                              // [n_rows × n_columns], NUL-terminated, trimmed if asked; quoted empty = empty
+  int64_t first, n_rows;                    // rows first … first + n_rows − 1 of the file, from 0: all, or a block of them
+  int width;                                // cells of a row: all n_columns, or those asked for
+  char **cell;                              // [n_rows × width], NUL-terminated, trimmed if asked; quoted empty = empty
   int64_t *line;                            // line of the file on which a row starts
-  char *text;                               // what the cells and the header's names point into
-  Arena *arena;
+  char *text;                               // what the cells point into
+  Arena *arena;                             // the names
 } Table;
-Table *csv_read(const char *path, const DataSource *format, Diag *d);     // NULL: errors in d
+Table *csv_read(const char *path, const DataSource *format, Diag *d);     // all of a file; NULL: errors in d
 void   table_free(Table *t);
 
 // ---- what the user sees of a preparation
 typedef struct {
   int64_t rows[3], unused;                  // per split
-  int64_t dropped;                          // by missing = drop
+  int64_t dropped;                          // by missing = drop, or by absent = drop of a joined source
+  struct { const char *source; int64_t absent, repeated, keyless; } *source;   // [n_sources]: of the joined ones
   struct { const char *input; int64_t missing, clipped, unknown[3]; int64_t vocabulary; } *input;   // [n_inputs]
   struct { const char *label; int64_t unknown[3]; double mean[3]; } *label;                         // [n_labels]
   double seconds;
 } DataSummary;
 typedef struct { Arena *arena; PrepState prep; Rows split[3]; DataSummary summary; } Dataset;
 
-// Reads `train_path` (and `test_path` when split is by files, else NULL), splits, learns from the training rows, prepares
-// all. NULL when d has errors: at most 20 data errors are reported, the rest counted; nothing is half-prepared.
-Dataset *data_prepare(const DataPlan *p, const char *train_path, const char *test_path, Diag *d);
+// The file of each source of the plan, NULL where there is none; test: held-out rows of the first source, or NULL.
+typedef struct { const char *const *source; const char *test; } DataFiles;
+
+// Reads the files (`test` when split is by files alone), splits, learns from the training rows, prepares all. NULL when d
+// has errors: at most 20 data errors are reported, the rest counted; nothing is half-prepared.
+Dataset *data_prepare(const DataPlan *p, const DataFiles *f, Diag *d);
 // New rows under a learned preparation (eval, predict), in split[2]. Without need_labels, a label whose column is absent, or
-// whose value is missing or wrong, is unknown (w = 0).
-Dataset *data_apply(const DataPlan *p, const PrepState *prep, const char *path, bool need_labels, Diag *d);
+// whose value is missing or wrong, is unknown (w = 0), and a source that labels alone read needs no file.
+Dataset *data_apply(const DataPlan *p, const PrepState *prep, const DataFiles *f, bool need_labels, Diag *d);
 // The same file(s) as a run was trained on, split as then; used by resume and eval of a run's own splits.
-Dataset *data_split_again(const DataPlan *p, const PrepState *prep, const char *train_path, const char *test_path, Diag *d);
+Dataset *data_split_again(const DataPlan *p, const PrepState *prep, const DataFiles *f, Diag *d);
 void     data_free(Dataset *s);
 // prep.json: exact (doubles as %.17g); readable by a person. Load checks against the plan.
 bool prep_save(const DataPlan *p, const PrepState *s, Text *json);
@@ -54,5 +59,7 @@ void batch_fill(const Rows *r, const int64_t *order, int64_t first, int64_t n, i
 
 // ---- synth.c: rows that fit the plan, with a signal that the labels share. Header as the spec names it. A file appears
 // whole or not at all.
-bool synth_write(const DataPlan *p, int64_t rows, uint64_t seed, const char *path, Diag *d);   // path "-": standard output
+// path "-": standard output. A plan of several sources: `path` is a folder, made if need be, and gets a file SOURCE.csv for
+// each.
+bool synth_write(const DataPlan *p, int64_t rows, uint64_t seed, const char *path, Diag *d);
 #endif

@@ -31,8 +31,11 @@ struct RowExpr {
 
 typedef struct {             // a raw column that the spec needs, from `source.column`
   const char *name;          // as in the header, or in `columns`
+  int source;                // index in DataPlan.sources
 } RawColumn;
 
+typedef enum { ABSENT_ERROR, ABSENT_MISSING, ABSENT_DROP } AbsentPolicy;       // a row whose key the source does not have
+typedef enum { REPEATED_ERROR, REPEATED_FIRST, REPEATED_LAST } RepeatedPolicy; // a key in several rows of the source
 typedef struct {             // source NAME { … }
   const char *name;
   const char *file, *test_file;        // defaults from the spec, or NULL; relative to the spec's folder
@@ -40,6 +43,10 @@ typedef struct {             // source NAME { … }
   bool trim;                           // strip blanks around fields
   const char *const *na; int n_na;     // spellings of a missing value; default: only the empty field
   char delimiter;                      // ',' by default, '\t' for TSV; 0: by the file's ending
+  // A source but the first is joined to the rows of the first, many to one: by the texts of its `key` columns, which equal
+  // those of the `match` columns of sources before it in DataPlan.join_order. Both: columns of the plan.
+  const int *key, *match; int n_key;
+  AbsentPolicy absent; RepeatedPolicy repeated;
 } DataSource;
 
 typedef enum { MISSING_ERROR, MISSING_MEAN, MISSING_MEDIAN, MISSING_MODE, MISSING_CONSTANT, MISSING_DROP } MissingPolicy;
@@ -95,7 +102,8 @@ typedef struct {
 } Split;
 
 typedef struct {
-  const DataSource *sources; int n_sources;
+  const DataSource *sources; int n_sources;   // [0]: the rows that are trained on; the others are joined to them
+  const int *join_order;                   // [n_sources − 1]: each behind those that its `match` reads
   const RawColumn *columns; int n_columns;
   const DataInput *inputs; int n_inputs;
   const DataLabel *labels; int n_labels;   // anonymous ones after those they refer to

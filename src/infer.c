@@ -5,14 +5,16 @@
 typedef struct { RunInfo info; Model *m; PrepState prep; Dataset *data; int split; Ready ready; } Trained;
 
 // Rows: the file's, or the run's own held-out ones.
-static bool open_run(mtl_context *c, const char *run, const char *data, bool need_labels, Trained *t) {
+static bool open_run(mtl_context *c, const char *run, const char *const *data, bool need_labels, Trained *t) {
   if (!run_folder_read(c, run, &t->info)) return false;
   t->m = run_folder_model(c, run, &t->prep);
   if (!t->m) return false;
   t->m->train.seed = t->m->data.seed = t->info.seed;
   t->split = 2;
-  if (data) t->data = data_apply(&t->m->data, &t->prep, data, need_labels, c->diag);
-  else t->data = data_split_again(&t->m->data, &t->prep, t->info.data, t->info.test, c->diag);
+  DataFiles files;
+  if (!find_files(c, t->m, data, t->info.files.test, &t->info, NULL, &files)) return false;
+  if (data) t->data = data_apply(&t->m->data, &t->prep, &files, need_labels, c->diag);
+  else t->data = data_split_again(&t->m->data, &t->prep, &files, c->diag);
   if (!t->data) return false;
   if (!t->data->split[2].n) t->split = 1;
   return make_ready(c, t->m, &t->prep, &t->ready) && run_folder_weights(c, run, &t->ready);
@@ -23,7 +25,7 @@ static void close_run(Trained *t) {
   data_free(t->data);
 }
 
-int mtl_eval(mtl_context *c, const char *run, const char *data, bool json, char **report) {
+int mtl_eval(mtl_context *c, const char *run, const char *const *data, bool json, char **report) {
   Trained t = {0};
   *report = NULL;
   if (open_run(c, run, data, true, &t)) {
@@ -82,7 +84,7 @@ static void predictions_csv(const TrainPlan *tp, const Rows *r, const Prediction
   }
 }
 
-int mtl_predict(mtl_context *c, const char *run, const char *data, const char *out, bool json, char **report) {
+int mtl_predict(mtl_context *c, const char *run, const char *const *data, const char *out, bool json, char **report) {
   Trained t = {0};
   *report = NULL;
   if (open_run(c, run, data, false, &t)) {

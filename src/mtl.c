@@ -122,7 +122,7 @@ static void emit_code(mtl_context *c, Model *m, Stage s, Text *t) {
   }
 }
 
-int mtl_compile(mtl_context *c, const char *spec, const char *stage, const char *data, char **out, size_t *size) {
+int mtl_compile(mtl_context *c, const char *spec, const char *stage, const char *const *data, char **out, size_t *size) {
   Text t = {0};
   Stage s = stage_of(c, stage);
   *out = NULL;
@@ -132,7 +132,9 @@ int mtl_compile(mtl_context *c, const char *spec, const char *stage, const char 
     Model *m = open_spec(c, spec);
     Graph *g = m ? build(m, F32, c->diag) : NULL;
     if (g && !diag_errors(c->diag)) {
-      Dataset *d = data && s >= STAGE_GRAD ? data_prepare(&m->data, data, NULL, c->diag) : NULL;
+      DataFiles files;
+      bool wanted = data && s >= STAGE_GRAD && find_files(c, m, data, NULL, NULL, spec, &files);
+      Dataset *d = wanted ? data_prepare(&m->data, &files, c->diag) : NULL;
       if (d) model_bind(m, &d->prep);
       else if (!data) assume_vocabularies(m, 100);
       if (s == STAGE_MODEL) model_print(m, &t);

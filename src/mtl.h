@@ -25,11 +25,13 @@ int mtl_check(mtl_context *c, const char *spec, bool json, char **report);
 int mtl_explain(mtl_context *c, const char *spec, bool json, char **report);
 // A spec's text in the one style (format.h) in *out, malloc'd; name: for messages. Errors in the text: 2, and *out is NULL.
 int mtl_fmt(mtl_context *c, const char *name, const char *text, size_t n, char **out, size_t *size);
+// Data files are given as words, the list ending in NULL: `FILE` for the spec's first source, `SOURCE=FILE` for the source of
+// that name. What is not given (or all, the list being NULL) is the file that the spec names.
 // stage: ast model graph grad sched llvm asm obj. data NULL: vocabularies of learned size are assumed to have 100 entries, and said so.
-int mtl_compile(mtl_context *c, const char *spec, const char *stage, const char *data, char **out, size_t *size);
+int mtl_compile(mtl_context *c, const char *spec, const char *stage, const char *const *data, char **out, size_t *size);
 
 typedef struct {
-  const char *spec, *data, *test;                     // data, test NULL: the spec's files
+  const char *spec, *const *data, *test;              // data, test NULL: the spec's files
   const char *out;                                    // run folder, NULL: runs/MODEL-N, N the next free number
   const char *resume;                                 // a run folder to go on with; spec, data, test NULL then
   int64_t epochs;                                     // 0: the spec's
@@ -41,10 +43,11 @@ typedef struct {
   void *ctx;
 } mtl_run_options;
 int mtl_run(mtl_context *c, const mtl_run_options *o, char **report);
-// Metrics of a trained run on new rows (data NULL: the run's own held-out rows, from its data file).
-int mtl_eval(mtl_context *c, const char *run, const char *data, bool json, char **report);
+// Metrics of a trained run on new rows (data NULL: the run's own held-out rows, from its data file). Joined sources that are
+// not given are those that the run was trained with.
+int mtl_eval(mtl_context *c, const char *run, const char *const *data, bool json, char **report);
 // Predictions as CSV to `out` ("-": returned in *report): row, every task's head (class(n): one column a class), every output.
-int mtl_predict(mtl_context *c, const char *run, const char *data, const char *out, bool json, char **report);
+int mtl_predict(mtl_context *c, const char *run, const char *const *data, const char *out, bool json, char **report);
 int mtl_synth(mtl_context *c, const char *spec, int64_t rows, uint64_t seed, const char *out);
 typedef struct {
   const char *data;                                   // the rows

@@ -1,5 +1,4 @@
 // run.c: mtl_run: data → compiled step → training → a run folder, or nothing.
-#include <limits.h>
 #include "session.h"
 
 typedef struct { const mtl_run_options *o; const Model *m; } Hooks;
@@ -29,29 +28,9 @@ static void on_epoch(void *ctx, const EpochReport *e) {
   text_free(&t);
 }
 
-static const char *absolute(Arena *a, const char *path) {
-  char full[PATH_MAX];
-  return path && realpath(path, full) ? arena_strdup(a, full) : path;
-}
-
 static void take_options(Model *m, const mtl_run_options *o) {
   if (o->epochs > 0) m->train.epochs = o->epochs;
   if (o->has_seed) m->train.seed = m->data.seed = (uint64_t)o->seed;
-}
-
-// Paths of the data: the command line's, else the spec's own beside the spec.
-static bool find_data(mtl_context *c, const Model *m, const mtl_run_options *o, RunInfo *info) {
-  const DataSource *s = m->data.n_sources ? &m->data.sources[0] : NULL;
-  const char *data = o->data ? o->data : s && s->file ? beside(c->arena, o->spec, s->file) : NULL;
-  const char *test = o->test ? o->test : s && s->test_file && !o->data ? beside(c->arena, o->spec, s->test_file) : NULL;
-  if (!data) {
-    diag_error(c->diag, "no-data", (Place){0}, "neither the command line nor the spec names a data file");
-    diag_help(c->diag, "mtlc run %s --data FILE; rows to try with: mtlc synth %s --rows 2000 -o rows.csv", o->spec, o->spec);
-    return false;
-  }
-  info->data = absolute(c->arena, data);
-  info->test = absolute(c->arena, test);
-  return true;
 }
 
 typedef struct { Model *m; Dataset *data; Ready ready; RunInfo info; char *tmp, *final_name; PrepState prep; double start; } Run;
@@ -60,8 +39,8 @@ static bool open_new(mtl_context *c, const mtl_run_options *o, Run *r) {
   r->m = open_spec(c, o->spec);
   if (!check_spec(c, r->m)) return false;
   take_options(r->m, o);
-  if (!find_data(c, r->m, o, &r->info)) return false;
-  r->data = data_prepare(&r->m->data, r->info.data, r->info.test, c->diag);
+  if (!find_files(c, r->m, o->data, o->test, NULL, o->spec, &r->info.files)) return false;
+  r->data = data_prepare(&r->m->data, &r->info.files, c->diag);
   if (!r->data || !make_ready(c, r->m, &r->data->prep, &r->ready)) return false;
   engine_init(r->ready.engine, r->m->train.seed);
   r->tmp = run_folder_create(c, o->out, r->m->name, &r->final_name);
@@ -78,7 +57,8 @@ static bool open_interrupted(mtl_context *c, const mtl_run_options *o, Run *r) {
   if (!r->m) return false;
   r->m->train.epochs = o->epochs > 0 ? o->epochs : r->info.epochs;
   r->m->train.seed = r->m->data.seed = r->info.seed;
-  r->data = data_split_again(&r->m->data, &r->prep, r->info.data, r->info.test, c->diag);
+  if (!find_files(c, r->m, NULL, r->info.files.test, &r->info, NULL, &r->info.files)) return false;
+  r->data = data_split_again(&r->m->data, &r->prep, &r->info.files, c->diag);
   if (!r->data || !make_ready(c, r->m, &r->data->prep, &r->ready)) return false;
   engine_init(r->ready.engine, r->info.seed);
   r->tmp = r->final_name = arena_strdup(c->arena, o->resume);

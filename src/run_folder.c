@@ -71,13 +71,22 @@ bool run_folder_finish(mtl_context *c, const char *tmp, const char *final_name) 
   return true;
 }
 
+static json_t *sources_json(const Model *m, const DataFiles *f) {   // {name: path}
+  json_t *j = json_object();
+  for (int i = 0; i < m->data.n_sources; i++)
+    json_object_set_new(j, m->data.sources[i].name, f->source[i] ? json_string(f->source[i]) : json_null());
+  return j;
+}
+
 static json_t *run_json(const Model *m, const Dataset *data, const Ready *r, const RunInfo *info) {
   json_t *rows = json_pack("{s:I, s:I, s:I}", "train", (json_int_t)data->prep.rows[0], "valid", (json_int_t)data->prep.rows[1], "test",
                            (json_int_t)data->prep.rows[2]);
-  json_t *j = json_pack("{s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:o}", "format", 1, "model", m->name, "status", info->status, "data", info->data,
+  const DataFiles *f = &info->files;
+  json_t *j = json_pack("{s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:o}", "format", 1, "model", m->name, "status", info->status, "data", f->source[0],
                         "seed", (json_int_t)info->seed, "epochs", (json_int_t)info->epochs, "best_epoch", (json_int_t)info->best_epoch, "rows",
                         rows);
-  json_object_set_new(j, "test", info->test ? json_string(info->test) : json_null());
+  json_object_set_new(j, "test", f->test ? json_string(f->test) : json_null());
+  json_object_set_new(j, "sources", sources_json(m, f));
   json_object_set_new(j, "mtlc", json_string(mtl_version()));
   json_object_set_new(j, "build", json_string(build_text()));
   json_object_set_new(j, "target", json_string(r->jit.target));
@@ -112,6 +121,24 @@ static bool bad_run(mtl_context *c, const char *dir, const char *why) {
   return false;
 }
 
+// The files of the sources; of a run that names none, `data` is that of its only one.
+static void read_files(Arena *a, json_t *j, const char *data, RunInfo *info) {
+  json_t *sources = json_object_get(j, "sources"), *value;
+  size_t n = json_object_size(sources);
+  const char **path = NEW_ARRAY(a, const char *, n + 2), **names = NEW_ARRAY(a, const char *, n + 2), *name;
+  path[0] = arena_strdup(a, data);
+  names[0] = "";
+  info->n_files = 1;
+  json_object_foreach(sources, name, value) {
+    if (!json_is_string(value)) continue;
+    names[info->n_files] = arena_strdup(a, name);
+    path[info->n_files++] = arena_strdup(a, json_string_value(value));
+  }
+  const char *test = json_string_value(json_object_get(j, "test"));
+  info->files = (DataFiles){path, test ? arena_strdup(a, test) : NULL};
+  info->file_names = names;
+}
+
 bool run_folder_read(mtl_context *c, const char *dir, RunInfo *info) {
   size_t n;
   char *text = read_whole(path_in(c->arena, dir, "run.json"), &n);
@@ -123,9 +150,9 @@ bool run_folder_read(mtl_context *c, const char *dir, RunInfo *info) {
   bool ok = j && json_unpack(j, "{s:I, s:s, s:s, s:I, s:I, s:I}", "format", &format, "data", &data, "status", &status, "seed", &seed, "epochs",
                              &epochs, "best_epoch", &best) == 0;
   if (ok && format == 1) {
-    const char *test = json_string_value(json_object_get(j, "test"));
-    *info = (RunInfo){ .folder = arena_strdup(c->arena, dir), .data = arena_strdup(c->arena, data), .status = arena_strdup(c->arena, status),
-                       .test = test ? arena_strdup(c->arena, test) : NULL, .seed = (uint64_t)seed, .epochs = epochs, .best_epoch = best };
+    *info = (RunInfo){ .folder = arena_strdup(c->arena, dir), .status = arena_strdup(c->arena, status), .seed = (uint64_t)seed,
+                       .epochs = epochs, .best_epoch = best };
+    read_files(c->arena, j, data, info);
   }
   json_decref(j);
   if (!ok) return bad_run(c, dir, "its run.json is broken");

@@ -28,7 +28,8 @@ void   ready_free(Ready *r);
 
 // run_folder.c: spec.mtl prep.json weights.safetensors metrics.json run.json [checkpoint.safetensors state.json]
 typedef struct {
-  const char *folder, *data, *test;                                  // absolute paths of the data
+  const char *folder;
+  DataFiles files; int n_files; const char *const *file_names;       // absolute paths; the names of the sources
   uint64_t seed; int64_t epochs;
   const char *status;                                                // "complete", "interrupted"
   int64_t best_epoch;
@@ -41,6 +42,12 @@ void  run_folder_remove(const char *dir);
 bool  run_folder_read(mtl_context *c, const char *dir, RunInfo *info);
 Model *run_folder_model(mtl_context *c, const char *dir, PrepState *prep);
 bool  run_folder_weights(mtl_context *c, const char *dir, const Ready *r);
+
+// data_files.c: which file each source of a model has: of the words of a command line, else the one `known` (may be NULL),
+// else the one that the spec at `spec` names (NULL: none counts). Relative paths become absolute. false: an error, or a
+// source that the model needs has none.
+bool find_files(mtl_context *c, const Model *m, const char *const *words, const char *test, const RunInfo *known,
+                const char *spec, DataFiles *files);
 
 // report.c
 json_t *report_json(const Model *m, const Dataset *data, const Ready *r, const TrainReport *t, const char *run, double seconds);

@@ -19,23 +19,26 @@ typedef struct {
 static const char *map_name(const Prep *p) { return p->map == MAP_SQRT ? "square root" : "log(1 + x)"; }
 
 // (map(clip(v)) − shift) · factor as float32; false: an error was met.
-static bool prepare_number(Apply *k, int64_t row, const Prep *p, const Affine *f, const char *column, double v, float *out) {
+typedef struct { int column; const char *name; } Cell;       // where a value stands, for errors: cell_error
+
+static bool prepare_number(Apply *k, int64_t row, const Prep *p, const Affine *f, Cell at, double v, float *out) {
   double m = clip_and_map(p, v), x = (m - f->shift) * f->factor;
   *out = 0;
   if (!isfinite(m)) {
-    row_error(k->r, row, 1, "out-of-domain", column, "%g has no %s", v, map_name(p));
+    cell_error(k->r, row, 1, "out-of-domain", at.column, at.name, "%g has no %s", v, map_name(p));
     return false;
   }
   if (fabs(x) > FLT_MAX) {
-    row_error(k->r, row, 1, "out-of-range", column, "%g becomes %g, which is too large for a 32-bit number", v, x);
+    cell_error(k->r, row, 1, "out-of-range", at.column, at.name, "%g becomes %g, which is too large for a 32-bit number", v,
+               x);
     return false;
   }
   *out = (float)x;
   return true;
 }
 
-static void missing_value(Apply *k, int64_t row, const DataInput *in, const char *column, bool first) {
-  bool told = row_error(k->r, row, 1, "missing-value", column, "`%s` is missing", in->name);
+static void missing_value(Apply *k, int64_t row, const DataInput *in, Cell at, bool first) {
+  bool told = cell_error(k->r, row, 1, "missing-value", at.column, at.name, "`%s` is missing", in->name);
   if (told && first)
     diag_help(k->r->diag, in->id_at >= 0 ? "say in the spec what to do: `missing =` own, mode (of a category) or drop"
                                          : "say in the spec what to do: `missing =` mean, median, mode, drop, or a number");
@@ -45,7 +48,7 @@ static void apply_numbers(Apply *k, int at, int column) {
   const DataInput *in = &k->r->plan->inputs[at];
   const Affine *f = &k->prep->dense[in->dense_at + column];
   const double *value = k->r->dense[in->dense_at + column];
-  const char *name = input_column(k->r->plan, in, column);
+  Cell cell = {input_cell(in, column), in->name};
   bool fills = in->prep.missing != MISSING_ERROR && in->prep.missing != MISSING_DROP, first = true;
   float *out = k->out->dense + in->dense_at + column;
   for (int64_t i = 0; i < k->n; i++, out += k->r->plan->dense_width) {
@@ -53,14 +56,14 @@ static void apply_numbers(Apply *k, int at, int column) {
     if (isnan(v)) {
       k->sum->input[at].missing++;
       if (!fills) {
-        missing_value(k, k->row[i], in, name, first);
+        missing_value(k, k->row[i], in, cell, first);
         first = false;
         continue;
       }
       v = f->missing;
     }
     k->sum->input[at].clipped += in->prep.has_clip && (v < in->prep.clip_lo || v > in->prep.clip_hi);
-    prepare_number(k, k->row[i], &in->prep, f, name, v, out);
+    prepare_number(k, k->row[i], &in->prep, f, cell, v, out);
   }
 }
 
@@ -85,7 +88,7 @@ static void unknown_category(Apply *k, int at, int64_t row) {
   if (in->unknown != UNKNOWN_ERROR || k->split == 0) return;
   int32_t code = k->r->id[in->id_at].code[row];
   const char *s = code < 0 ? "" : k->r->id[in->id_at].value[code];
-  row_error(k->r, row, 1, "unknown-category", input_column(k->r->plan, in, 0), "`%s` does not occur in the training rows",
+  cell_error(k->r, row, 1, "unknown-category", input_cell(in, 0), in->name, "`%s` does not occur in the training rows",
             shown(k->r, s));
 }
 
@@ -103,7 +106,7 @@ static void apply_ids(Apply *k, int at) {
     *out = code < 0 ? missing : id[code];
     k->sum->input[at].missing += code < 0;
     if (code < 0 && in->prep.missing == MISSING_ERROR) {
-      missing_value(k, k->row[i], in, input_column(k->r->plan, in, 0), first);
+      missing_value(k, k->row[i], in, (Cell){input_cell(in, 0), in->name}, first);
       first = false;
     } else if (*out == 0 && in->kind == INPUT_CATEGORY) {
       unknown_category(k, at, k->row[i]);
@@ -155,7 +158,7 @@ void classes_apply(Raw *r, const PrepState *s) {
 
 static void apply_label(Apply *k, int at) {
   const DataLabel *l = &k->r->plan->labels[at];
-  const char *column = label_column(k->r->plan, l);
+  Cell cell = {expr_column(l->from), l->name};
   float *y = k->out->y + at * k->n, *w = k->out->w + at * k->n;
   double sum = 0;
   int64_t known = 0;
@@ -165,7 +168,7 @@ static void apply_label(Apply *k, int at) {
     double v = k->r->label[at][row];
     y[i] = (float)v;
     w[i] = 1;
-    if (l->kind == LABEL_REAL) w[i] = prepare_number(k, row, &l->prep, &k->prep->label[at], column, v, &y[i]);
+    if (l->kind == LABEL_REAL) w[i] = prepare_number(k, row, &l->prep, &k->prep->label[at], cell, v, &y[i]);
     sum += v;
     known++;
   }

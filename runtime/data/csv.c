@@ -1,6 +1,6 @@
-// csv.c: a CSV file (RFC 4180 and its relatives) → a table of cells. The whole text is read (gzip by content, through zlib),
-// then cut in place in one pass: quotes, embedded delimiters and newlines, LF, CRLF or CR, BOM, blank lines, a last line
-// without an end. Errors carry the data row (from 1, header not counted) and the line of the file.
+// csv.c: a CSV file (RFC 4180 and its relatives) as blocks of cells. The text comes piece by piece (gzip by content, through
+// zlib); a row is first found whole, field by field, then cut in place: quotes, embedded delimiters and newlines, LF, CRLF
+// or CR, BOM, blank lines, a last line without an end. Errors carry the data row (from 1, header not counted) and the line.
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -8,220 +8,365 @@
 #include <zlib.h>
 #include "data_int.h"
 
-// ---------------------------------------------------------------- the text
-static char *cannot_read(const char *path, Diag *d, const char *why) {
-  diag_data(d, "cannot-read", path, 0, 0, NULL, "cannot be read: %s", why);
-  return NULL;
-}
-
-// All of it, with a NUL behind; malloc'd. zlib passes what is not gzip through.
-static char *inflate_all(gzFile z, size_t guess, const char *path, size_t *size, Diag *d) {
-  enum { CHUNK = 1 << 30 };
-  size_t cap = guess + 4096, n = 0;
-  char *text = xmalloc(cap + 1);
-  int got;
-  while ((got = gzread(z, text + n, (unsigned)(cap - n < CHUNK ? cap - n : CHUNK))) > 0) {
-    n += (size_t)got;
-    if (n == cap) text = xrealloc(text, (cap *= 2) + 1);
-  }
-  int code;
-  const char *why = gzerror(z, &code);
-  if (got == 0 && code != Z_BUF_ERROR) {
-    text[n] = 0;
-    *size = n;
-    return text;
-  }
-  free(text);
-  return cannot_read(path, d, code == Z_ERRNO ? strerror(errno) : code == Z_BUF_ERROR ? "the gzip data are cut off" : why);
-}
-
-static char *read_text(const char *path, size_t *size, Diag *d) {
-  struct stat st;
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return cannot_read(path, d, strerror(errno));
-  bool known = fstat(fd, &st) == 0;
-  gzFile z = known && !S_ISDIR(st.st_mode) ? gzdopen(fd, "rb") : NULL;
-  if (!z) {
-    close(fd);
-    return cannot_read(path, d, known && S_ISDIR(st.st_mode) ? "it is a folder" : strerror(errno));
-  }
-  gzbuffer(z, 1 << 17);
-  char *text = inflate_all(z, (size_t)st.st_size, path, size, d);
-  gzclose(z);
-  return text;
-}
-
-// Lines that end in CR alone (old Macintosh): only in a text without any LF.
-static void mend_line_ends(char *text, size_t n) {
-  if (memchr(text, '\n', n)) return;
-  for (char *p = text; (p = memchr(p, '\r', n - (size_t)(p - text))) != NULL;) *p++ = '\n';
-}
-
-// ---------------------------------------------------------------- fields
+enum { PIECE = 1 << 20, LONGEST_ROW = 1 << 28 };
+typedef struct { char *at, *to; bool doubled; } Field;       // doubled: it has quotes that are written twice
 typedef struct {
-  char *p, *end;               // what is left; *end is NUL
-  char delimiter;
-  bool trim;
+  Reader reader;
+  const DataSource *format;
+  int fd; gzFile z;            // z NULL: a plain file
+  char *text; size_t cap;      // NUL behind what was read of it
+  char *p, *end;               // what is left of it
+  int64_t before;              // bytes of the file before `text`
+  bool at_end;                 // the file has no more
+  bool cr_ends;                // lines end in CR alone (old Macintosh): in a text without any LF
+  bool stops[256];             // bytes that end a bare field
+  char delimiter; bool trim;
   int64_t line, row;           // of the file; of the data
-  const char *path;
-  Diag *d;
-} Scan;
+  Field *field; int64_t n, field_cap;      // of the row at hand
+  int64_t cell_cap, wrong;
+} Csv;
 
-static bool is_blank(const Scan *s, char c) { return (c == ' ' || c == '\t') && c != s->delimiter; }
-
-// A quoted field: p stands behind the opening quote. Undoubles quotes in place; false: it never closes.
-static bool quoted_field(Scan *s, char **cell, char **cell_end) {
-  int64_t opened = s->line;
-  char *to = *cell = s->p;
-  for (; s->p < s->end; s->p++) {
-    if (*s->p == '"' && *++s->p != '"') {                    // *end is NUL
-      *cell_end = to;
-      return true;
-    }
-    s->line += *s->p == '\n';
-    *to++ = *s->p;
-  }
-  diag_data(s->d, "open-quote", s->path, s->row, opened, NULL, "a quote opens here and never closes");
+// ---------------------------------------------------------------- the text
+static bool stop_here(Csv *s) {
+  s->reader.failed = true;
   return false;
 }
 
-static bool after_quote(Scan *s) {
-  while (is_blank(s, *s->p) || (*s->p == '\r' && (s->p + 1 == s->end || s->p[1] == '\n'))) s->p++;
-  if (s->p >= s->end || *s->p == s->delimiter || *s->p == '\n') return true;
-  diag_data(s->d, "after-quote", s->path, s->row, s->line, NULL, "text stands behind a closing quote");
-  diag_help(s->d, "a quote within a quoted field is written twice: `\"\"`");
-  return false;
+static bool cannot_read(Csv *s, const char *why) {
+  diag_data(s->reader.diag, "cannot-read", s->reader.table.path, 0, 0, NULL, "cannot be read: %s", why);
+  return stop_here(s);
 }
 
-static void bare_field(Scan *s, char **cell, char **cell_end) {
-  *cell = s->p;
-  while (s->p < s->end && *s->p != s->delimiter && *s->p != '\n') s->p++;
-  char *e = s->p;
-  if (e > *cell && e[-1] == '\r' && (s->p == s->end || *s->p == '\n')) e--;
-  while (s->trim && e > *cell && is_blank(s, e[-1])) e--;
-  *cell_end = e;
-}
-
-// One field; leaves p behind its delimiter or line end. *last: the row ends here. false: an error that stops the file.
-static bool field(Scan *s, char **cell, bool *last) {
-  char *cell_end;
-  while (s->trim && is_blank(s, *s->p)) s->p++;
-  if (*s->p == '"') {
-    s->p++;
-    if (!quoted_field(s, cell, &cell_end) || !after_quote(s)) return false;
-  } else {
-    bare_field(s, cell, &cell_end);
-  }
-  *last = s->p >= s->end || *s->p == '\n';
-  s->line += *s->p == '\n';
-  if (s->p < s->end) s->p++;
-  *cell_end = 0;
+static bool open_text(Csv *s) {
+  struct stat st;
+  unsigned char magic[2];
+  s->fd = open(s->reader.table.path, O_RDONLY | O_CLOEXEC);
+  if (s->fd < 0 || fstat(s->fd, &st)) return cannot_read(s, strerror(errno));
+  if (S_ISDIR(st.st_mode)) return cannot_read(s, "it is a folder");
+  bool plain = S_ISREG(st.st_mode) && !(pread(s->fd, magic, 2, 0) == 2 && magic[0] == 0x1f && magic[1] == 0x8b);
+  if (plain) return true;
+  s->z = gzdopen(s->fd, "rb");                               // passes what is not gzip through
+  if (!s->z) return cannot_read(s, strerror(errno));
+  gzbuffer(s->z, 1 << 17);
   return true;
 }
 
-static bool skip_blank_line(Scan *s) {
+static ssize_t read_some(Csv *s, char *to, size_t n) {
+  enum { MOST = 1 << 30 };
+  ssize_t got;
+  if (n > MOST) n = MOST;
+  if (s->z) return gzread(s->z, to, (unsigned)n);
+  while ((got = read(s->fd, to, n)) < 0 && errno == EINTR) continue;
+  return got;
+}
+
+static bool read_error(Csv *s) {
+  int code = Z_ERRNO;
+  const char *why = s->z ? gzerror(s->z, &code) : "";
+  return cannot_read(s, code == Z_ERRNO ? strerror(errno) : code == Z_BUF_ERROR ? "the gzip data are cut off" : why);
+}
+
+static bool is_text(Csv *s, const char *text, size_t n) {
+  bool utf16 = s->before == 0 && text == s->text && n >= 2 && (!memcmp(text, "\xff\xfe", 2) || !memcmp(text, "\xfe\xff", 2));
+  const char *nul = memchr(text, 0, n);
+  if (!utf16 && !nul) return true;
+  long long at = s->before + (nul - s->text) + 1;
+  const char *path = s->reader.table.path;
+  if (utf16) diag_data(s->reader.diag, "not-text", path, 0, 0, NULL, "the file is in UTF-16, but must be in UTF-8");
+  else diag_data(s->reader.diag, "not-text", path, 0, 0, NULL, "byte %lld is NUL: this is no text file", at);
+  return stop_here(s);
+}
+
+static void mend_line_ends(char *text, size_t n) {
+  for (char *p = text; (p = memchr(p, '\r', n - (size_t)(p - text))) != NULL;) *p++ = '\n';
+}
+
+// More text behind what is left, which moves to the start of its memory. false: failed.
+static bool more_text(Csv *s) {
+  size_t left = (size_t)(s->end - s->p);
+  s->before += s->p - s->text;
+  if (left && s->p != s->text) memmove(s->text, s->p, left);
+  if (left > LONGEST_ROW && s->reader.rows) {
+    diag_data(s->reader.diag, "long-row", s->reader.table.path, s->row + 1, s->line, NULL,
+              "a row is longer than %d MiB: does a quote open here that never closes?", LONGEST_ROW >> 20);
+    return stop_here(s);
+  }
+  if (s->cap - left < PIECE) s->text = xrealloc(s->text, (s->cap = 2 * s->cap + PIECE) + 1);
+  size_t n = left;
+  ssize_t got = 1;
+  while (n < s->cap && (got = read_some(s, s->text + n, s->cap - n)) > 0) n += (size_t)got;
+  if (got < 0) return read_error(s);
+  s->at_end = got == 0;
+  if (s->at_end && s->z) {                                   // a stream that is cut off ends like a whole one
+    int code;
+    gzerror(s->z, &code);
+    if (code == Z_BUF_ERROR) return read_error(s);
+  }
+  s->p = s->text;
+  s->end = s->text + n;
+  *s->end = 0;
+  if (!is_text(s, s->text + left, n - left)) return false;
+  if (s->cr_ends) mend_line_ends(s->text + left, n - left);
+  return true;
+}
+
+static bool whole_text(Csv *s) {
+  while (!s->at_end)
+    if (!more_text(s)) return false;
+  return true;
+}
+
+static bool first_text(Csv *s) {
+  if (!more_text(s)) return false;
+  size_t n = (size_t)(s->end - s->text);
+  if (n >= 3 && !memcmp(s->text, "\xef\xbb\xbf", 3)) s->p += 3;
+  if (s->reader.rows == 0 && !whole_text(s)) return false;
+  s->cr_ends = memchr(s->text, '\r', n) && !memchr(s->text, '\n', n);
+  if (s->cr_ends) mend_line_ends(s->text, (size_t)(s->end - s->text));
+  return true;
+}
+
+// ---------------------------------------------------------------- fields
+// What comes next is there whole; or more text is needed to tell, and p stands where it stood; or an error stops the file.
+typedef enum { WHOLE, CUT_OFF, FAILED } Step;
+
+static bool is_blank(const Csv *s, char c) { return (c == ' ' || c == '\t') && c != s->delimiter; }
+static bool out_of_text(const Csv *s) { return s->p >= s->end && !s->at_end; }
+
+static Step wrong_quote(Csv *s, const char *code, int64_t line, const char *what) {
+  diag_data(s->reader.diag, code, s->reader.table.path, s->row, line, NULL, "%s", what);
+  return FAILED;
+}
+
+// Behind a closing quote: blanks, then the end of the field.
+static Step after_quote(Csv *s) {
+  while (is_blank(s, *s->p) || (*s->p == '\r' && (s->p[1] == '\n' || s->p + 1 == s->end))) s->p++;
+  if (out_of_text(s)) return CUT_OFF;
+  if (s->p >= s->end || *s->p == s->delimiter || *s->p == '\n') return WHOLE;
+  wrong_quote(s, "after-quote", s->line, "text stands behind a closing quote");
+  diag_help(s->reader.diag, "a quote within a quoted field is written twice: `\"\"`");
+  return FAILED;
+}
+
+// p stands behind the opening quote.
+static Step quoted_field(Csv *s, Field *f) {
+  int64_t opened = s->line;
+  for (f->at = s->p; s->p < s->end; s->p++) {
+    s->line += *s->p == '\n';
+    if (*s->p != '"') continue;
+    f->to = s->p++;
+    if (out_of_text(s)) return CUT_OFF;
+    if (*s->p != '"') return after_quote(s);                 // *end is NUL
+    f->doubled = true;
+  }
+  return s->at_end ? wrong_quote(s, "open-quote", opened, "a quote opens here and never closes") : CUT_OFF;
+}
+
+static void bare_field(Csv *s, Field *f) {
+  char *p = s->p;
+  f->at = p;
+  while (!s->stops[(unsigned char)*p]) p++;
+  s->p = p;
+  if (p > f->at && p[-1] == '\r' && (p == s->end || *p == '\n')) p--;
+  while (s->trim && p > f->at && is_blank(s, p[-1])) p--;
+  f->to = p;
+}
+
+static Field *new_field(Csv *s) {
+  if (s->n == s->field_cap)
+    s->field = xrealloc(s->field, sizeof *s->field * (size_t)(s->field_cap = s->field_cap ? 2 * s->field_cap : 64));
+  Field *f = &s->field[s->n++];
+  f->doubled = false;
+  return f;
+}
+
+static Step read_fields(Csv *s) {
+  s->n = 0;
+  for (bool last = false; !last;) {
+    Field *f = new_field(s);
+    while (s->trim && is_blank(s, *s->p)) s->p++;
+    if (*s->p == '"') {
+      s->p++;
+      Step step = quoted_field(s, f);
+      if (step != WHOLE) return step;
+    } else {
+      bare_field(s, f);
+      if (out_of_text(s)) return CUT_OFF;
+    }
+    last = s->p >= s->end || *s->p == '\n';
+    s->line += *s->p == '\n';
+    s->p += s->p < s->end;
+  }
+  return WHOLE;
+}
+
+// Fields as they stand in the text become texts: quotes undoubled, NUL behind. The delimiter there has been read.
+static char *cut(Field *f) {
+  if (f->doubled) {
+    char *to = f->at;
+    for (const char *p = f->at; p < f->to; *to++ = *p++) p += *p == '"';
+    f->to = to;
+  }
+  *f->to = 0;
+  return f->at;
+}
+
+static Step blank_line(Csv *s, bool *is) {
   char *p = s->p;
   while (is_blank(s, *p) || *p == '\r') p++;
-  if (p < s->end && *p != '\n') return false;
+  if (p >= s->end && !s->at_end) return CUT_OFF;
+  *is = p >= s->end || *p == '\n';
+  if (!*is) return WHOLE;
   s->line += p < s->end;
   s->p = p < s->end ? p + 1 : p;
+  return WHOLE;
+}
+
+// The next row, blank lines skipped. *there false: the file has no more.
+static Step next_row(Csv *s, bool *there, int64_t *line) {
+  for (;;) {
+    bool blank = false;
+    *there = s->p < s->end;
+    if (!*there) return s->at_end ? WHOLE : CUT_OFF;
+    if (blank_line(s, &blank) == CUT_OFF) return CUT_OFF;
+    if (!blank) break;
+  }
+  char *start = s->p;
+  *line = s->line;
+  Step step = read_fields(s);
+  if (step == CUT_OFF) {
+    s->p = start;
+    s->line = *line;
+  }
+  return step;
+}
+
+// ---------------------------------------------------------------- the header
+static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+// Two columns of one name are an error; nameless ones (a spreadsheet's empty last columns) cannot be meant anyway.
+static bool names_differ(const Csv *s, int64_t line) {
+  const Table *t = &s->reader.table;
+  const char **sorted = xmalloc(sizeof *sorted * (size_t)t->n_columns);
+  memcpy(sorted, t->names, sizeof *sorted * (size_t)t->n_columns);
+  qsort(sorted, (size_t)t->n_columns, sizeof *sorted, by_name);
+  int before = diag_errors(s->reader.diag);
+  for (int i = 1; i < t->n_columns; i++)
+    if (*sorted[i] && strcmp(sorted[i - 1], sorted[i]) == 0 && (i < 2 || strcmp(sorted[i - 2], sorted[i]) != 0))
+      diag_data(s->reader.diag, "duplicate-column", t->path, 0, line, sorted[i], "the header names this column twice");
+  free(sorted);
+  return diag_errors(s->reader.diag) == before;
+}
+
+static bool take_names(Csv *s, int64_t line) {
+  Table *t = &s->reader.table;
+  if (s->n > INT32_MAX / 2) return false;
+  t->n_columns = (int)s->n;
+  t->names = NEW_ARRAY(t->arena, const char *, s->n);
+  for (int64_t i = 0; i < s->n; i++) t->names[i] = arena_strdup(t->arena, cut(&s->field[i]));
+  return names_differ(s, line) || stop_here(s);
+}
+
+static bool read_header(Csv *s) {
+  bool there = false, trim = s->trim;
+  int64_t line = 0, first_line = s->line;
+  Step step;
+  s->trim = true;
+  char *start = s->p;
+  while ((step = next_row(s, &there, &line)) == CUT_OFF) {
+    if (!more_text(s)) return false;
+    start = s->p;
+    first_line = s->line;
+  }
+  s->trim = trim;
+  if (step == FAILED) return stop_here(s);
+  if (!there) {
+    diag_data(s->reader.diag, "empty-file", s->reader.table.path, 0, 0, NULL, "the file is empty");
+    return stop_here(s);
+  }
+  if (!s->format->n_header) return take_names(s, line);
+  s->reader.table.n_columns = s->format->n_header;           // this was the first row: it is read again
+  s->reader.table.names = (const char **)s->format->header;
+  s->p = start;
+  s->line = first_line;
   return true;
 }
 
 // ---------------------------------------------------------------- rows
-typedef struct { char **data; int64_t n, cap; } Cells;       // malloc'd
-
-static void push(Cells *c, char *cell) {
-  if (c->n == c->cap) c->data = xrealloc(c->data, sizeof *c->data * (size_t)(c->cap = c->cap ? 2 * c->cap : 256));
-  c->data[c->n++] = cell;
-}
-
-static bool read_row(Scan *s, Cells *cells) {
-  bool last = false;
-  while (!last) {
-    char *cell;
-    if (!field(s, &cell, &last)) return false;
-    push(cells, cell);
-  }
-  return true;
-}
-
-static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
-
-// Two columns of one name are an error; nameless ones (a spreadsheet's empty last columns) cannot be meant anyway.
-static bool names_differ(const Scan *s, const Table *t, int64_t line) {
-  const char **sorted = xmalloc(sizeof *sorted * (size_t)t->n_columns);
-  memcpy(sorted, t->names, sizeof *sorted * (size_t)t->n_columns);
-  qsort(sorted, (size_t)t->n_columns, sizeof *sorted, by_name);
-  int before = diag_errors(s->d);
-  for (int i = 1; i < t->n_columns; i++)
-    if (*sorted[i] && strcmp(sorted[i - 1], sorted[i]) == 0 && (i < 2 || strcmp(sorted[i - 2], sorted[i]) != 0))
-      diag_data(s->d, "duplicate-column", s->path, 0, line, sorted[i], "the header names this column twice");
-  free(sorted);
-  return diag_errors(s->d) == before;
-}
-
-static bool read_header(Scan *s, Table *t, const DataSource *format) {
-  while (s->p < s->end && skip_blank_line(s)) continue;
-  if (s->p >= s->end) {
-    diag_data(s->d, "empty-file", s->path, 0, 0, NULL, "the file is empty");
-    return false;
-  }
-  if (format->n_header) {
-    t->n_columns = format->n_header;
-    t->names = (const char **)format->header;
-    return true;
-  }
-  Scan header = *s;
-  header.trim = true;
-  Cells names = {0};
-  int64_t line = s->line;
-  bool ok = read_row(&header, &names) && names.n <= INT32_MAX;
-  s->p = header.p;
-  s->line = header.line;
-  t->n_columns = (int)names.n;
-  t->names = NEW_ARRAY(t->arena, const char *, names.n + 1);
-  for (int64_t i = 0; i < names.n && ok; i++) t->names[i] = names.data[i];
-  free(names.data);
-  return ok && names_differ(s, t, line);
-}
-
-static void wrong_fields(const Scan *s, const Table *t, const DataSource *format, int64_t n, int64_t line, int64_t count) {
-  if (count > MAX_DATA_ERRORS) return;
-  diag_data(s->d, "wrong-fields", s->path, s->row, line, NULL, "%lld field%s, but %s %d column%s", (long long)n,
-            n == 1 ? "" : "s", format->n_header ? "the spec lists" : "the header names", t->n_columns,
+static void wrong_fields(Csv *s, int64_t line) {
+  const Table *t = &s->reader.table;
+  bool listed = s->format->n_header > 0;
+  s->reader.failed = true;
+  if (++s->wrong > MAX_DATA_ERRORS) return;
+  diag_data(s->reader.diag, "wrong-fields", t->path, s->row, line, NULL, "%lld field%s, but %s %d column%s", (long long)s->n,
+            s->n == 1 ? "" : "s", listed ? "the spec lists" : "the header names", t->n_columns,
             t->n_columns == 1 ? "" : "s");
-  if (count == 1 && n == 1 && t->n_columns > 1)
-    diag_help(s->d, "is the delimiter another one? It is `%c` here; a source may say `delimiter = \"…\"`", s->delimiter);
+  if (s->wrong == 1 && s->n == 1 && t->n_columns > 1)
+    diag_help(s->reader.diag, "is the delimiter another one? It is `%c` here; a source may say `delimiter = \"…\"`",
+              s->delimiter);
 }
 
-// Fills t->cell and t->line. false: errors.
-static bool read_rows(Scan *s, Table *t, const DataSource *format) {
-  Cells cells = {0};
-  int64_t cap = 0, wrong = 0;
-  bool ok = true;
-  while (ok && s->p < s->end) {
-    if (skip_blank_line(s)) continue;
-    int64_t line = s->line, before = cells.n;
-    s->row = t->n_rows + 1;
-    ok = read_row(s, &cells);
-    if (ok && cells.n - before != t->n_columns) {
-      wrong_fields(s, t, format, cells.n - before, line, ++wrong);
-      cells.n = before;                                      // no cell of it is looked at
+static void make_room(Csv *s) {
+  Table *t = &s->reader.table;
+  if (t->n_rows < s->cell_cap) return;
+  s->cell_cap = s->cell_cap ? 2 * s->cell_cap : 256;
+  t->cell = xrealloc(t->cell, sizeof *t->cell * ((size_t)s->cell_cap * (size_t)t->width + 1));
+  t->line = xrealloc(t->line, sizeof *t->line * (size_t)s->cell_cap);
+}
+
+static void keep_row(Csv *s, int64_t line) {
+  Table *t = &s->reader.table;
+  make_room(s);
+  char **cell = t->cell + t->n_rows * t->width;
+  for (int k = 0; k < t->width; k++) cell[k] = cut(&s->field[s->reader.want ? s->reader.want[k] : k]);
+  t->line[t->n_rows++] = line;
+}
+
+static bool too_many(Csv *s, int64_t line) {
+  diag_data(s->reader.diag, "too-many-rows", s->reader.table.path, s->row, line, NULL, "a file has at most %d rows here",
+            INT32_MAX - 1);
+  return stop_here(s);
+}
+
+// Told once, at the end of the file.
+static void finish(Csv *s) {
+  const char *path = s->reader.table.path;
+  if (s->wrong > MAX_DATA_ERRORS)
+    diag_data(s->reader.diag, "more-errors", path, 0, 0, NULL, "and %lld more rows with a wrong number of fields",
+              (long long)(s->wrong - MAX_DATA_ERRORS));
+  s->wrong = 0;
+  if (s->row || s->reader.failed) return;
+  diag_data(s->reader.diag, "no-rows", path, 0, 0, NULL, "the file has a header, but no row below it");
+  s->reader.failed = true;
+}
+
+// A block ends where its rows are enough, or where the text at hand ends within a row.
+static bool csv_next(Reader *r) {
+  Csv *s = (Csv *)r;
+  Table *t = &r->table;
+  t->first = s->row;
+  t->width = r->want ? r->n_want : t->n_columns;
+  t->n_rows = 0;
+  while (!r->rows || t->n_rows < r->rows) {
+    bool there;
+    int64_t line = 0;
+    s->row++;
+    Step step = next_row(s, &there, &line);
+    if (step == FAILED) return stop_here(s);
+    if (step == CUT_OFF || !there) s->row--;
+    if (step == CUT_OFF && t->n_rows) return true;
+    if (step == CUT_OFF && !more_text(s)) return false;
+    if (step == CUT_OFF) continue;
+    if (!there) {
+      finish(s);
+      break;
     }
-    if (t->n_rows == cap) t->line = xrealloc(t->line, sizeof *t->line * (size_t)(cap = cap ? 2 * cap : 256));
-    t->line[t->n_rows++] = line;
-    if (t->n_rows == INT32_MAX) {
-      diag_data(s->d, "too-many-rows", s->path, s->row, line, NULL, "a file has at most %d rows here", INT32_MAX - 1);
-      ok = false;
-    }
+    if (s->row == INT32_MAX) return too_many(s, line);
+    if (s->n != t->n_columns) wrong_fields(s, line);
+    else if (!r->failed) keep_row(s, line);
   }
-  t->cell = cells.data;
-  if (wrong > MAX_DATA_ERRORS)
-    diag_data(s->d, "more-errors", s->path, 0, 0, NULL, "and %lld more rows with a wrong number of fields",
-              (long long)(wrong - MAX_DATA_ERRORS));
-  if (ok && !t->n_rows) diag_data(s->d, "no-rows", s->path, 0, 0, NULL, "the file has a header, but no row below it");
-  return ok && !wrong && t->n_rows > 0;
+  t->text = s->text;
+  return t->n_rows > 0 && !r->failed;
 }
 
 // ---------------------------------------------------------------- the file
@@ -235,37 +380,26 @@ char csv_delimiter(const char *path, const DataSource *format) {
   return ends_in(path, ".tsv") || ends_in(path, ".tsv.gz") ? '\t' : ',';
 }
 
-static bool is_text(const char *text, size_t n, const char *path, Diag *d) {
-  bool utf16 = n >= 2 && (!memcmp(text, "\xff\xfe", 2) || !memcmp(text, "\xfe\xff", 2));
-  const char *nul = memchr(text, 0, n);
-  if (!utf16 && !nul) return true;
-  if (utf16) diag_data(d, "not-text", path, 0, 0, NULL, "the file is in UTF-16, but must be in UTF-8");
-  else diag_data(d, "not-text", path, 0, 0, NULL, "byte %lld is NUL: this is no text file", (long long)(nul - text) + 1);
-  return false;
+static void csv_close(Reader *r) {
+  Csv *s = (Csv *)r;
+  if (s->z) gzclose(s->z);
+  else if (s->fd >= 0) close(s->fd);
+  free(s->field);
+  free(s->text);
+  free(r->table.cell);
+  free(r->table.line);
+  arena_free(r->table.arena);
+  free(s);
 }
 
-Table *csv_read(const char *path, const DataSource *format, Diag *d) {
-  size_t n = 0;
-  char *text = read_text(path, &n, d);
-  if (!text) return NULL;
-  Table *t = xcalloc(1, sizeof *t);
-  t->arena = arena_new();
-  t->path = arena_strdup(t->arena, path);
-  t->text = text;
-  Scan s = {.p = text, .end = text + n, .delimiter = csv_delimiter(path, format), .trim = format->trim, .line = 1,
-            .path = t->path, .d = d};
-  if (n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) s.p += 3;
-  mend_line_ends(text, n);
-  if (is_text(text, n, path, d) && read_header(&s, t, format) && read_rows(&s, t, format)) return t;
-  table_free(t);
+Reader *csv_open(const char *path, const DataSource *format, int64_t rows, Diag *d) {
+  Csv *s = xcalloc(1, sizeof *s);
+  Arena *a = arena_new();
+  *s = (Csv){.format = format, .fd = -1, .delimiter = csv_delimiter(path, format), .trim = format->trim, .line = 1};
+  s->reader = (Reader){.rows = rows, .next = csv_next, .close = csv_close, .diag = d,
+                       .table = {.path = arena_strdup(a, path), .arena = a}};
+  s->stops[0] = s->stops['\n'] = s->stops[(unsigned char)s->delimiter] = true;
+  if (open_text(s) && first_text(s) && read_header(s)) return &s->reader;
+  csv_close(&s->reader);
   return NULL;
-}
-
-void table_free(Table *t) {
-  if (!t) return;
-  free(t->text);
-  free(t->cell);
-  free(t->line);
-  arena_free(t->arena);
-  free(t);
 }

@@ -1,5 +1,5 @@
-// data_int.h: what the files of the data side share. A file becomes a Table of cells (csv.c), then Raw: typed columns
-// (raw.c), split (split.c), with a learned preparation (prep.c), and last prepared rows (apply.c).
+// data_int.h: what the files of the data side share. A file becomes blocks of cells (reader.c, csv.c), then Raw: typed
+// columns (raw.c, join.c), split (split.c), with a learned preparation (prep.c), and last prepared rows (apply.c).
 #ifndef MTLC_DATA_INT_H
 #define MTLC_DATA_INT_H
 #include "../data.h"
@@ -13,57 +13,119 @@ void print_number(Text *t, double v, int digits);         // as %.*g, with a dot
 // ---- csv.c
 char csv_delimiter(const char *path, const DataSource *format);
 
+// ---- reader.c: a file as blocks of rows, in one pass. What kind of file it is tells its content.
+typedef struct Reader Reader;
+struct Reader {
+  Table table;                 // the block at hand; its cells go with the next
+  const int *want; int n_want; // columns of the file whose cells are kept, in this order; NULL: all
+  int64_t rows;                // rows of a block at most; 0: all of the file in one block
+  bool (*next)(Reader *);      // false: no more rows, or `failed`
+  void (*close)(Reader *);     // frees the reader, and the table's parts
+  bool failed;                 // errors are in diag
+  Diag *diag;
+};
+// rows: of a block at most; 0: all. The names are there, `want` may be set; NULL: errors in d.
+Reader *reader_open(const char *path, const DataSource *format, int64_t rows, Diag *d);
+Reader *csv_open(const char *path, const DataSource *format, int64_t rows, Diag *d);
+Table  *reader_table(Reader *r);                          // all rows; closes r. NULL: errors in diag
+
 // ---- distinct.c: the distinct texts of a column, numbered as they appear
 typedef struct {
   int32_t *code;               // [rows]: number of the row's text; −1: missing
-  const char **value;          // [n]; borrowed
+  const char **value;          // [n]; borrowed, or of the arena
   int64_t n, cap;
   int32_t *slot;               // hash table of cap · 2 slots: number + 1
+  Arena *copies;               // new texts are copied to it; NULL: they live as long as this
 } Distinct;
 void    distinct_init(Distinct *d, Arena *a, int64_t rows);
-int32_t distinct_add(Distinct *d, const char *s);         // s lives as long as d
+int32_t distinct_add(Distinct *d, const char *s);
+int32_t distinct_find(const Distinct *d, const char *s);  // −1: not there
 void    distinct_free(Distinct *d);
 
-// ---- raw.c: the cells of a table as typed columns
+// ---- raw.c: the rows of the first source, with what is joined to them, as typed columns. They are read in blocks: cells
+// are there for the rows of the block at hand alone.
 typedef struct Raw Raw;
+typedef struct LabelCheck LabelCheck;
+typedef struct Joined Joined;
+typedef struct { int64_t row, line; } RowLine;
 struct Raw {
   const DataPlan *plan;
-  Table *table; Arena *arena;
-  int *column;                 // plan column → table column, −1: absent
-  int64_t n;
+  Reader *reader; Arena *arena;
+  Table *table;                // of the reader: the block at hand of the first source
+  int *column;                 // plan column → column of its source's table, −1: absent
+  bool *needed;                // [n_columns]
+  Joined *joined;              // [n_sources]: of each but the first. NULL: all cells stand in `table`
+  int64_t from, n, cap;        // rows from … n−1 are the block's; room in the columns
   int8_t *split;               // [n]: 0 train, 1 valid, 2 test, SPLIT_UNUSED, SPLIT_DROPPED
+  uint8_t *gone;               // [n]: taken out before its cells are looked at
   double **dense;              // [dense_width][n]; NaN: missing
   Distinct *id;                // [n_ids]
   double **label;              // [n_labels][n], unscaled; NaN: a class that is a text
   uint8_t **known;             // [n_labels][n]
   Distinct *classes;           // [n_labels]: texts of a CLASS label
+  LabelCheck *check;           // [n_labels]: values that do not fit, so far
+  VEC(RowLine) lines;          // from this row on line − row is the same, up to the next
+  struct { uint64_t *slot; size_t n, cap; } told;          // cells of joined sources that have an error
   Diag *diag;
   int64_t errors, shown;       // cells that are wrong; those that a report tells of
+  int64_t faults;              // each time that a wrong cell was read: one of a joined source is read by many rows
   int reports;                 // at most MAX_DATA_ERRORS
+  bool failed;                 // errors that are not counted here
   bool mute;                   // errors are neither reported nor counted: the value is unknown
 };
 enum { SPLIT_UNUSED = -1, SPLIT_DROPPED = -2, MAX_DATA_ERRORS = 20 };
+enum { GONE_ABSENT = 1 };      // Raw.gone
 // What a file must hold. INPUTS: a label that is absent or wrong is unknown. LABELS: these too. ALL: the split's, too.
 typedef enum { NEED_INPUTS, NEED_LABELS, NEED_ALL } RawNeed;
-Raw *raw_read(const DataPlan *p, const char *path, RawNeed need, Diag *d);      // NULL: errors in d
-void raw_label(Raw *r, int at);                           // fills label `at`; those that it reads are filled
+// files: one for each source of the plan.
+Raw *raw_read(const DataPlan *p, const char *const *files, RawNeed need, Diag *d);   // NULL: errors in d
+// The columns of a source's table that the plan reads, for Reader.want; sets Raw.column. A needed one that is missing is an
+// error.
+int *raw_columns(Raw *r, int source, const Table *t, int *n_want);
+void raw_label(Raw *r, int at);                           // fills label `at` in the block; those that it reads are filled
+LabelCheck *raw_checks(const DataPlan *p, Arena *a);      // for Raw.check: none seen yet
 void raw_free(Raw *r);
 void raw_drop(Raw *r);         // rows that `missing = drop` takes out
 bool raw_finish(Raw *r);       // counts the errors that were not reported; true: there was none
+
+// ---- join.c: sources that are joined to the rows of the first
+typedef struct { int64_t row, count; } LostKey;           // the first row with it; how many there are
+struct Joined {
+  Table *table;                // all of it, in memory; NULL: nothing of it is needed
+  Distinct keys;               // of one text a row: the key's cells
+  int32_t *row_of;             // [keys.n]: row of the table
+  int32_t *match;              // [n]: its row for a row of the first source; −1: none
+  int64_t absent, repeated, keyless;
+  Distinct lost;               // keys that it does not have, as messages show them, where that is an error
+  VEC(LostKey) lost_rows;      // parallel to lost.value
+};
+void join_open(Raw *r, const char *const *files);         // reads the sources that are needed; errors are counted in r
+void join_rows(Raw *r);        // finds the rows of the block; sets `gone`
+void join_report(Raw *r);      // the keys that were not found, where that is an error
+void join_free(Raw *r);
 
 // ---- row_value.c: RowExpr over one row
 typedef enum { VALUE_UNKNOWN, VALUE_NUMBER, VALUE_TEXT, VALUE_BOOL } ValueKind;
 typedef struct { ValueKind kind; double number; const char *text; } Value;    // BOOL: number 0 or 1
 Value row_value(Raw *r, int64_t row, const RowExpr *e);
 const char *row_cell(const Raw *r, int64_t row, int column, bool *missing);   // text of a plan column
-// An error of a cell (row from 0) that stands for `count` rows. true: it was reported, so a help may follow.
+// An error of a row (from 0) of the first source that stands for `count` rows. true: it was reported, so a help may follow.
 bool row_error(Raw *r, int64_t row, int64_t count, const char *code, const char *column, const char *fmt, ...)
   PRINTF_LIKE(6, 7);
+// An error of the cell of a plan column: in a joined source it has that one's file and row, and is told once. column −1: a
+// row_error of `name`.
+bool cell_error(Raw *r, int64_t row, int64_t count, const char *code, int column, const char *name, const char *fmt, ...)
+  PRINTF_LIKE(7, 8);
+int expr_column(const RowExpr *e);                        // the plan column that it is; −1: more than a column
+int input_cell(const DataInput *in, int k);               // of number k; −1: an expression
+int64_t row_line(const Raw *r, int64_t row);              // line of the file on which a row of the first source starts
 const char *shown(Raw *r, const char *s);                 // a cell for a message, shortened
 const char *label_column(const DataPlan *p, const DataLabel *l);
 const char *input_column(const DataPlan *p, const DataInput *in, int k);      // of number k
 
 // ---- split.c
+void split_block(Raw *r);      // what the cells decide: by rule or column, for the rows of the block
+void split_all(Raw *r, int split);   // all rows into one
 void split_rows(Raw *r);       // by the plan's rule; FILES: all rows train, or a part valid
 
 // ---- prep.c: learning

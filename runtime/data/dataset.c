@@ -5,6 +5,7 @@
 static Dataset *new_dataset(const DataPlan *p) {
   Dataset *s = xcalloc(1, sizeof *s);
   s->arena = arena_new();
+  s->summary.source = arena_alloc(s->arena, sizeof *s->summary.source * (size_t)(p->n_sources + 1));
   s->summary.input = arena_alloc(s->arena, sizeof *s->summary.input * (size_t)(p->n_inputs + 1));
   s->summary.label = arena_alloc(s->arena, sizeof *s->summary.label * (size_t)(p->n_labels + 1));
   for (int i = 0; i < p->n_inputs; i++) s->summary.input[i].input = p->inputs[i].name;
@@ -26,13 +27,20 @@ static void count_rest(Dataset *s, const Raw *r) {
     s->summary.unused += r->split[i] == SPLIT_UNUSED;
     s->summary.dropped += r->split[i] == SPLIT_DROPPED;
   }
+  for (int i = 1; i < r->plan->n_sources; i++) {             // of a source that is read twice, the rows are the same
+    s->summary.source[i].source = r->plan->sources[i].name;
+    s->summary.source[i].absent += r->joined[i].absent;
+    s->summary.source[i].repeated = r->joined[i].repeated;
+    s->summary.source[i].keyless = r->joined[i].keyless;
+  }
 }
 
 // All rows of a file become those of split 2.
-static bool apply_file(const DataPlan *p, const PrepState *prep, const char *path, RawNeed need, Dataset *s, Diag *d) {
-  Raw *r = raw_read(p, path, need, d);
+static bool apply_file(const DataPlan *p, const PrepState *prep, const char *const *files, RawNeed need, Dataset *s,
+                       Diag *d) {
+  Raw *r = raw_read(p, files, need, d);
   if (!r) return false;
-  memset(r->split, 2, (size_t)r->n);
+  split_all(r, 2);
   raw_drop(r);
   count_rest(s, r);
   r->mute = need == NEED_INPUTS;
@@ -45,8 +53,9 @@ static bool apply_file(const DataPlan *p, const PrepState *prep, const char *pat
 }
 
 // The training file: split, learned from (prep NULL) and applied, all parts but `without`.
-static bool training_file(const DataPlan *p, const PrepState *prep, const char *path, int without, Dataset *s, Diag *d) {
-  Raw *r = raw_read(p, path, NEED_ALL, d);
+static bool training_file(const DataPlan *p, const PrepState *prep, const char *const *files, int without, Dataset *s,
+                          Diag *d) {
+  Raw *r = raw_read(p, files, NEED_ALL, d);
   if (!r) return false;
   split_rows(r);
   raw_drop(r);
@@ -67,17 +76,25 @@ static void count_vocabularies(const DataPlan *p, Dataset *s) {
     if (p->inputs[i].kind == INPUT_CATEGORY) s->summary.input[i].vocabulary = s->prep.vocab[p->inputs[i].id_at].n;
 }
 
-static Dataset *prepare(const DataPlan *p, const PrepState *prep, const char *train, const char *test, Diag *d) {
+// The held-out rows of the first source, with the same files joined to them.
+static bool test_file(const DataPlan *p, const DataFiles *f, Dataset *s, Diag *d) {
+  const char **files = NEW_ARRAY(s->arena, const char *, p->n_sources + 1);
+  memcpy(files, f->source, sizeof *files * (size_t)p->n_sources);
+  files[0] = f->test;
+  return apply_file(p, &s->prep, files, NEED_LABELS, s, d);
+}
+
+static Dataset *prepare(const DataPlan *p, const PrepState *prep, const DataFiles *f, Diag *d) {
   double start = monotonic_seconds();
   bool files = p->split.kind == SPLIT_FILES;
-  if (files && !test) {
-    diag_data(d, "no-test-file", train, 0, 0, NULL, "the spec splits by files, and there is no second one");
+  if (files && !f->test) {
+    diag_data(d, "no-test-file", f->source[0], 0, 0, NULL, "the spec splits by files, and there is no second one");
     diag_help(d, "name it with --test FILE, or in the spec's source: `test = \"…\"`");
     return NULL;
   }
   Dataset *s = new_dataset(p);
-  bool ok = training_file(p, prep, train, files ? 2 : -1, s, d);
-  ok = ok && (!files || apply_file(p, &s->prep, test, NEED_LABELS, s, d));
+  bool ok = training_file(p, prep, f->source, files ? 2 : -1, s, d);
+  ok = ok && (!files || test_file(p, f, s, d));
   if (!ok) {
     data_free(s);
     return NULL;
@@ -88,19 +105,17 @@ static Dataset *prepare(const DataPlan *p, const PrepState *prep, const char *tr
   return s;
 }
 
-Dataset *data_prepare(const DataPlan *p, const char *train, const char *test, Diag *d) {
-  return prepare(p, NULL, train, test, d);
+Dataset *data_prepare(const DataPlan *p, const DataFiles *f, Diag *d) { return prepare(p, NULL, f, d); }
+
+Dataset *data_split_again(const DataPlan *p, const PrepState *prep, const DataFiles *f, Diag *d) {
+  return prepare(p, prep, f, d);
 }
 
-Dataset *data_split_again(const DataPlan *p, const PrepState *prep, const char *train, const char *test, Diag *d) {
-  return prepare(p, prep, train, test, d);
-}
-
-Dataset *data_apply(const DataPlan *p, const PrepState *prep, const char *path, bool need_labels, Diag *d) {
+Dataset *data_apply(const DataPlan *p, const PrepState *prep, const DataFiles *f, bool need_labels, Diag *d) {
   double start = monotonic_seconds();
   Dataset *s = new_dataset(p);
   s->prep = *prep;
-  if (!apply_file(p, prep, path, need_labels ? NEED_LABELS : NEED_INPUTS, s, d)) {
+  if (!apply_file(p, prep, f->source, need_labels ? NEED_LABELS : NEED_INPUTS, s, d)) {
     data_free(s);
     return NULL;
   }
@@ -125,6 +140,14 @@ void summary_print(const DataPlan *p, const DataSummary *s, Text *out) {
   if (s->unused) text_printf(out, ", %lld unused", (long long)s->unused);
   if (s->dropped) text_printf(out, ", %lld dropped", (long long)s->dropped);
   text_printf(out, " (%.2f s)\n", s->seconds);
+  for (int i = 1; i < p->n_sources; i++) {
+    Text line = {0};
+    add_count(&line, s->source[i].absent, p->sources[i].absent == ABSENT_DROP ? "rows dropped for want of a key"
+                                                                              : "rows whose key it does not have");
+    add_count(&line, s->source[i].repeated, "repeated keys");
+    add_count(&line, s->source[i].keyless, "rows without a key");
+    print_line(out, p->sources[i].name, &line);
+  }
   for (int i = 0; i < p->n_inputs; i++) {
     Text line = {0};
     add_count(&line, s->input[i].missing, "missing");

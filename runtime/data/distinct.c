@@ -2,7 +2,7 @@
 #include "data_int.h"
 
 void distinct_init(Distinct *d, Arena *a, int64_t rows) {
-  *d = (Distinct){.code = NEW_ARRAY(a, int32_t, rows + 1), .cap = 32};
+  *d = (Distinct){.code = rows ? NEW_ARRAY(a, int32_t, rows + 1) : NULL, .cap = 32};
   d->value = xmalloc(sizeof *d->value * (size_t)d->cap);
   d->slot = xcalloc(2 * (size_t)d->cap, sizeof *d->slot);
 }
@@ -26,6 +26,8 @@ static void grow(Distinct *d) {
   for (int64_t k = 0; k < d->n; k++) d->slot[find(d, d->value[k])] = (int32_t)k + 1;
 }
 
+int32_t distinct_find(const Distinct *d, const char *s) { return d->slot[find(d, s)] - 1; }
+
 int32_t distinct_add(Distinct *d, const char *s) {
   size_t i = find(d, s);
   if (d->slot[i]) return d->slot[i] - 1;
@@ -33,7 +35,7 @@ int32_t distinct_add(Distinct *d, const char *s) {
     grow(d);
     i = find(d, s);
   }
-  d->value[d->n++] = s;
+  d->value[d->n++] = d->copies ? arena_strdup(d->copies, s) : s;
   d->slot[i] = (int32_t)d->n;
   return (int32_t)d->n - 1;
 }

@@ -1,4 +1,5 @@
-// raw.c: a table's cells as typed columns. A value that does not fit its type is an error with row and column.
+// raw.c: the cells of the first source, and of what is joined to it, as typed columns. The file is read in blocks: the cells
+// of a block become numbers and codes, and go. A value that does not fit its type is an error with row and column.
 #include <math.h>
 #include "data_int.h"
 
@@ -19,8 +20,33 @@ static bool inputs_read(const DataPlan *p, int column) {
   return false;
 }
 
-static void missing_column(Raw *r, const char *name) {
-  const Table *t = r->table;
+static bool labels_read(const DataPlan *p, int column) {
+  for (int i = 0; i < p->n_labels; i++)
+    if (reads_column(p->labels[i].from, column) || reads_column(p->labels[i].where, column)) return true;
+  return false;
+}
+
+// A joined source of which something is needed needs its keys, and what they must equal.
+static void need_keys(const DataPlan *p, bool *needed) {
+  for (int i = p->n_sources - 2; i >= 0; i--) {              // a source before those that it reads
+    int at = p->join_order[i];
+    const DataSource *s = &p->sources[at];
+    bool any = false;
+    for (int c = 0; c < p->n_columns; c++) any |= needed[c] && p->columns[c].source == at;
+    for (int k = 0; any && k < s->n_key; k++) needed[s->key[k]] = needed[s->match[k]] = true;
+  }
+}
+
+static bool *needed_columns(const DataPlan *p, RawNeed need, Arena *a) {
+  bool *needed = NEW_ARRAY(a, bool, p->n_columns + 1);
+  for (int c = 0; c < p->n_columns; c++)
+    needed[c] = need == NEED_ALL || inputs_read(p, c) || (need == NEED_LABELS && labels_read(p, c));
+  need_keys(p, needed);
+  return needed;
+}
+
+static void missing_column(Raw *r, const Table *t, const char *name) {
+  r->errors++;
   if (r->reports++ >= MAX_DATA_ERRORS) return;
   r->shown++;
   diag_data(r->diag, "missing-column", t->path, 0, 0, name, "the file has no such column");
@@ -35,31 +61,25 @@ static void missing_column(Raw *r, const char *name) {
 typedef struct { const char *name; int at; } Named;
 static int by_name(const void *a, const void *b) { return strcmp(((const Named *)a)->name, ((const Named *)b)->name); }
 
-static bool labels_read(const DataPlan *p, int column) {
-  for (int i = 0; i < p->n_labels; i++)
-    if (reads_column(p->labels[i].from, column) || reads_column(p->labels[i].where, column)) return true;
-  return false;
-}
-
-static bool is_needed(const DataPlan *p, int column, RawNeed need) {
-  return need == NEED_ALL || inputs_read(p, column) || (need == NEED_LABELS && labels_read(p, column));
-}
-
-static void find_columns(Raw *r, RawNeed need) {
+int *raw_columns(Raw *r, int source, const Table *t, int *n_want) {
   const DataPlan *p = r->plan;
-  const Table *t = r->table;
-  Named *names = xmalloc(sizeof *names * (size_t)(t->n_columns + 1));
-  for (int i = 0; i < t->n_columns; i++) names[i] = (Named){t->names[i], i};
+  int *want = NEW_ARRAY(r->arena, int, t->n_columns + 1), *place = xmalloc(sizeof *place * ((size_t)t->n_columns + 1));
+  Named *names = xmalloc(sizeof *names * ((size_t)t->n_columns + 1));
+  for (int i = 0; i < t->n_columns; i++) names[i] = (Named){t->names[i], i}, place[i] = -1;
   qsort(names, (size_t)t->n_columns, sizeof *names, by_name);
-  r->column = NEW_ARRAY(r->arena, int, p->n_columns + 1);
-  for (int i = 0; i < p->n_columns; i++) {
-    const Named *found = bsearch(&(Named){p->columns[i].name, 0}, names, (size_t)t->n_columns, sizeof *names, by_name);
-    r->column[i] = found ? found->at : -1;
-    if (found || !is_needed(p, i, need)) continue;
-    r->errors++;
-    missing_column(r, p->columns[i].name);
+  *n_want = 0;
+  for (int c = 0; c < p->n_columns; c++) {
+    if (p->columns[c].source != source) continue;
+    const Named *found = bsearch(&(Named){p->columns[c].name, 0}, names, (size_t)t->n_columns, sizeof *names, by_name);
+    r->column[c] = -1;
+    if (!found && r->needed[c]) missing_column(r, t, p->columns[c].name);
+    if (!found) continue;
+    if (place[found->at] < 0) want[place[found->at] = (*n_want)++] = found->at;
+    r->column[c] = place[found->at];
   }
   free(names);
+  free(place);
+  return want;
 }
 
 // ---------------------------------------------------------------- inputs
@@ -68,7 +88,7 @@ static double real_value(Raw *r, int64_t row, const DataInput *in) {    // NaN: 
   double x = v.number;
   if (!v.kind) return NAN;
   if (v.kind != VALUE_TEXT || parse_number(v.text, &x)) return x;
-  row_error(r, row, 1, "not-a-number", input_column(r->plan, in, 0), "`%s` is no number", shown(r, v.text));
+  cell_error(r, row, 1, "not-a-number", input_cell(in, 0), in->name, "`%s` is no number", shown(r, v.text));
   return NAN;
 }
 
@@ -78,7 +98,7 @@ static void read_vector(Raw *r, int64_t row, const DataInput *in) {
     const char *s = row_cell(r, row, in->first_column + k, &missing);
     double x = NAN;
     if (!missing && !parse_number(s, &x))
-      row_error(r, row, 1, "not-a-number", input_column(r->plan, in, k), "`%s` is no number", shown(r, s));
+      cell_error(r, row, 1, "not-a-number", input_cell(in, k), NULL, "`%s` is no number", shown(r, s));
     r->dense[in->dense_at + k][row] = x;
   }
 }
@@ -93,7 +113,6 @@ static bool next_number(const char **s, char word[64], double *x) {
 }
 
 static void read_packed(Raw *r, int64_t row, const DataInput *in) {
-  const char *name = input_column(r->plan, in, 0);
   bool missing;
   const char *s = row_cell(r, row, in->first_column, &missing);
   for (int k = 0; k < in->width; k++) r->dense[in->dense_at + k][row] = NAN;
@@ -103,13 +122,14 @@ static void read_packed(Raw *r, int64_t row, const DataInput *in) {
     char word[64];
     double x;
     if (!next_number(&s, word, &x)) {
-      row_error(r, row, 1, "not-a-number", name, "`%s` is no number", shown(r, word));
+      cell_error(r, row, 1, "not-a-number", in->first_column, NULL, "`%s` is no number", shown(r, word));
       return;
     }
     if (k < in->width) r->dense[in->dense_at + k][row] = x;
   }
   if (k != in->width)
-    row_error(r, row, 1, "wrong-length", name, "%lld numbers, but `%s` is a vector(%d)", (long long)k, in->name, in->width);
+    cell_error(r, row, 1, "wrong-length", in->first_column, NULL, "%lld numbers, but `%s` is a vector(%d)", (long long)k,
+               in->name, in->width);
 }
 
 static void read_id(Raw *r, int64_t row, const DataInput *in) {
@@ -118,11 +138,17 @@ static void read_id(Raw *r, int64_t row, const DataInput *in) {
   r->id[in->id_at].code[row] = s ? distinct_add(&r->id[in->id_at], s) : -1;
 }
 
+static void forget_input(Raw *r, int64_t row, const DataInput *in) {
+  if (in->id_at >= 0) r->id[in->id_at].code[row] = -1;
+  for (int k = 0; k < in->width; k++) r->dense[in->dense_at + k][row] = NAN;
+}
+
 static void read_inputs(Raw *r) {
   for (int i = 0; i < r->plan->n_inputs; i++) {
     const DataInput *in = &r->plan->inputs[i];
-    for (int64_t row = 0; row < r->n; row++) {
-      if (in->id_at >= 0) read_id(r, row, in);
+    for (int64_t row = r->from; row < r->n; row++) {
+      if (r->gone[row]) forget_input(r, row, in);
+      else if (in->id_at >= 0) read_id(r, row, in);
       else if (in->kind == INPUT_REAL) r->dense[in->dense_at][row] = real_value(r, row, in);
       else if (in->packed) read_packed(r, row, in);
       else read_vector(r, row, in);
@@ -133,19 +159,25 @@ static void read_inputs(Raw *r) {
 // ---------------------------------------------------------------- labels
 // Values of a binary label that are neither true nor false, each with its first row: told once, with all of their number.
 typedef struct { const char *value; int64_t row, count; } BadValue;
-typedef struct { BadValue bad[MAX_DATA_ERRORS]; int n_bad; int64_t good; } Binary;
+struct LabelCheck {
+  BadValue bad[MAX_DATA_ERRORS]; int n_bad;
+  int64_t good, missing;
+};
 
-static void bad_value(Raw *r, Binary *b, int64_t row, const DataLabel *l, const char *s) {
+LabelCheck *raw_checks(const DataPlan *p, Arena *a) { return NEW_ARRAY(a, LabelCheck, p->n_labels + 1); }
+
+static void bad_value(Raw *r, LabelCheck *b, int64_t row, const DataLabel *l, const char *s) {
   for (int i = 0; i < b->n_bad; i++)
     if (strcmp(b->bad[i].value, s) == 0) {
       b->bad[i].count++;
       return;
     }
-  if (b->n_bad < MAX_DATA_ERRORS) b->bad[b->n_bad++] = (BadValue){s, row, 1};
-  else row_error(r, row, 1, "not-binary", label_column(r->plan, l), "`%s` is neither true nor false", shown(r, s));
+  if (b->n_bad < MAX_DATA_ERRORS) b->bad[b->n_bad++] = (BadValue){arena_strdup(r->arena, s), row, 1};
+  else
+    cell_error(r, row, 1, "not-binary", expr_column(l->from), l->name, "`%s` is neither true nor false", shown(r, s));
 }
 
-static bool binary_value(Raw *r, Binary *b, int64_t row, const DataLabel *l, Value v, double *x) {
+static bool binary_value(Raw *r, LabelCheck *b, int64_t row, const DataLabel *l, Value v, double *x) {
   if (v.kind == VALUE_TEXT && l->positive) *x = strcmp(v.text, l->positive) == 0;
   else {
     *x = v.kind == VALUE_TEXT ? parse_truth(v.text) : v.number;
@@ -158,11 +190,11 @@ static bool binary_value(Raw *r, Binary *b, int64_t row, const DataLabel *l, Val
   return true;
 }
 
-static void report_binary(Raw *r, const Binary *b, const DataLabel *l) {
-  const char *column = label_column(r->plan, l);
+static void report_binary(Raw *r, const LabelCheck *b, const DataLabel *l) {
+  int column = expr_column(l->from);
   const BadValue *x = b->bad;
   if (b->n_bad == 2 && !b->good) {
-    bool told = row_error(r, x[0].row, x[0].count + x[1].count, "not-binary", column,
+    bool told = cell_error(r, x[0].row, x[0].count + x[1].count, "not-binary", column, l->name,
                           "the values of `%s` are `%s` and `%s`: the spec must say which one is true", l->name,
                           shown(r, x[0].value), shown(r, x[1].value));
     if (told) diag_help(r->diag, "compare it in the spec: `label %s : binary = … == \"%s\"`", l->name, shown(r, x[1].value));
@@ -170,8 +202,8 @@ static void report_binary(Raw *r, const Binary *b, const DataLabel *l) {
   }
   for (int i = 0; i < b->n_bad; i++) {
     const char *more = x[i].count > 1 ? arena_printf(r->arena, " (%lld rows)", (long long)x[i].count) : "";
-    bool told = row_error(r, x[i].row, x[i].count, "not-binary", column, "`%s` is none of 0/1, true/false, yes/no%s",
-                          shown(r, x[i].value), more);
+    bool told = cell_error(r, x[i].row, x[i].count, "not-binary", column, l->name,
+                           "`%s` is none of 0/1, true/false, yes/no%s", shown(r, x[i].value), more);
     if (told && i == 0)
       diag_help(r->diag, "a label that is spelled otherwise is compared in the spec: `… == \"%s\"`", shown(r, x[i].value));
   }
@@ -186,19 +218,21 @@ static bool class_value(Raw *r, int at, int64_t row, Value v, double *x) {
 
 // A number; of a count or a rank a whole one from 0, of a loss of amounts one from 0.
 static bool real_label(Raw *r, int64_t row, const DataLabel *l, Value v, double *x) {
-  const char *column = label_column(r->plan, l);
+  int column = expr_column(l->from);
   *x = v.number;
   if (v.kind == VALUE_TEXT && !parse_number(v.text, x)) {
-    row_error(r, row, 1, "not-a-number", column, "`%s` is no number", shown(r, v.text));
+    cell_error(r, row, 1, "not-a-number", column, l->name, "`%s` is no number", shown(r, v.text));
     return false;
   }
   bool whole = l->kind == LABEL_COUNT || l->kind == LABEL_RANK;
   if (whole && (*x < 0 || *x != floor(*x))) {
-    row_error(r, row, 1, "not-a-count", column, "%g is no %s: that is 0, 1, 2 …", *x, l->kind == LABEL_RANK ? "rank" : "count");
+    cell_error(r, row, 1, "not-a-count", column, l->name, "%g is no %s: that is 0, 1, 2 …", *x,
+               l->kind == LABEL_RANK ? "rank" : "count");
     return false;
   }
   if (!l->not_below_0 || *x >= 0) return true;
-  row_error(r, row, 1, "below-0", column, "%g is below 0, where the loss `%s` of `%s` ends", *x, l->not_below_0, l->name);
+  cell_error(r, row, 1, "below-0", column, l->name, "%g is below 0, where the loss `%s` of `%s` ends", *x, l->not_below_0,
+             l->name);
   return false;
 }
 
@@ -215,64 +249,139 @@ static void missing_label(Raw *r, int64_t row, const DataLabel *l, bool first) {
     diag_help(r->diag, "where it may be missing, say `{ missing = drop }`: the row then counts for the other tasks only");
 }
 
+static bool label_value(Raw *r, int at, int64_t row, Value v, double *x) {
+  const DataLabel *l = &r->plan->labels[at];
+  if (l->kind == LABEL_BINARY) return binary_value(r, &r->check[at], row, l, v, x);
+  if (l->kind == LABEL_CLASS) return class_value(r, at, row, v, x);
+  return real_label(r, row, l, v, x);
+}
+
 void raw_label(Raw *r, int at) {
   const DataLabel *l = &r->plan->labels[at];
-  Binary b = {0};
-  int64_t missing = 0;
-  for (int64_t row = 0; row < r->n; row++) {
-    Value w = l->where ? row_value(r, row, l->where) : (Value){VALUE_BOOL, 1, NULL};
-    int64_t errors = r->errors;
-    Value v = w.kind && w.number != 0 ? row_value(r, row, l->from) : (Value){0};
+  for (int64_t row = r->from; row < r->n; row++) {
+    bool gone = r->gone && r->gone[row];
+    Value w = l->where && !gone ? row_value(r, row, l->where) : (Value){VALUE_BOOL, !gone, NULL};
+    int64_t faults = r->faults;
+    bool has = w.kind && w.number != 0;
+    Value v = has ? row_value(r, row, l->from) : (Value){0};
     double x = 0;
     bool known = v.kind != VALUE_UNKNOWN;
-    if (known && l->kind == LABEL_BINARY) known = binary_value(r, &b, row, l, v, &x);
-    else if (known && l->kind == LABEL_CLASS) known = class_value(r, at, row, v, &x);
-    else if (known) known = real_label(r, row, l, v, &x);
-    else if (w.kind && w.number != 0 && l->missing == MISSING_ERROR && !l->anonymous && r->errors == errors)
-      missing_label(r, row, l, !missing++);
+    if (known) known = label_value(r, at, row, v, &x);
+    else if (has && l->missing == MISSING_ERROR && !l->anonymous && r->faults == faults)
+      missing_label(r, row, l, !r->check[at].missing++);
     r->label[at][row] = known ? x : 0;
     r->known[at][row] = known;
   }
-  report_binary(r, &b, l);
 }
 
+static bool has_label(const Raw *r, const DataLabel *l) { return !lacks(r, l->from) && !lacks(r, l->where); }
+
 static void read_labels(Raw *r) {
-  for (int i = 0; i < r->plan->n_labels; i++)
-    if (!lacks(r, r->plan->labels[i].from) && !lacks(r, r->plan->labels[i].where)) raw_label(r, i);
+  for (int i = 0; i < r->plan->n_labels; i++) {
+    if (has_label(r, &r->plan->labels[i])) {
+      raw_label(r, i);
+      continue;
+    }
+    memset(r->label[i] + r->from, 0, sizeof **r->label * (size_t)(r->n - r->from));
+    memset(r->known[i] + r->from, 0, (size_t)(r->n - r->from));
+  }
 }
 
 // ---------------------------------------------------------------- the whole
-static void make_room(Raw *r) {
+enum { BLOCK = 2048 };         // rows: few enough for their text to stay in a core's cache
+
+static void *resized(void *p, size_t item, int64_t rows) { return xrealloc(p, item * (size_t)rows); }
+
+static void make_room(Raw *r, int64_t rows) {
+  const DataPlan *p = r->plan;
+  if (rows <= r->cap) return;
+  int64_t cap = r->cap ? 2 * r->cap : BLOCK;
+  while (cap < rows) cap *= 2;
+  r->split = resized(r->split, sizeof *r->split, cap);
+  r->gone = resized(r->gone, sizeof *r->gone, cap);
+  for (int i = 0; i < p->dense_width; i++) r->dense[i] = resized(r->dense[i], sizeof **r->dense, cap);
+  for (int i = 0; i < p->n_ids; i++) r->id[i].code = resized(r->id[i].code, sizeof *r->id[i].code, cap);
+  for (int i = 0; i < p->n_labels; i++) {
+    r->label[i] = resized(r->label[i], sizeof **r->label, cap);
+    r->known[i] = resized(r->known[i], sizeof **r->known, cap);
+    if (p->labels[i].kind == LABEL_CLASS) r->classes[i].code = resized(r->classes[i].code, sizeof *r->classes[i].code, cap);
+  }
+  for (int i = 1; i < p->n_sources; i++) r->joined[i].match = resized(r->joined[i].match, sizeof *r->joined[i].match, cap);
+  r->cap = cap;
+}
+
+static void open_columns(Raw *r) {
   const DataPlan *p = r->plan;
   Arena *a = r->arena;
-  r->split = NEW_ARRAY(a, int8_t, r->n + 1);
   r->dense = NEW_ARRAY(a, double *, p->dense_width + 1);
   r->id = NEW_ARRAY(a, Distinct, p->n_ids + 1);
   r->label = NEW_ARRAY(a, double *, p->n_labels + 1);
   r->known = NEW_ARRAY(a, uint8_t *, p->n_labels + 1);
   r->classes = NEW_ARRAY(a, Distinct, p->n_labels + 1);
-  for (int i = 0; i < p->dense_width; i++) r->dense[i] = NEW_ARRAY(a, double, r->n);
-  for (int i = 0; i < p->n_ids; i++) distinct_init(&r->id[i], a, r->n);
+  r->check = raw_checks(p, a);
+  r->joined = NEW_ARRAY(a, Joined, p->n_sources + 1);
+  for (int i = 0; i < p->n_ids; i++) {
+    distinct_init(&r->id[i], a, 0);
+    r->id[i].copies = a;
+  }
   for (int i = 0; i < p->n_labels; i++) {
-    r->label[i] = NEW_ARRAY(a, double, r->n);
-    r->known[i] = NEW_ARRAY(a, uint8_t, r->n);
-    if (p->labels[i].kind == LABEL_CLASS) distinct_init(&r->classes[i], a, r->n);
+    if (p->labels[i].kind != LABEL_CLASS) continue;
+    distinct_init(&r->classes[i], a, 0);
+    r->classes[i].copies = a;
   }
 }
 
-Raw *raw_read(const DataPlan *p, const char *path, RawNeed need, Diag *d) {
-  Table *t = csv_read(path, &p->sources[0], d);
-  if (!t) return NULL;
-  Raw *r = xcalloc(1, sizeof *r);
-  *r = (Raw){.plan = p, .table = t, .n = t->n_rows, .diag = d, .arena = arena_new()};
-  find_columns(r, need);
-  if (!r->errors) {
-    make_room(r);
-    r->mute = need == NEED_INPUTS;
-    read_labels(r);                                          // first: inputs and rules may read them
-    r->mute = false;
-    read_inputs(r);
+// Where line − row changes: behind blank lines, and rows of several lines.
+static void keep_lines(Raw *r) {
+  const Table *t = r->table;
+  for (int64_t i = 0; i < t->n_rows; i++) {
+    int64_t row = t->first + i;
+    bool same = r->lines.n && r->lines.data[r->lines.n - 1].line - r->lines.data[r->lines.n - 1].row == t->line[i] - row;
+    if (same) continue;
+    vec_push(r->arena, &r->lines, ((RowLine){row, t->line[i]}));
   }
+}
+
+static void read_block(Raw *r, RawNeed need) {
+  const Table *t = r->table;
+  r->from = t->first;
+  r->n = t->first + t->n_rows;
+  make_room(r, r->n);
+  keep_lines(r);
+  memset(r->split + r->from, 0, (size_t)t->n_rows);
+  memset(r->gone + r->from, 0, (size_t)t->n_rows);
+  join_rows(r);
+  r->mute = need == NEED_INPUTS;
+  read_labels(r);                                            // first: inputs and rules may read them
+  r->mute = false;
+  read_inputs(r);
+  if (need == NEED_ALL) split_block(r);
+}
+
+static void read_rows(Raw *r, RawNeed need) {
+  Reader *f = r->reader;
+  f->want = raw_columns(r, 0, &f->table, &f->n_want);
+  if (r->errors) return;
+  while (f->next(f)) read_block(r, need);
+  if (f->failed) r->failed = true;
+  join_report(r);
+  for (int i = 0; i < r->plan->n_labels; i++) {
+    r->mute = need == NEED_INPUTS;
+    report_binary(r, &r->check[i], &r->plan->labels[i]);
+    r->mute = false;
+  }
+}
+
+Raw *raw_read(const DataPlan *p, const char *const *files, RawNeed need, Diag *d) {
+  Reader *f = reader_open(files[0], &p->sources[0], BLOCK, d);
+  if (!f) return NULL;
+  Raw *r = xcalloc(1, sizeof *r);
+  *r = (Raw){.plan = p, .reader = f, .table = &f->table, .diag = d, .arena = arena_new()};
+  r->column = NEW_ARRAY(r->arena, int, p->n_columns + 1);
+  r->needed = needed_columns(p, need, r->arena);
+  open_columns(r);
+  join_open(r, files);
+  read_rows(r, need);
   if (raw_finish(r)) return r;
   raw_free(r);
   return NULL;
@@ -295,14 +404,33 @@ bool raw_finish(Raw *r) {
     diag_data(r->diag, "more-errors", r->table->path, 0, 0, NULL, "and %lld more errors of this kind or others",
               (long long)(r->errors - r->shown));
   r->shown = r->errors;
-  return r->errors == 0;
+  return r->errors == 0 && !r->failed;
+}
+
+static void free_all(void *const *p, int n) {
+  for (int i = 0; p && i < n; i++) free(p[i]);
+}
+
+static void free_distincts(Distinct *d, int n) {
+  for (int i = 0; d && i < n; i++) {
+    free(d[i].code);
+    distinct_free(&d[i]);
+  }
 }
 
 void raw_free(Raw *r) {
   if (!r) return;
-  for (int i = 0; r->id && i < r->plan->n_ids; i++) distinct_free(&r->id[i]);
-  for (int i = 0; r->classes && i < r->plan->n_labels; i++) distinct_free(&r->classes[i]);
-  table_free(r->table);
+  const DataPlan *p = r->plan;
+  free(r->split);
+  free(r->gone);
+  free(r->told.slot);
+  free_all((void **)r->dense, p->dense_width);
+  free_all((void **)r->label, p->n_labels);
+  free_all((void **)r->known, p->n_labels);
+  free_distincts(r->id, p->n_ids);
+  free_distincts(r->classes, p->n_labels);
+  join_free(r);
+  r->reader->close(r->reader);
   arena_free(r->arena);
   free(r);
 }

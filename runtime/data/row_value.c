@@ -4,18 +4,83 @@
 #include "data_int.h"
 
 // ---------------------------------------------------------------- errors of a cell
-bool row_error(Raw *r, int64_t row, int64_t count, const char *code, const char *column, const char *fmt, ...) {
+int64_t row_line(const Raw *r, int64_t row) {
+  const Table *t = r->table;
+  if (row >= t->first && row < t->first + t->n_rows) return t->line[row - t->first];
+  int lo = 0, hi = r->lines.n - 1;
+  while (lo < hi) {                                        // the last that begins at or before the row
+    int mid = lo + (hi - lo + 1) / 2;
+    if (r->lines.data[mid].row <= row) lo = mid;
+    else hi = mid - 1;
+  }
+  return hi < 0 ? 0 : r->lines.data[lo].line + (row - r->lines.data[lo].row);
+}
+
+static bool report(Raw *r, const char *code, int64_t count, const char *path, int64_t row, int64_t line, const char *column,
+                   const char *fmt, va_list ap) {
   if (r->mute) return false;
+  r->faults++;
   r->errors += count;
   if (r->reports == MAX_DATA_ERRORS) return false;
   r->reports++;
   r->shown += count;
+  diag_data(r->diag, code, path, row + 1, line, column, "%s", arena_vprintf(r->arena, fmt, ap));
+  return true;
+}
+
+bool row_error(Raw *r, int64_t row, int64_t count, const char *code, const char *column, const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
-  char *text = arena_vprintf(r->arena, fmt, ap);
+  bool told = report(r, code, count, r->table->path, row, row_line(r, row), column, fmt, ap);
   va_end(ap);
-  diag_data(r->diag, code, r->table->path, row + 1, r->table->line[row], column, "%s", text);
+  return told;
+}
+
+static void told_grow(Raw *r) {
+  size_t old = r->told.cap, cap = old ? 2 * old : 64;
+  uint64_t *slot = xcalloc(cap, sizeof *slot);
+  for (size_t i = 0; i < old; i++) {
+    if (!r->told.slot[i]) continue;
+    size_t k = r->told.slot[i] & (cap - 1);
+    while (slot[k]) k = (k + 1) & (cap - 1);
+    slot[k] = r->told.slot[i];
+  }
+  free(r->told.slot);
+  r->told.slot = slot;
+  r->told.cap = cap;
+}
+
+// Is it the first error of a cell of a joined source? Marks it.
+static bool first_time(Raw *r, int64_t row, int column) {
+  uint64_t key = mix64((uint64_t)row * (uint64_t)r->plan->n_columns + (uint64_t)column + 1);
+  if (2 * r->told.n >= r->told.cap) told_grow(r);
+  size_t k = key & (r->told.cap - 1);
+  for (; r->told.slot[k]; k = (k + 1) & (r->told.cap - 1))
+    if (r->told.slot[k] == key) return false;
+  r->told.slot[k] = key;
+  r->told.n++;
   return true;
+}
+
+bool cell_error(Raw *r, int64_t row, int64_t count, const char *code, int column, const char *name, const char *fmt, ...) {
+  const RawColumn *c = column >= 0 ? &r->plan->columns[column] : NULL;
+  const Joined *j = c && r->joined && c->source ? &r->joined[c->source] : NULL;
+  const Table *t = r->table;
+  int64_t line = 0;
+  if (j && j->table && j->match[row] >= 0) {
+    row = j->match[row];
+    t = j->table;
+    line = t->line[row];
+    r->faults++;
+    if (!r->mute && !first_time(r, row, column)) return false;
+  } else {
+    line = row_line(r, row);
+  }
+  va_list ap;
+  va_start(ap, fmt);
+  bool told = report(r, code, count, t->path, row, line, c ? c->name : name, fmt, ap);
+  va_end(ap);
+  return told;
 }
 
 const char *shown(Raw *r, const char *s) {
@@ -35,13 +100,23 @@ const char *input_column(const DataPlan *p, const DataInput *in, int k) {
   return in->from->op == RX_COLUMN ? p->columns[in->from->index].name : in->name;
 }
 
+int expr_column(const RowExpr *e) { return e->op == RX_COLUMN ? e->index : -1; }
+
+int input_cell(const DataInput *in, int k) {
+  if (in->kind == INPUT_VECTOR) return in->first_column + (in->packed ? 0 : k);
+  return expr_column(in->from);
+}
+
 // ---------------------------------------------------------------- leaves
-// An empty cell is missing, whatever `na` lists.
+// An empty cell is missing, whatever `na` lists; so is one of a row that nothing is joined to.
 const char *row_cell(const Raw *r, int64_t row, int column, bool *missing) {
+  int at = r->column[column], source = r->joined ? r->plan->columns[column].source : 0;
+  const Table *t = source ? r->joined[source].table : r->table;
+  int64_t k = source && at >= 0 ? r->joined[source].match[row] : row - r->table->first;
   *missing = true;
-  if (r->column[column] < 0) return "";
-  const char *s = r->table->cell[row * r->table->n_columns + r->column[column]];
-  const DataSource *f = &r->plan->sources[0];
+  if (at < 0 || k < 0) return "";
+  const char *s = t->cell[k * t->width + at];
+  const DataSource *f = &r->plan->sources[source];
   *missing = !*s;
   for (int i = 0; i < f->n_na && !*missing; i++) *missing = !strcmp(s, f->na[i]);
   return s;
@@ -54,7 +129,7 @@ static Value column_value(Raw *r, int64_t row, const RowExpr *e) {
   if (!e->numeric) return (Value){VALUE_TEXT, 0, s};
   double v;
   if (parse_number(s, &v)) return (Value){VALUE_NUMBER, v, s};
-  row_error(r, row, 1, "not-a-number", r->plan->columns[e->index].name, "`%s` is no number", shown(r, s));
+  cell_error(r, row, 1, "not-a-number", e->index, NULL, "`%s` is no number", shown(r, s));
   return (Value){0};
 }
 

@@ -1,18 +1,28 @@
 // synth.c: rows that fit a plan, to try a spec where there are no data yet. Each row has a hidden vector z of 4 normals;
 // every column is a function of z and noise, and the labels' functions share most of their direction, so that tasks help
-// each other. Deterministic: each number is a function of (seed, row, name of the column) alone.
+// each other. Deterministic: each number is a function of (seed, row, name of the column) alone. A joined source gets a row
+// for each key that occurs, with a z of its own, which the labels of the rows that are joined to it follow, too.
 #include <errno.h>
 #include <math.h>
+#include <sys/stat.h>
 #include "data_int.h"
 #include "../train/train_int.h"
 
 enum { LATENT = 4, MAX_VALUES = 16 };
 typedef enum {
   COLUMN_NOISE, COLUMN_REAL, COLUMN_PACKED, COLUMN_CATEGORY, COLUMN_ID, COLUMN_TEXTS, COLUMN_NEAR, COLUMN_BINARY,
-  COLUMN_CLASS, COLUMN_TARGET, COLUMN_COUNT, COLUMN_SPLIT, N_ROLES
+  COLUMN_CLASS, COLUMN_TARGET, COLUMN_COUNT, COLUMN_SPLIT, COLUMN_KEY, N_ROLES
 } ColumnRole;
+typedef struct {                                         // a file under way
+  WholeFile *file;                                       // NULL: standard output
+  Text text;
+  int *at, n;                                            // its columns, as places in the plan; −1: the spec does not read it
+  char delimiter;
+  Distinct keys;                                         // of a joined source: those that have a row
+} Out;
 typedef struct {
   const char *name; uint64_t key;
+  int source;
   ColumnRole role;
   const DataInput *input; const DataLabel *label;
   const char *texts[MAX_VALUES]; int n_texts;            // that expressions compare it with
@@ -29,6 +39,7 @@ typedef struct {
   double z[LATENT];
   int64_t row;
   Table table; Raw raw;                                  // the row at hand, as the loader sees it: for conditions
+  Out *out;                                              // [n_sources]
 } Synth;
 
 static double uniform(uint64_t seed, uint64_t a, uint64_t b) {           // in (0, 1)
@@ -105,8 +116,10 @@ static void set_roles(const Synth *s) {
   const DataPlan *p = s->plan;
   for (int i = 0; i < s->n; i++) {
     const char *name = p->columns[i].name;
-    s->column[i] = (Column){.name = name, .key = hash_bytes(name, strlen(name), 23)};
+    s->column[i] = (Column){.name = name, .key = hash_bytes(name, strlen(name), 23), .source = p->columns[i].source};
   }
+  for (int i = 1; i < p->n_sources; i++)
+    for (int k = 0; k < p->sources[i].n_key; k++) s->column[p->sources[i].match[k]].role = COLUMN_KEY;
   for (int i = 0; i < p->n_inputs; i++) input_role(s, &p->inputs[i]);
   for (int i = 0; i < p->n_inputs; i++) find_compared(p->inputs[i].from, s->column);
   for (int i = 0; i < p->n_labels; i++) find_compared(p->labels[i].from, s->column);
@@ -218,10 +231,16 @@ static void split_cell(Synth *s, const Column *c, Draw x, Text *out) {   // 80, 
   text_add(out, p->value[part] ? p->value[part] : p->value[0]);
 }
 
+static void key_cell(Synth *s, const Column *c, Draw x, Text *out) {     // that a source is joined by
+  (void)s, (void)c;
+  text_printf(out, "k%d", (int)floor(200 * x.u));
+}
+
 static void (*const cells[N_ROLES])(Synth *, const Column *, Draw, Text *) = {
   [COLUMN_NOISE] = noise_cell, [COLUMN_REAL] = real_cell, [COLUMN_PACKED] = packed_cell, [COLUMN_CATEGORY] = category_cell,
   [COLUMN_ID] = id_cell, [COLUMN_TEXTS] = texts_cell, [COLUMN_NEAR] = near_cell, [COLUMN_BINARY] = binary_cell,
   [COLUMN_CLASS] = class_cell, [COLUMN_TARGET] = target_cell, [COLUMN_COUNT] = count_cell, [COLUMN_SPLIT] = split_cell,
+  [COLUMN_KEY] = key_cell,
 };
 
 // ---------------------------------------------------------------- rows
@@ -237,10 +256,17 @@ static void obey_condition(Synth *s, int at) {
   s->table.cell[l->from->index] = cell->data;
 }
 
-static void fill_row(Synth *s) {
-  for (int i = 0; i < LATENT; i++) s->z[i] = normal(s->seed, (uint64_t)s->row, (uint64_t)(1000 + i));
+static void draw_latent(Synth *s, uint64_t seed) {
+  for (int i = 0; i < LATENT; i++) s->z[i] = normal(seed, (uint64_t)s->row, (uint64_t)(1000 + i));
+}
+
+static bool follows_all(const Column *c) { return c->label && c->source == 0; }
+
+// The cells of a source's columns; labels: those alone that follow all that is joined to the row, else the others.
+static void fill_cells(Synth *s, int source, bool labels) {
   for (int i = 0; i < s->n; i++) {
     const Column *c = &s->column[i];
+    if (c->source != source || follows_all(c) != labels) continue;
     uint64_t key = s->seed ^ c->key;
     Draw x = {.v = along(c->direction, s->z), .noise = normal(key, (uint64_t)s->row, 1)};
     x.u = uniform(key, (uint64_t)s->row, 77);
@@ -249,6 +275,32 @@ static void fill_row(Synth *s) {
     cells[c->role](s, c, x, &s->cell[i]);
     s->table.cell[i] = s->cell[i].data;
   }
+}
+
+static void put_row(const Synth *s, Out *o);
+
+// The row of a joined source that the row at hand finds by its key: the same whenever the key comes.
+static void fill_joined(Synth *s, int source) {
+  const DataSource *f = &s->plan->sources[source];
+  Text key = {0};
+  int64_t row = s->row;
+  for (int k = 0; k < f->n_key; k++) text_printf(&key, "%s%s", k ? "\n" : "", s->cell[f->match[k]].data);
+  s->row = (int64_t)(hash_bytes(key.data, key.n, 3) >> 2);
+  draw_latent(s, s->seed ^ hash_bytes(f->name, strlen(f->name), 5));
+  fill_cells(s, source, false);
+  for (int k = 0; k < f->n_key; k++) {
+    Text *cell = &s->cell[f->key[k]];
+    cell->n = 0;
+    text_add(cell, s->cell[f->match[k]].data);
+    s->table.cell[f->key[k]] = cell->data;
+  }
+  s->row = row;
+  int64_t before = s->out[source].keys.n;
+  if (distinct_add(&s->out[source].keys, key.data) == before) put_row(s, &s->out[source]);
+  text_free(&key);
+}
+
+static void fill_labels(Synth *s) {
   for (int i = 0; i < s->plan->n_labels; i++) {
     obey_condition(s, i);
     if (s->plan->labels[i].kind != LABEL_CLASS) {
@@ -259,6 +311,21 @@ static void fill_row(Synth *s) {
     s->raw.known[i][0] = v.kind == VALUE_TEXT ? parse_number(v.text, s->raw.label[i]) : v.kind != VALUE_UNKNOWN;
     if (v.kind && v.kind != VALUE_TEXT) s->raw.label[i][0] = v.number;
   }
+}
+
+static void fill_row(Synth *s) {
+  int n = s->plan->n_sources;
+  double sum[LATENT];
+  draw_latent(s, s->seed);
+  fill_cells(s, 0, false);
+  memcpy(sum, s->z, sizeof sum);
+  for (int i = 0; i < n - 1; i++) {
+    fill_joined(s, s->plan->join_order[i]);
+    for (int k = 0; k < LATENT; k++) sum[k] += s->z[k];
+  }
+  for (int k = 0; k < LATENT; k++) s->z[k] = n > 1 ? sum[k] / sqrt(n) : sum[k];
+  fill_cells(s, 0, true);
+  fill_labels(s);
 }
 
 static void put_field(Text *out, const char *s, char delimiter) {
@@ -274,36 +341,36 @@ static void put_field(Text *out, const char *s, char delimiter) {
   text_char(out, '"');
 }
 
-// Columns of the file, in its order, as places in the plan (−1: the spec does not read it); each name once.
-static int *file_columns(const Synth *s, int *n) {
-  const DataSource *f = &s->plan->sources[0];
-  int *at = NEW_ARRAY(s->arena, int, s->n + f->n_header + 1), *first = NEW_ARRAY(s->arena, int, s->n + 1);
+// Columns of a source's file, in its order; each name once.
+static void file_columns(const Synth *s, int source, Out *o) {
+  const DataSource *f = &s->plan->sources[source];
+  int *first = NEW_ARRAY(s->arena, int, s->n + 1);
+  o->at = NEW_ARRAY(s->arena, int, s->n + f->n_header + 1);
   Distinct names;
   distinct_init(&names, s->arena, 0);
-  *n = 0;
   for (int i = 0; i < s->n; i++) {
     int64_t before = names.n;
-    if (distinct_add(&names, s->column[i].name) != before) continue;
+    if (s->column[i].source != source || distinct_add(&names, s->column[i].name) != before) continue;
     first[before] = i;
-    if (!f->n_header) at[(*n)++] = i;
+    if (!f->n_header) o->at[o->n++] = i;
   }
   int64_t known = names.n;
   for (int i = 0; i < f->n_header; i++) {
     int32_t code = distinct_add(&names, f->header[i]);
-    at[(*n)++] = code < known ? first[code] : -1;
+    o->at[o->n++] = code < known ? first[code] : -1;
   }
   distinct_free(&names);
-  return at;
 }
 
 static void open_row(Synth *s) {
   const DataPlan *p = s->plan;
   Arena *a = s->arena;
   s->cell = NEW_ARRAY(a, Text, s->n + 1);
-  s->table = (Table){.path = "", .n_columns = s->n, .n_rows = 1, .cell = NEW_ARRAY(a, char *, s->n + 1),
+  s->table = (Table){.path = "", .n_columns = s->n, .width = s->n, .n_rows = 1, .cell = NEW_ARRAY(a, char *, s->n + 1),
                      .line = NEW_ARRAY(a, int64_t, 1)};
   s->raw = (Raw){.plan = p, .table = &s->table, .arena = a, .n = 1, .mute = true, .column = NEW_ARRAY(a, int, s->n + 1),
-                 .label = NEW_ARRAY(a, double *, p->n_labels + 1), .known = NEW_ARRAY(a, uint8_t *, p->n_labels + 1)};
+                 .label = NEW_ARRAY(a, double *, p->n_labels + 1), .known = NEW_ARRAY(a, uint8_t *, p->n_labels + 1),
+                 .check = raw_checks(p, a)};
   for (int i = 0; i < s->n; i++) s->raw.column[i] = i;
   for (int i = 0; i < p->n_labels; i++) {
     s->raw.label[i] = NEW_ARRAY(a, double, 1);
@@ -323,36 +390,76 @@ static bool flush(WholeFile *file, Text *out, Diag *d) {
   return ok;
 }
 
+static void put_row(const Synth *s, Out *o) {
+  for (int i = 0; i < o->n; i++) {
+    if (i) text_char(&o->text, o->delimiter);
+    put_field(&o->text, o->at[i] >= 0 ? s->cell[o->at[i]].data : "0", o->delimiter);
+  }
+  text_char(&o->text, '\n');
+}
+
+static bool open_out(Synth *s, int source, const char *path, Diag *d) {
+  const DataSource *f = &s->plan->sources[source];
+  Out *o = &s->out[source];
+  bool to_file = strcmp(path, "-") != 0;
+  o->delimiter = csv_delimiter(path, f);
+  distinct_init(&o->keys, s->arena, 0);
+  o->keys.copies = s->arena;
+  file_columns(s, source, o);
+  for (int i = 0; !f->n_header && i < o->n; i++) {
+    if (i) text_char(&o->text, o->delimiter);
+    put_field(&o->text, s->column[o->at[i]].name, o->delimiter);
+  }
+  if (!f->n_header) text_char(&o->text, '\n');
+  if (to_file) o->file = whole_open(path, d);
+  return !to_file || o->file;
+}
+
+// Of several sources, each has a file in a folder.
+static char *path_of(const Synth *s, int source, const char *path) {
+  if (s->plan->n_sources == 1) return arena_strdup(s->arena, path);
+  char *name = arena_strdup(s->arena, s->plan->sources[source].name);
+  for (char *c = name; *c; c++)
+    if (*c == '/') *c = '_';
+  return arena_printf(s->arena, "%s/%s.csv", path, name);
+}
+
+static bool open_folder(const char *path, Diag *d) {
+  if (!strcmp(path, "-")) {
+    diag_error(d, "several-files", (Place){0},
+               "the rows of several sources are several files: name a folder for them with -o");
+    return false;
+  }
+  if (!mkdir(path, 0777) || errno == EEXIST) return true;
+  diag_machine(d, "cannot-write", "cannot make the folder `%s`: %s", path, strerror(errno));
+  return false;
+}
+
 static bool write_rows(Synth *s, int64_t rows, const char *path, Diag *d) {
   enum { PIECE = 1 << 20 };
-  char delimiter = csv_delimiter(path, &s->plan->sources[0]);
-  int n, *at = file_columns(s, &n);
-  Text out = {0};
-  bool to_file = strcmp(path, "-") != 0, header = !s->plan->sources[0].n_header, more = true;
-  WholeFile *file = to_file ? whole_open(path, d) : NULL;
-  if (to_file && !file) return false;
-  for (int i = 0; header && i < n; i++) {
-    if (i) text_char(&out, delimiter);
-    put_field(&out, s->column[at[i]].name, delimiter);
-  }
-  if (header) text_char(&out, '\n');
-  for (s->row = 0; more && s->row < rows; s->row++) {
+  int n = s->plan->n_sources;
+  bool ok = n == 1 || open_folder(path, d);
+  for (int i = 0; i < n && ok; i++) ok = open_out(s, i, path_of(s, i, path), d);
+  for (s->row = 0; ok && s->row < rows; s->row++) {
     fill_row(s);
-    for (int i = 0; i < n; i++) {
-      if (i) text_char(&out, delimiter);
-      put_field(&out, at[i] >= 0 ? s->cell[at[i]].data : "0", delimiter);
-    }
-    text_char(&out, '\n');
-    if (out.n >= PIECE) more = flush(file, &out, d);
+    put_row(s, &s->out[0]);
+    for (int i = 0; i < n && ok; i++)
+      if (s->out[i].text.n >= PIECE) ok = flush(s->out[i].file, &s->out[i].text, d);
   }
-  more = more && flush(file, &out, d);
-  text_free(&out);
-  return file ? whole_close(file, true) : more;
+  for (int i = 0; i < n; i++) {
+    Out *o = &s->out[i];
+    ok = ok && flush(o->file, &o->text, d);
+    if (o->file) ok = whole_close(o->file, true) && ok;
+    text_free(&o->text);
+    distinct_free(&o->keys);
+  }
+  return ok;
 }
 
 bool synth_write(const DataPlan *p, int64_t rows, uint64_t seed, const char *path, Diag *d) {
   Synth s = {.plan = p, .seed = seed, .arena = arena_new(), .n = p->n_columns};
   s.column = NEW_ARRAY(s.arena, Column, s.n + 1);
+  s.out = NEW_ARRAY(s.arena, Out, p->n_sources + 1);
   set_roles(&s);
   open_row(&s);
   bool ok = write_rows(&s, rows, path, d);

@@ -1,4 +1,4 @@
-// cmd_synth.c: mtlc synth SPEC [--rows N] [--seed N] [-o FILE].
+// cmd_synth.c: mtlc synth SPEC [--rows N] [--seed N] [-o FILE]. Of a spec with several sources: -o FOLDER.
 #include "command.h"
 
 enum { DEFAULT_ROWS = 1000, DEFAULT_SEED = 1 };

@@ -21,6 +21,7 @@ const Command command_table[] = {
     "  mtlc run shop.mtl --data rows.csv                the run is kept in runs/MODEL-N\n"
     "  mtlc run shop.mtl --data train.csv --test test.csv -o runs/first --seed 7\n"
     "  mtlc run shop.mtl --data rows.csv.gz --epochs 3 --json > report.json\n"
+    "  mtlc run shop.mtl --data events=rows.csv --data products=products.csv\n"
     "  mtlc run --resume runs/first                     goes on after Ctrl-C\n" },
   { "eval", "RUN", "metrics of a trained run; without --data on its own held-out rows", cmd_eval, 1, 1, TAKES_ALWAYS | TAKES(DATA),
     "  mtlc eval runs/first\n"
@@ -36,7 +37,8 @@ const Command command_table[] = {
   { "synth", "SPEC", "rows that fit the spec, with a signal that its tasks share", cmd_synth, 1, 1,
     TAKES_ALWAYS | TAKES(ROWS) | TAKES(SEED) | TAKES(OUT),
     "  mtlc synth shop.mtl --rows 10_000 --seed 1 -o rows.csv\n"
-    "  mtlc synth shop.mtl --rows 5\n" },
+    "  mtlc synth shop.mtl --rows 5\n"
+    "  mtlc synth joined.mtl --rows 10_000 -o rows      rows/SOURCE.csv for each source\n" },
   { "fmt", "PATH…", "specs in the one style; folders: all .mtl files below", cmd_fmt, 1, MAX_OPERANDS, TAKES_ALWAYS | TAKES(CHECK),
     "  mtlc fmt shop.mtl                     rewrites the file\n"
     "  mtlc fmt --check specs/               exit 1 and their names where files would change\n"

@@ -6,7 +6,7 @@
 #define AT(field) offsetof(Args, field)
 const Option option_table[] = {
   // letter name      value    help                                                        kind           at
-  { 0,   "data",   "FILE",  "rows as CSV (gzip too); default: the file that the spec names", OPTION_TEXT,  AT(data) },
+  { 0,   "data",   "FILE",  "rows as CSV (gzip too), of a source: NAME=FILE; default: the spec's", OPTION_FILES, AT(file) },
   { 0,   "test",   "FILE",  "held-out rows in a file of their own",                        OPTION_TEXT,  AT(test) },
   { 'o', "out",    "PATH",  "where the result goes; `-`: standard output",                 OPTION_TEXT,  AT(out) },
   { 0,   "seed",   "N",     "seed of all that is random",                                  OPTION_SEED,  AT(seed) },
@@ -81,6 +81,12 @@ static bool store(const Option *o, const char *value, Args *args, Text *error) {
     if (!*value) return text_printf(error, "`--%s` has an empty value", o->name), false;
     *(const char **)field = value;
     return true;
+  case OPTION_FILES:
+    if (!*value) return text_printf(error, "`--%s` has an empty value", o->name), false;
+    if (args->n_files == MAX_FILES) return text_printf(error, "more than %d files", MAX_FILES), false;
+    args->file[args->n_files++] = value;
+    args->data = args->file;
+    return true;
   case OPTION_COUNT:
   case OPTION_SEED:
     if (!read_number(value, &number) || (o->kind == OPTION_COUNT && number < 1))
@@ -117,7 +123,7 @@ static bool read_option(int argc, char **argv, int *i, unsigned takes, unsigned 
   if (o->kind == OPTION_FLAG && value)
     return o->letter == argv[*i][1] ? unknown(argv[*i], n, takes, error) : (text_printf(error, "`--%s` takes no value", o->name), false);
   if (o->kind == OPTION_FLAG) return store(o, NULL, args, error);
-  if (*seen & 1u << k) return text_printf(error, "`--%s` is given twice", o->name), false;
+  if (*seen & 1u << k && o->kind != OPTION_FILES) return text_printf(error, "`--%s` is given twice", o->name), false;
   *seen |= 1u << k;
   if (!value && *i + 1 >= argc) return text_printf(error, "`%s` needs a value: %s", argv[*i], o->value), false;
   return store(o, value ? value : argv[++*i], args, error);

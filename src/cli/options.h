@@ -3,15 +3,16 @@
 #define MTLC_OPTIONS_H
 #include "../base/base.h"
 
-enum { MAX_OPERANDS = 1024 };
+enum { MAX_OPERANDS = 1024, MAX_FILES = 256 };
 typedef struct {
   const char *operand[MAX_OPERANDS]; int n_operands;   // SPEC or RUN
-  const char *data, *test, *out, *resume, *emit, *label;       // NULL: not given
+  const char *const *data; const char *file[MAX_FILES + 1]; int n_files;   // data: NULL, or the words of --data, then NULL
+  const char *test, *out, *resume, *emit, *label;      // NULL: not given
   int64_t epochs, rows, seed;                          // 0: not given; seed: see has_seed
   bool has_seed, json, quiet, help, check;
 } Args;
 
-typedef enum { OPTION_FLAG, OPTION_TEXT, OPTION_COUNT, OPTION_SEED, OPTION_STAGE } OptionKind;   // COUNT: ≥ 1
+typedef enum { OPTION_FLAG, OPTION_TEXT, OPTION_FILES, OPTION_COUNT, OPTION_SEED, OPTION_STAGE } OptionKind;   // COUNT: ≥ 1; FILES: may be given again
 typedef struct {
   char letter;                                         // 0: none
   const char *name, *value, *help;                     // value: what the help calls it, NULL for a flag

@@ -27,7 +27,7 @@ static void number_print(double x, Text *out) {
 
 void row_print(const DataPlan *p, const RowExpr *r, Text *out) {
   switch (r->op) {
-  case RX_COLUMN: text_printf(out, "%s.%s", p->sources[0].name, r->text); return;
+  case RX_COLUMN: text_printf(out, "%s.%s", p->sources[p->columns[r->index].source].name, r->text); return;
   case RX_LABEL: text_add(out, p->labels[r->index].name); return;
   case RX_ROW: text_add(out, "row"); return;
   case RX_NUMBER: number_print(r->number, out); return;
@@ -58,7 +58,16 @@ void prep_print(const Prep *p, ScaleKind scale, Text *out) {
   else text_printf(out, "missing %s", policy_names[p->missing]);
 }
 
-static void source_print(const DataSource *s, Text *out) {
+static void join_print(const DataPlan *p, const DataSource *s, Text *out) {
+  static const char *const absent[] = {"error", "missing", "drop"}, *const repeated[] = {"error", "first", "last"};
+  for (int k = 0; k < s->n_key; k++) {
+    const RawColumn *m = &p->columns[s->match[k]];
+    text_printf(out, "%s %s = %s.%s", k ? " and" : " joined by", p->columns[s->key[k]].name, p->sources[m->source].name, m->name);
+  }
+  if (s->n_key) text_printf(out, " absent %s repeated %s", absent[s->absent], repeated[s->repeated]);
+}
+
+static void source_print(const DataPlan *p, const DataSource *s, Text *out) {
   text_printf(out, "source %s", s->name);
   if (s->file) text_printf(out, " file \"%s\"", s->file);
   if (s->test_file) text_printf(out, " test \"%s\"", s->test_file);
@@ -67,6 +76,7 @@ static void source_print(const DataSource *s, Text *out) {
   if (s->trim) text_add(out, " trim");
   text_add(out, " na");
   for (int i = 0; i < s->n_na; i++) text_printf(out, " \"%s\"", s->na[i]);
+  join_print(p, s, out);
   text_char(out, '\n');
 }
 
@@ -161,7 +171,7 @@ static void train_print(const Model *m, Text *out) {
 
 void model_print(const Model *m, Text *out) {
   text_printf(out, "model %s version %lld edition %d\n", m->name, (long long)m->version, m->edition);
-  for (int i = 0; i < m->data.n_sources; i++) source_print(&m->data.sources[i], out);
+  for (int i = 0; i < m->data.n_sources; i++) source_print(&m->data, &m->data.sources[i], out);
   for (int i = 0; i < m->data.n_inputs; i++) input_print(&m->data, &m->data.inputs[i], out);
   for (int i = 0; i < m->data.n_labels; i++) label_print(m, i, out);
   split_print(&m->data, out);

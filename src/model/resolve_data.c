@@ -200,7 +200,7 @@ static void vector_columns(Spec *s, const Decl *d, Name n, DataInput *x, bool *b
       *bad = true;
       return;
     }
-    vec_push(s->m.arena, &s->columns, ((RawColumn){name}));
+    vec_push(s->m.arena, &s->columns, ((RawColumn){name, source}));
   }
 }
 

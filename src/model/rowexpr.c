@@ -14,10 +14,10 @@ static RowExpr *fail(RowType *type) {
 }
 
 // ---------------------------------------------------------------- cells
-static int add_column(Spec *s, const char *name) {
+static int add_column(Spec *s, int source, const char *name) {
   for (int i = 0; i < s->columns.n; i++)
-    if (s->columns.data[i].name == name) return i;      // names are interned
-  vec_push(s->m.arena, &s->columns, ((RawColumn){name}));
+    if (s->columns.data[i].name == name && s->columns.data[i].source == source) return i;      // names are interned
+  vec_push(s->m.arena, &s->columns, ((RawColumn){name, source}));
   return s->columns.n - 1;
 }
 
@@ -42,7 +42,7 @@ RowExpr *row_column(Spec *s, int source, const char *name, Place at) {
   if (!check_column(s, source, name, at)) return NULL;
   RowExpr *r = new_row(s, RX_COLUMN);
   r->text = name;
-  r->index = source == 0 ? add_column(s, name) : 0;      // a second source is an error of its own
+  r->index = add_column(s, source, name);
   return r;
 }
 

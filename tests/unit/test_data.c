@@ -54,10 +54,13 @@ static void clean_at(Test t, int line) {
 }
 #define clean(t) clean_at(t, __LINE__)
 
+// A training file, and one of held-out rows or NULL.
+#define FILES(path, held_out) (&(DataFiles){(const char *const[]){path}, held_out})
+
 // ---------------------------------------------------------------- a plan: amounts of a shop
 static const char *const empty_na[] = {""};
 enum { C_AGE, C_CITY, C_USER, C_BOUGHT, C_SPENT, C_GOOD, C_PART, N_COLUMNS };
-static const RawColumn columns[] = {{"age"}, {"city"}, {"user"}, {"bought"}, {"spent"}, {"good"}, {"part"}};
+static const RawColumn columns[] = {{"age", 0}, {"city", 0}, {"user", 0}, {"bought", 0}, {"spent", 0}, {"good", 0}, {"part", 0}};
 #define COLUMN(i, n) {.op = RX_COLUMN, .index = (i), .numeric = (n)}
 static const RowExpr x_age = COLUMN(C_AGE, true), x_city = COLUMN(C_CITY, false), x_user = COLUMN(C_USER, false),
                      x_bought = COLUMN(C_BOUGHT, false), x_spent = COLUMN(C_SPENT, true), x_good = COLUMN(C_GOOD, false),
@@ -91,7 +94,7 @@ static const char rows10[] = "age,city,user,bought,spent,good\n"
   "7,Rome,u6,1,40,0\n8,Lima,u7,0,,1\n9,Oslo,u1,1,50,2\n100,Rome,u9,0,,0\n";
 
 static Dataset *prepared(Test t, const Shop *s, const char *text) {
-  return data_prepare(&s->plan, file(t, "shop.csv", text), NULL, t.diag);
+  return data_prepare(&s->plan, FILES(file(t, "shop.csv", text), NULL), t.diag);
 }
 
 // ---------------------------------------------------------------- numbers
@@ -591,7 +594,7 @@ static void classes_by_text(void **state) {
   clean(t);
   static const float want[] = {2, 0, 1, 2};                   // "10" < "blue" < "red"
   for (int i = 0; i < 4; i++) assert_true(d->split[0].y[L_GOOD * 4 + i] == want[i]);
-  assert_null(data_apply(&s->plan, &d->prep, file(t, "new.csv", "age,city,user,bought,spent,good\n1,b,u,1,1,green\n"), true,
+  assert_null(data_apply(&s->plan, &d->prep, FILES(file(t, "new.csv", "age,city,user,bought,spent,good\n1,b,u,1,1,green\n"), NULL), true,
                          t.diag));
   says(t, "column \"good\": error[not-a-class]: `green` does not occur in the training rows");
   data_free(d);
@@ -693,7 +696,7 @@ static void apply_without_labels(void **state) {
   static const char *const texts[] = {"user,age,city\nu1,1,Rome\n", "age,city,user,bought,spent,good\n1,Rome,u1,,,\n",
                                       "age,city,user,bought,spent,good\n1,Rome,u1,what,x,blue\n"};
   for (int i = 0; i < COUNT_OF(texts); i++) {
-    e = data_apply(&s->plan, &d->prep, file(t, "new.csv", texts[i]), false, t.diag);
+    e = data_apply(&s->plan, &d->prep, FILES(file(t, "new.csv", texts[i]), NULL), false, t.diag);
     clean(t);
     assert_int_equal(e->split[2].n, 1);
     assert_memory_equal(e->split[2].dense, d->split[0].dense, sizeof(float));
@@ -701,7 +704,7 @@ static void apply_without_labels(void **state) {
     for (int l = 0; l < 3; l++) assert_true(e->split[2].w[l] == 0 && e->split[2].y[l] == 0);
     data_free(e);
   }
-  assert_null(data_apply(&s->plan, &d->prep, file(t, "new.csv", texts[0]), true, t.diag));
+  assert_null(data_apply(&s->plan, &d->prep, FILES(file(t, "new.csv", texts[0]), NULL), true, t.diag));
   says(t, "column \"bought\": error[missing-column]");
   data_free(d);
   end(t);
@@ -712,7 +715,7 @@ static void same_split_again(void **state) {
   Test t = begin();
   Shop *s = shop(t);
   s->plan.split.file_order = false;
-  Dataset *a = prepared(t, s, rows10), *b = data_split_again(&s->plan, &a->prep, path_of(t, "shop.csv"), NULL, t.diag);
+  Dataset *a = prepared(t, s, rows10), *b = data_split_again(&s->plan, &a->prep, FILES(path_of(t, "shop.csv"), NULL), t.diag);
   clean(t);
   for (int k = 0; k < 3; k++) {
     assert_int_equal(a->split[k].n, b->split[k].n);
@@ -819,7 +822,7 @@ static void split_by_column(void **state) {
   assert_memory_equal(part, want, sizeof part);
   assert_int_equal(d->summary.unused, 2);
   Dataset *e =
-      data_apply(&s->plan, &d->prep, file(t, "new.csv", "age,city,user,bought,spent,good\n1,a,u,1,1,0\n"), true, t.diag);
+      data_apply(&s->plan, &d->prep, FILES(file(t, "new.csv", "age,city,user,bought,spent,good\n1,a,u,1,1,0\n"), NULL), true, t.diag);
   clean(t);                                                   // new rows need no such column
   data_free(e);
   data_free(d);
@@ -832,7 +835,7 @@ static void split_by_files(void **state) {
   Shop *s = shop(t);
   s->plan.split = (Split){.kind = SPLIT_FILES, .valid_fraction = 0.3};
   char *test = file(t, "test.csv", "age,city,user,bought,spent,good\n1,Rome,u1,0,,1\n2,Nowhere,u1,1,3,1\n");
-  Dataset *d = data_prepare(&s->plan, file(t, "shop.csv", rows10), test, t.diag);
+  Dataset *d = data_prepare(&s->plan, FILES(file(t, "shop.csv", rows10), test), t.diag);
   clean(t);
   assert_int_equal(d->split[0].n, 7);
   assert_int_equal(d->split[1].n, 3);
@@ -840,7 +843,7 @@ static void split_by_files(void **state) {
   assert_int_equal(d->summary.input[1].unknown[2], 1);
   assert_int_equal(d->prep.rows[2], 2);
   data_free(d);
-  assert_null(data_prepare(&s->plan, path_of(t, "shop.csv"), NULL, t.diag));
+  assert_null(data_prepare(&s->plan, FILES(path_of(t, "shop.csv"), NULL), t.diag));
   says(t, "error[no-test-file]");
   end(t);
 }
@@ -848,7 +851,8 @@ static void split_by_files(void **state) {
 // ---------------------------------------------------------------- vectors
 static void vectors(void **state) {
   (void)state;
-  static const RawColumn packed_columns[] = {{"v"}, {"y"}}, wide_columns[] = {{"v_0"}, {"v_1"}, {"v_2"}, {"y"}};
+  static const RawColumn packed_columns[] = {{"v", 0}, {"y", 0}},
+                         wide_columns[] = {{"v_0", 0}, {"v_1", 0}, {"v_2", 0}, {"y", 0}};
   for (int packed = 0; packed < 2; packed++) {
     Test t = begin();
     RowExpr y = COLUMN(packed ? 1 : 3, false);
@@ -866,12 +870,12 @@ static void vectors(void **state) {
                   .dense_width = 3,
                   .split.kind = SPLIT_NONE};
     char *path = file(t, "v.csv", packed ? "v,y\n1 2 3,0\n\"4, 5;6\",1\n,1\n" : "v_2,v_1,v_0,y\n3,2,1,0\n6,5,4,1\n,,,1\n");
-    Dataset *d = data_prepare(&p, path, NULL, t.diag);
+    Dataset *d = data_prepare(&p, FILES(path, NULL), t.diag);
     clean(t);
     for (int i = 0; i < 9; i++) assert_true(d->split[0].dense[i] == (i < 6 ? i + 1 : 0));
     data_free(d);
     if (packed) {
-      assert_null(data_prepare(&p, file(t, "v.csv", "v,y\n1 2,0\n1 x 3,1\n"), NULL, t.diag));
+      assert_null(data_prepare(&p, FILES(file(t, "v.csv", "v,y\n1 2,0\n1 x 3,1\n"), NULL), t.diag));
       says(t, "row 1, line 2, column \"v\": error[wrong-length]: 2 numbers, but `v` is a vector(3)");
       says(t, "row 2, line 3, column \"v\": error[not-a-number]: `x`");
     }
@@ -1055,7 +1059,7 @@ static void made_rows_fit(void **state) {
   s->plan.split = (Split){.kind = SPLIT_COLUMN, .column = C_PART, .value = {"train", "valid", "test"}};
   char *path = path_of(t, "made.csv");
   assert_true(synth_write(&s->plan, 3000, 4, path, t.diag));
-  Dataset *d = data_prepare(&s->plan, path, NULL, t.diag);
+  Dataset *d = data_prepare(&s->plan, FILES(path, NULL), t.diag);
   clean(t);
   Rows *r = &d->split[0];
   assert_true(r->n > 2200 && d->split[1].n > 200 && d->split[2].n > 200);
@@ -1102,7 +1106,7 @@ static void made_rows_repeat(void **state) {
   s->source.header = header;
   s->source.n_header = 7;
   assert_true(synth_write(&s->plan, 50, 1, path_of(t, "d.csv"), t.diag));
-  Dataset *d = data_prepare(&s->plan, path_of(t, "d.csv"), NULL, t.diag);
+  Dataset *d = data_prepare(&s->plan, FILES(path_of(t, "d.csv"), NULL), t.diag);
   clean(t);
   assert_int_equal(d->split[0].n + d->split[1].n + d->split[2].n, 50);
   data_free(d);

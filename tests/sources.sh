@@ -1,0 +1,138 @@
+#!/bin/sh
+# Where rows come from: sources joined by key, what is wrong with them, and the files that a run remembers.
+. "${srcdir:-.}/tests/tap.sh"
+cd "$tmp" || exit 99
+
+# same FILE: the errors of the latest command are those of standard input, paths cut to the file's name.
+same() {
+  cat >want
+  sed "s|$PWD/||g" err | grep -v '^rows: \|^epoch \|^compiled ' >got
+  if diff -u want got >differ; then pass "$1"; else fail "$1"; note differ; fi
+}
+
+cat >shop.mtl <<'END'
+model shop
+edition 2026
+source events
+source products  { key = id, match = events.product, absent = error }
+source suppliers { key = [country, code], match = [products.country, "the supplier"], absent = missing }
+END
+sed -i 's/"the supplier"/products.`the supplier`/' shop.mtl
+cat >>shop.mtl <<'END'
+input price  : real     = products.price { scale = zscore }
+input margin : real     = products.price - suppliers.cost { missing = mean }
+input kind   : category = products
+label click  : binary
+label cheap  : binary = products.price < events.limit
+let h = concat(price, margin, embed(kind, 4))
+task clicks { head = h |> dense(1) |> sigmoid, loss = bce(click) }
+task cheap_ { head = h |> dense(1) |> sigmoid, loss = bce(cheap) }
+train { epochs = 2, batch = 4 }
+END
+cat >events.csv <<'END'
+product,limit,click
+p1,3,1
+p2,3,0
+p3,3,1
+
+p1,0.5,0
+p2,1.5,1
+p3,9,0
+p1,1,0
+p2,4,1
+p3,1,1
+p1,8,0
+END
+cat >products.csv <<'END'
+id,price,kind,country,the supplier
+p1,1.5,pen,de,s1
+p2,2.5,book,fr,s1
+p3,3.5,pen,fr,s2
+END
+printf 'country,code,cost\nfr,s1,1\nde,s1,0.5\n' >suppliers.csv
+
+expect 0 "three sources"                       "$mtlc" run shop.mtl --data events=events.csv --data products=products.csv \
+  --data suppliers=suppliers.csv -o joined
+has err "absent = missing is counted"          "suppliers: 3 rows whose key it does not have"
+has err "what is missing is prepared"          "margin: 3 missing"
+for s in events products suppliers; do
+  check "the run remembers the file of $s"     grep -q "\"$s\": \"$PWD/$s.csv\"" joined/run.json
+done
+expect 0 "eval on the run's own rows"          "$mtlc" eval joined
+expect 0 "predict: joined files are known"     "$mtlc" predict joined --data events.csv -o with.csv
+expect 0 "predict with another file"           "$mtlc" predict joined --data events.csv --data suppliers=suppliers.csv -o again.csv
+check "the same predictions"                   cmp with.csv again.csv
+
+# One table that holds the same as the three: the same bits.
+cat >flat.mtl <<'END'
+model shop
+edition 2026
+source events
+input price  : real     = events.price { scale = zscore }
+input margin : real     = events.price - events.cost { missing = mean }
+input kind   : category = events.kind
+label click  : binary
+label cheap  : binary = events.price < events.limit
+END
+sed -n '/^let/,$p' shop.mtl >>flat.mtl
+awk -F, 'NR == 1 { print $0 ",price,kind,cost"; next }
+  /^p1/ { print $0 ",1.5,pen,0.5" } /^p2/ { print $0 ",2.5,book,1" } /^p3/ { print $0 ",3.5,pen," }' events.csv >flat.csv
+expect 0 "the same rows in one table"          "$mtlc" run flat.mtl --data flat.csv -o flat
+check "the same weights as joined"             cmp joined/weights.safetensors flat/weights.safetensors
+
+# ---- errors
+run() { "$mtlc" run shop.mtl --data events="$1" --data products="$2" --data suppliers=suppliers.csv -o wrong; }
+sed 's/^p3,1,1/p9,1,1/; s/^p3,9/p9,9/' events.csv >lost.csv
+expect 3 "a key that is not there"             run lost.csv products.csv
+same "a key that is not there: text" <<'END'
+lost.csv:row 6, line 8, column "product": error[missing-key]: `products` has no row with the key `p9` (2 rows)
+help: its rows are those of products.csv
+help: say in the spec what to do: `absent =` missing or drop
+END
+{ cat products.csv; echo 'p2,9,pen,de,s1'; } >twice.csv
+expect 3 "a key that is there twice"           run events.csv twice.csv
+same "a key that is there twice: text" <<'END'
+twice.csv:row 4, line 5, column "id": error[repeated-key]: the key `p2` of `products` stands in row 2 already (line 3)
+help: say in the spec what to do: `repeated =` first or last
+END
+sed 's/^p2,2.5/p2,cheap/' products.csv >text.csv
+expect 3 "a text in a number of a joined source" run events.csv text.csv
+same "a text in a number of a joined source: once, by its own row" <<'END'
+text.csv:row 2, line 3, column "price": error[not-a-number]: `cheap` is no number
+END
+sed 's/^p2,2.5/p2,/' products.csv >empty.csv
+expect 3 "a missing number of a joined source" run events.csv empty.csv
+has err "a missing label has the row that needs it" 'events.csv:row 2, line 3, column "cheap": error[missing-label]'
+sed 's/kind/sort/' products.csv >column.csv
+expect 3 "a column that the file lacks"        run events.csv column.csv
+has err "the file is named"                    'column.csv:column "kind": error[missing-column]'
+expect 3 "a file that is not there"            run events.csv none.csv
+has err "the file that is not there is named"  "none.csv: error[cannot-read]"
+expect 2 "a source without a file"             "$mtlc" run shop.mtl --data events.csv --data products=products.csv
+same "a source without a file: text" <<'END'
+error[no-data]: neither the command line nor the spec names a file for the source `suppliers`
+help: name it: --data suppliers=FILE, or in the spec: `source suppliers { file = "…" }`
+END
+expect 2 "a source that is not in the spec"    "$mtlc" run shop.mtl --data event=events.csv
+has err "did you mean"                         'did you mean `events`?'
+expect 2 "two files for a source"              "$mtlc" run shop.mtl --data events.csv --data events=events.csv
+check "nothing is left of what failed"         test ! -e wrong
+
+# ---- policies
+sed -i 's/absent = error/absent = drop, repeated = last/' shop.mtl
+expect 0 "absent = drop"                       run lost.csv products.csv
+has err "dropped rows are counted"             "products: 2 rows dropped for want of a key"
+has err "and are in no part"                   "2 dropped"
+rm -r wrong
+expect 0 "repeated = last"                     run events.csv twice.csv
+has err "repeated keys are counted"            "products: 1 repeated keys"
+
+# ---- made rows
+expect 2 "several files to standard output"    "$mtlc" synth shop.mtl --rows 5
+has err "they need a folder"                   "name a folder for them with -o"
+expect 0 "several files into a folder"         "$mtlc" synth shop.mtl --rows 400 -o made
+expect 0 "they fit"                            "$mtlc" run shop.mtl --data made/events.csv --data products=made/products.csv \
+  --data suppliers=made/suppliers.csv -o from_made --epochs 1
+expect 0 "made rows repeat"                    "$mtlc" synth shop.mtl --rows 400 -o made_again
+check "the same rows"                          cmp made/products.csv made_again/products.csv
+done_testing
