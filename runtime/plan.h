@@ -22,6 +22,7 @@ typedef enum {
 typedef struct RowExpr RowExpr;
 struct RowExpr {
   RowOp op;
+  bool time;                 // COLUMN: read as a time: seconds since 1970
   bool numeric;              // COLUMN: read as number; EQ…GE: compare as numbers (else as text)
   double number;             // NUMBER, BOOL
   const char *text;          // TEXT; COLUMN: the column's name
@@ -47,6 +48,8 @@ typedef struct {             // source NAME { … }
   // those of the `match` columns of sources before it in DataPlan.join_order. Both: columns of the plan.
   const int *key, *match; int n_key;
   AbsentPolicy absent; RepeatedPolicy repeated;
+  // Of rows that are alike, the first is kept: in all columns of the file, or in these columns of the plan.
+  bool dedupe_rows; const int *dedupe; int n_dedupe;
 } DataSource;
 
 typedef enum { MISSING_ERROR, MISSING_MEAN, MISSING_MEDIAN, MISSING_MODE, MISSING_CONSTANT, MISSING_DROP } MissingPolicy;
@@ -91,7 +94,7 @@ typedef struct {
   const char *not_below_0;   // REAL: the loss that cannot judge a value below 0, which is then a data error; or NULL
 } DataLabel;
 
-typedef enum { SPLIT_NONE, SPLIT_FRACTION, SPLIT_RULE, SPLIT_COLUMN, SPLIT_FILES } SplitKind;
+typedef enum { SPLIT_NONE, SPLIT_FRACTION, SPLIT_RULE, SPLIT_COLUMN, SPLIT_FILES, SPLIT_TIME } SplitKind;
 typedef struct {
   SplitKind kind;
   double fraction[3];              // train, valid, test; sum ≤ 1 (the rest unused)
@@ -99,6 +102,9 @@ typedef struct {
   const RowExpr *rule[3];          // RULE: the first that is true takes the row; NULL: never; none true: unused
   int column; const char *value[3];  // COLUMN: the cell equals value[i]
   double valid_fraction;           // FILES: part of the training file held out for validation; 0: none
+  int group;                       // FRACTION: 1 + the column whose value holds rows together; 0: none
+  // TIME: column of times. In their order by `fraction`, or where `at_times`: valid from edge[0], test from edge[1] on
+  int time; bool at_times; double edge[2];   // INFINITY: no such part
 } Split;
 
 typedef struct {
@@ -108,6 +114,7 @@ typedef struct {
   const DataInput *inputs; int n_inputs;
   const DataLabel *labels; int n_labels;   // anonymous ones after those they refer to
   Split split;
+  const RowExpr *weight;           // of a row, ≥ 0, in all losses and metrics; NULL: 1
   int dense_width;                 // D: sum of widths
   int n_ids;                       // F
   uint64_t seed;
@@ -133,7 +140,7 @@ typedef struct {
   float    *dense;                 // [n, dense_width]
   uint32_t *ids;                   // [n, n_ids]
   float    *y;                     // [n_labels, n]: scaled value, class number or 0/1; 0 where unknown
-  float    *w;                     // [n_labels, n]: 1 known, 0 unknown
+  float    *w;                     // [n_labels, n]: the row's weight where known, else 0
   int64_t  *row;                   // [n]: data row in its file, from 1
 } Rows;
 

@@ -135,4 +135,80 @@ expect 0 "they fit"                            "$mtlc" run shop.mtl --data made/
   --data suppliers=made/suppliers.csv -o from_made --epochs 1
 expect 0 "made rows repeat"                    "$mtlc" synth shop.mtl --rows 400 -o made_again
 check "the same rows"                          cmp made/products.csv made_again/products.csv
+# ---- duplicates
+cat >small.mtl <<'END'
+model small
+edition 2026
+source shop { dedupe = [session, at] }
+input x    : real
+label buy  : binary
+task a { head = x |> dense(1) |> sigmoid, loss = bce(buy), metric = [accuracy] }
+train { epochs = 3, batch = 4, optimizer = sgd(0.5), split = rule(train = row % 4 < 3, valid = row % 4 == 3) }
+END
+cat >small.csv <<'END'
+session,at,x,buy,w,user
+1,2024-03-01,0.1,0,1,ann
+1,2024-03-01,9,1,1,bob
+1,2024-04-01,0.2,1,2,ann
+2,2024-05-01T12:00:00Z,0.3,0,0,eve
+2,2024-05-01 13:00:00+02:00,0.4,1,1,eve
+3,2024-06-01,0.5,0,4,ann
+3,2024-06-01,wrong,0,4,ann
+4,1717372800,0.6,1,1,kim
+END
+small() { rm -rf small; "$mtlc" run small.mtl --data "${1-small.csv}" -o small; }
+expect 0 "dedupe by columns"                   small
+has err "the first is kept; rows keep their number" "rows: 4 train, 2 valid, 0 test, 2 duplicates"
+sed -i 's/\[session, at\]/true/' small.mtl
+expect 3 "dedupe of whole rows keeps what differs" small
+has err "and so the text"                      '"x": error[not-a-number]: `wrong` is no number'
+grep -v wrong small.csv >fine.csv
+sed -n '6p' small.csv >>fine.csv
+expect 0 "dedupe of whole rows"                small fine.csv
+has err "is counted"                           "1 duplicate ("
+
+# ---- splits
+sed -i 's/split = .*/split = time(shop.at, valid = "2024-05-01 11:30", test = "2024-06-01") }/' small.mtl
+expect 0 "split at moments"                    small fine.csv
+has err "rows before, between and from them on" "rows: 4 train, 1 valid, 2 test"
+sed -i 's/split = .*/split = time(shop.at, train = 0.5, valid = 0.2, test = 0.3) }/' small.mtl
+expect 0 "split in the order of time"          small fine.csv
+has err "parts of it"                          "rows: 4 train, 1 valid, 2 test"
+sed -i 's/split = .*/split = rule(train = shop.at < time("2024-05-01"), valid = true) }/' small.mtl
+expect 0 "a rule on times"                     small fine.csv
+has err "parts by the rule"                    "rows: 3 train, 4 valid, 0 test"
+sed 's/2024-04-01/2024-04-31/' fine.csv >april.csv
+expect 3 "a day that is none"                  small april.csv
+has err "a day that is none: text"             '"at": error[not-a-time]: `2024-04-31` is no time'
+sed -i 's/split = .*/split = fraction(train = 0.5, valid = 0.5, by = shop.user, order = file) }/' small.mtl
+expect 0 "split by groups"                     small fine.csv
+has err "a group is in one part"               "rows: 4 train, 3 valid, 0 test"
+
+# ---- weights
+sed -i 's/, dedupe.*//; s/dedupe = true//; s/split = .*/split = rule(train = row < 5, valid = true) }/' small.mtl
+small fine.csv >/dev/null 2>&1
+cp small/weights.safetensors one
+sed -i 's/train { /train { weight = 2, /' small.mtl
+expect 0 "all rows weigh 2"                    small fine.csv
+check "as if all weighed 1"                    cmp one small/weights.safetensors
+sed -i 's/weight = 2/weight = shop.w/' small.mtl
+expect 0 "a weight by row"                     small fine.csv
+check "it matters"                             sh -c '! cmp -s one small/weights.safetensors'
+sed 's/,1,\([a-z]*\)$/,-0.5,\1/; s/,2,ann/,,ann/' fine.csv >negative.csv
+expect 3 "weights below 0, and missing"        small negative.csv
+has err "below 0: text"    'negative.csv:row 1, line 2, column "w": error[negative-weight]: the weight -0.5 of this row is below 0'
+has err "missing: text"    'negative.csv:row 3, line 4, column "w": error[missing-weight]: this row has no weight'
+cut -d, -f1-4 fine.csv >noweight.csv
+expect 3 "a file without the weights"          small noweight.csv
+rm -rf small && "$mtlc" run small.mtl --data fine.csv -o small >/dev/null 2>&1
+expect 0 "predict needs no weights"            "$mtlc" predict small --data noweight.csv
+expect 3 "eval needs them"                     "$mtlc" eval small --data noweight.csv
+# A row of weight 0 is one whose label is unknown.
+sed 's/^3,2024-06-01,0.5,0,4/3,2024-06-01,0.5,0,1/; s/,1,2,ann/,1,1,ann/' fine.csv >zero.csv
+sed 's/,0,0,eve/,,1,eve/' zero.csv >unknown.csv
+small zero.csv >/dev/null 2>&1
+cp small/weights.safetensors zero
+sed -i 's/weight = shop.w, //; s/label buy  : binary/& { missing = drop }/' small.mtl
+expect 0 "an unknown label"                    small unknown.csv
+check "weighs nothing, as a weight of 0 does"  cmp zero small/weights.safetensors
 done_testing

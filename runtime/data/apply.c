@@ -169,6 +169,7 @@ static void apply_label(Apply *k, int at) {
     y[i] = (float)v;
     w[i] = 1;
     if (l->kind == LABEL_REAL) w[i] = prepare_number(k, row, &l->prep, &k->prep->label[at], cell, v, &y[i]);
+    if (k->r->weight) w[i] *= (float)k->r->weight[row];
     sum += v;
     known++;
   }

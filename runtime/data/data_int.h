@@ -42,9 +42,15 @@ int32_t distinct_add(Distinct *d, const char *s);
 int32_t distinct_find(const Distinct *d, const char *s);  // −1: not there
 void    distinct_free(Distinct *d);
 
+// ---- dedupe.c: which rows were there before, by digests of 128 bits
+typedef struct { uint64_t (*slot)[2]; size_t n, cap; } RowSet;
+typedef struct Raw Raw;
+// Marks the rows of the block that are like one before; of a joined source's table, one row: is it?
+void dedupe_block(Raw *r);
+bool is_duplicate(const Raw *r, int source, const Table *t, int64_t at, RowSet *seen);
+
 // ---- raw.c: the rows of the first source, with what is joined to them, as typed columns. They are read in blocks: cells
 // are there for the rows of the block at hand alone.
-typedef struct Raw Raw;
 typedef struct LabelCheck LabelCheck;
 typedef struct Joined Joined;
 typedef struct { int64_t row, line; } RowLine;
@@ -58,6 +64,10 @@ struct Raw {
   int64_t from, n, cap;        // rows from … n−1 are the block's; room in the columns
   int8_t *split;               // [n]: 0 train, 1 valid, 2 test, SPLIT_UNUSED, SPLIT_DROPPED
   uint8_t *gone;               // [n]: taken out before its cells are looked at
+  double *time;                // [n]: SPLIT_TIME alone
+  int32_t *group; Distinct groups;   // [n]: number of the row's group, −1: a group of its own; a split by groups alone
+  double *weight;              // [n]; NULL: the plan has none
+  RowSet rows;                 // those that were there, of a source with `dedupe`
   double **dense;              // [dense_width][n]; NaN: missing
   Distinct *id;                // [n_ids]
   double **label;              // [n_labels][n], unscaled; NaN: a class that is a text
@@ -73,15 +83,14 @@ struct Raw {
   bool failed;                 // errors that are not counted here
   bool mute;                   // errors are neither reported nor counted: the value is unknown
 };
-enum { SPLIT_UNUSED = -1, SPLIT_DROPPED = -2, MAX_DATA_ERRORS = 20 };
-enum { GONE_ABSENT = 1 };      // Raw.gone
+enum { SPLIT_UNUSED = -1, SPLIT_DROPPED = -2, SPLIT_DUPLICATE = -3, MAX_DATA_ERRORS = 20 };
+enum { GONE_ABSENT = 1, GONE_DUPLICATE };      // Raw.gone
 // What a file must hold. INPUTS: a label that is absent or wrong is unknown. LABELS: these too. ALL: the split's, too.
 typedef enum { NEED_INPUTS, NEED_LABELS, NEED_ALL } RawNeed;
 // files: one for each source of the plan.
 Raw *raw_read(const DataPlan *p, const char *const *files, RawNeed need, Diag *d);   // NULL: errors in d
-// The columns of a source's table that the plan reads, for Reader.want; sets Raw.column. A needed one that is missing is an
-// error.
-int *raw_columns(Raw *r, int source, const Table *t, int *n_want);
+// What the plan reads of a source's file: sets Raw.column and Reader.want. A needed column that is missing is an error.
+void raw_columns(Raw *r, int source, Reader *f);
 void raw_label(Raw *r, int at);                           // fills label `at` in the block; those that it reads are filled
 LabelCheck *raw_checks(const DataPlan *p, Arena *a);      // for Raw.check: none seen yet
 void raw_free(Raw *r);
@@ -95,7 +104,7 @@ struct Joined {
   Distinct keys;               // of one text a row: the key's cells
   int32_t *row_of;             // [keys.n]: row of the table
   int32_t *match;              // [n]: its row for a row of the first source; −1: none
-  int64_t absent, repeated, keyless;
+  int64_t absent, repeated, keyless, duplicates;
   Distinct lost;               // keys that it does not have, as messages show them, where that is an error
   VEC(LostKey) lost_rows;      // parallel to lost.value
 };
@@ -116,6 +125,7 @@ bool row_error(Raw *r, int64_t row, int64_t count, const char *code, const char 
 // row_error of `name`.
 bool cell_error(Raw *r, int64_t row, int64_t count, const char *code, int column, const char *name, const char *fmt, ...)
   PRINTF_LIKE(7, 8);
+void time_error(Raw *r, int64_t row, int column, const char *s);
 int expr_column(const RowExpr *e);                        // the plan column that it is; −1: more than a column
 int input_cell(const DataInput *in, int k);               // of number k; −1: an expression
 int64_t row_line(const Raw *r, int64_t row);              // line of the file on which a row of the first source starts

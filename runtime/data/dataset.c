@@ -26,12 +26,14 @@ static void count_rest(Dataset *s, const Raw *r) {
   for (int64_t i = 0; i < r->n; i++) {
     s->summary.unused += r->split[i] == SPLIT_UNUSED;
     s->summary.dropped += r->split[i] == SPLIT_DROPPED;
+    s->summary.duplicates += r->split[i] == SPLIT_DUPLICATE;
   }
   for (int i = 1; i < r->plan->n_sources; i++) {             // of a source that is read twice, the rows are the same
     s->summary.source[i].source = r->plan->sources[i].name;
     s->summary.source[i].absent += r->joined[i].absent;
     s->summary.source[i].repeated = r->joined[i].repeated;
     s->summary.source[i].keyless = r->joined[i].keyless;
+    s->summary.source[i].duplicates = r->joined[i].duplicates;
   }
 }
 
@@ -138,6 +140,7 @@ void summary_print(const DataPlan *p, const DataSummary *s, Text *out) {
   text_printf(out, "rows: %lld train, %lld valid, %lld test", (long long)s->rows[0], (long long)s->rows[1],
               (long long)s->rows[2]);
   if (s->unused) text_printf(out, ", %lld unused", (long long)s->unused);
+  if (s->duplicates) text_printf(out, ", %lld duplicate%s", (long long)s->duplicates, s->duplicates == 1 ? "" : "s");
   if (s->dropped) text_printf(out, ", %lld dropped", (long long)s->dropped);
   text_printf(out, " (%.2f s)\n", s->seconds);
   for (int i = 1; i < p->n_sources; i++) {
@@ -146,6 +149,7 @@ void summary_print(const DataPlan *p, const DataSummary *s, Text *out) {
                                                                               : "rows whose key it does not have");
     add_count(&line, s->source[i].repeated, "repeated keys");
     add_count(&line, s->source[i].keyless, "rows without a key");
+    add_count(&line, s->source[i].duplicates, "duplicates");
     print_line(out, p->sources[i].name, &line);
   }
   for (int i = 0; i < p->n_inputs; i++) {

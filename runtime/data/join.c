@@ -61,11 +61,16 @@ static void index_keys(Raw *r, int source) {
   const DataSource *s = &r->plan->sources[source];
   Joined *j = &r->joined[source];
   Text room = {0};
+  RowSet seen = {0};
   distinct_init(&j->keys, r->arena, 0);
   if (s->n_key > 1) j->keys.copies = r->arena;
   j->row_of = xmalloc(sizeof *j->row_of * (size_t)j->table->n_rows);
   for (int64_t row = 0; row < j->table->n_rows; row++) {
     const char *key = key_of(r, &room, s->n_key, own_cell, row, s->key);
+    if (is_duplicate(r, source, j->table, row, &seen)) {
+      j->duplicates++;
+      continue;
+    }
     if (!key) {
       j->keyless++;
       continue;
@@ -79,6 +84,7 @@ static void index_keys(Raw *r, int source) {
     }
     j->row_of[code] = (int32_t)row;
   }
+  free(seen.slot);
   text_free(&room);
 }
 
@@ -101,7 +107,7 @@ static void read_joined(Raw *r, int source, const char *path) {
   }
   Reader *f = reader_open(path, s, 0, r->diag);
   int64_t errors = r->errors;
-  if (f) f->want = raw_columns(r, source, &f->table, &f->n_want);
+  if (f) raw_columns(r, source, f);
   if (f && r->errors == errors) j->table = reader_table(f);
   else if (f) f->close(f);
   if (!j->table) r->failed |= r->errors == errors;

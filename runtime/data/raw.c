@@ -26,6 +26,17 @@ static bool labels_read(const DataPlan *p, int column) {
   return false;
 }
 
+static bool dedupe_reads(const DataSource *s, int column) {
+  for (int k = 0; k < s->n_dedupe; k++)
+    if (s->dedupe[k] == column) return true;
+  return false;
+}
+
+// What new rows need beside their inputs, to be judged.
+static bool rows_read(const DataPlan *p, int column) {
+  return labels_read(p, column) || reads_column(p->weight, column) || dedupe_reads(&p->sources[0], column);
+}
+
 // A joined source of which something is needed needs its keys, and what they must equal.
 static void need_keys(const DataPlan *p, bool *needed) {
   for (int i = p->n_sources - 2; i >= 0; i--) {              // a source before those that it reads
@@ -34,13 +45,14 @@ static void need_keys(const DataPlan *p, bool *needed) {
     bool any = false;
     for (int c = 0; c < p->n_columns; c++) any |= needed[c] && p->columns[c].source == at;
     for (int k = 0; any && k < s->n_key; k++) needed[s->key[k]] = needed[s->match[k]] = true;
+    for (int k = 0; any && k < s->n_dedupe; k++) needed[s->dedupe[k]] = true;
   }
 }
 
 static bool *needed_columns(const DataPlan *p, RawNeed need, Arena *a) {
   bool *needed = NEW_ARRAY(a, bool, p->n_columns + 1);
   for (int c = 0; c < p->n_columns; c++)
-    needed[c] = need == NEED_ALL || inputs_read(p, c) || (need == NEED_LABELS && labels_read(p, c));
+    needed[c] = need == NEED_ALL || inputs_read(p, c) || (need == NEED_LABELS && rows_read(p, c));
   need_keys(p, needed);
   return needed;
 }
@@ -61,25 +73,35 @@ static void missing_column(Raw *r, const Table *t, const char *name) {
 typedef struct { const char *name; int at; } Named;
 static int by_name(const void *a, const void *b) { return strcmp(((const Named *)a)->name, ((const Named *)b)->name); }
 
-int *raw_columns(Raw *r, int source, const Table *t, int *n_want) {
+// Where the plan's columns stand among those that are kept of the file: each once, or all as they are.
+static void place_columns(Raw *r, int source, Reader *f, const Named *names) {
   const DataPlan *p = r->plan;
-  int *want = NEW_ARRAY(r->arena, int, t->n_columns + 1), *place = xmalloc(sizeof *place * ((size_t)t->n_columns + 1));
-  Named *names = xmalloc(sizeof *names * ((size_t)t->n_columns + 1));
-  for (int i = 0; i < t->n_columns; i++) names[i] = (Named){t->names[i], i}, place[i] = -1;
-  qsort(names, (size_t)t->n_columns, sizeof *names, by_name);
-  *n_want = 0;
+  const Table *t = &f->table;
+  int *want = NEW_ARRAY(r->arena, int, t->n_columns + 1), n = 0;
+  int *place = xmalloc(sizeof *place * ((size_t)t->n_columns + 1));
+  for (int i = 0; i < t->n_columns; i++) place[i] = -1;
   for (int c = 0; c < p->n_columns; c++) {
     if (p->columns[c].source != source) continue;
     const Named *found = bsearch(&(Named){p->columns[c].name, 0}, names, (size_t)t->n_columns, sizeof *names, by_name);
     r->column[c] = -1;
     if (!found && r->needed[c]) missing_column(r, t, p->columns[c].name);
     if (!found) continue;
-    if (place[found->at] < 0) want[place[found->at] = (*n_want)++] = found->at;
-    r->column[c] = place[found->at];
+    if (place[found->at] < 0) want[place[found->at] = n++] = found->at;
+    r->column[c] = p->sources[source].dedupe_rows ? found->at : place[found->at];
   }
-  free(names);
   free(place);
-  return want;
+  if (p->sources[source].dedupe_rows) return;
+  f->want = want;
+  f->n_want = n;
+}
+
+void raw_columns(Raw *r, int source, Reader *f) {
+  const Table *t = &f->table;
+  Named *names = xmalloc(sizeof *names * ((size_t)t->n_columns + 1));
+  for (int i = 0; i < t->n_columns; i++) names[i] = (Named){t->names[i], i};
+  qsort(names, (size_t)t->n_columns, sizeof *names, by_name);
+  place_columns(r, source, f, names);
+  free(names);
 }
 
 // ---------------------------------------------------------------- inputs
@@ -287,6 +309,23 @@ static void read_labels(Raw *r) {
   }
 }
 
+// ---------------------------------------------------------------- weights
+static double weight_of(Raw *r, int64_t row) {
+  const RowExpr *e = r->plan->weight;
+  int64_t faults = r->faults;
+  Value v = row_value(r, row, e);
+  if (v.kind && v.number >= 0) return v.number;
+  int at = expr_column(e);
+  if (v.kind) cell_error(r, row, 1, "negative-weight", at, "weight", "the weight %g of this row is below 0", v.number);
+  else if (r->faults == faults) cell_error(r, row, 1, "missing-weight", at, "weight", "this row has no weight");
+  return 0;
+}
+
+static void read_weights(Raw *r, RawNeed need) {
+  for (int64_t row = r->from; row < r->n; row++)
+    r->weight[row] = need == NEED_INPUTS || r->gone[row] ? 1 : weight_of(r, row);
+}
+
 // ---------------------------------------------------------------- the whole
 enum { BLOCK = 2048 };         // rows: few enough for their text to stay in a core's cache
 
@@ -299,6 +338,9 @@ static void make_room(Raw *r, int64_t rows) {
   while (cap < rows) cap *= 2;
   r->split = resized(r->split, sizeof *r->split, cap);
   r->gone = resized(r->gone, sizeof *r->gone, cap);
+  if (p->weight) r->weight = resized(r->weight, sizeof *r->weight, cap);
+  if (p->split.kind == SPLIT_TIME) r->time = resized(r->time, sizeof *r->time, cap);
+  if (p->split.group) r->group = resized(r->group, sizeof *r->group, cap);
   for (int i = 0; i < p->dense_width; i++) r->dense[i] = resized(r->dense[i], sizeof **r->dense, cap);
   for (int i = 0; i < p->n_ids; i++) r->id[i].code = resized(r->id[i].code, sizeof *r->id[i].code, cap);
   for (int i = 0; i < p->n_labels; i++) {
@@ -320,6 +362,8 @@ static void open_columns(Raw *r) {
   r->classes = NEW_ARRAY(a, Distinct, p->n_labels + 1);
   r->check = raw_checks(p, a);
   r->joined = NEW_ARRAY(a, Joined, p->n_sources + 1);
+  distinct_init(&r->groups, a, 0);
+  r->groups.copies = a;
   for (int i = 0; i < p->n_ids; i++) {
     distinct_init(&r->id[i], a, 0);
     r->id[i].copies = a;
@@ -350,17 +394,19 @@ static void read_block(Raw *r, RawNeed need) {
   keep_lines(r);
   memset(r->split + r->from, 0, (size_t)t->n_rows);
   memset(r->gone + r->from, 0, (size_t)t->n_rows);
+  if (need != NEED_INPUTS) dedupe_block(r);
   join_rows(r);
   r->mute = need == NEED_INPUTS;
   read_labels(r);                                            // first: inputs and rules may read them
   r->mute = false;
   read_inputs(r);
+  if (r->weight) read_weights(r, need);
   if (need == NEED_ALL) split_block(r);
 }
 
 static void read_rows(Raw *r, RawNeed need) {
   Reader *f = r->reader;
-  f->want = raw_columns(r, 0, &f->table, &f->n_want);
+  raw_columns(r, 0, f);
   if (r->errors) return;
   while (f->next(f)) read_block(r, need);
   if (f->failed) r->failed = true;
@@ -424,6 +470,11 @@ void raw_free(Raw *r) {
   free(r->split);
   free(r->gone);
   free(r->told.slot);
+  free(r->rows.slot);
+  free(r->weight);
+  free(r->time);
+  free(r->group);
+  distinct_free(&r->groups);
   free_all((void **)r->dense, p->dense_width);
   free_all((void **)r->label, p->n_labels);
   free_all((void **)r->known, p->n_labels);

@@ -100,6 +100,11 @@ const char *input_column(const DataPlan *p, const DataInput *in, int k) {
   return in->from->op == RX_COLUMN ? p->columns[in->from->index].name : in->name;
 }
 
+void time_error(Raw *r, int64_t row, int column, const char *s) {
+  cell_error(r, row, 1, "not-a-time", column, NULL,
+             "`%s` is no time: that is `2024-05-01`, `2024-05-01 13:30`, or seconds", shown(r, s));
+}
+
 int expr_column(const RowExpr *e) { return e->op == RX_COLUMN ? e->index : -1; }
 
 int input_cell(const DataInput *in, int k) {
@@ -126,8 +131,13 @@ static Value column_value(Raw *r, int64_t row, const RowExpr *e) {
   bool missing;
   const char *s = row_cell(r, row, e->index, &missing);
   if (missing) return (Value){0};
-  if (!e->numeric) return (Value){VALUE_TEXT, 0, s};
+  if (!e->numeric && !e->time) return (Value){VALUE_TEXT, 0, s};
   double v;
+  if (e->time) {
+    if (parse_time(s, &v)) return (Value){VALUE_NUMBER, v, s};
+    time_error(r, row, e->index, s);
+    return (Value){0};
+  }
   if (parse_number(s, &v)) return (Value){VALUE_NUMBER, v, s};
   cell_error(r, row, 1, "not-a-number", e->index, NULL, "`%s` is no number", shown(r, s));
   return (Value){0};

@@ -5,13 +5,14 @@
 #include <errno.h>
 #include <math.h>
 #include <sys/stat.h>
+#include <time.h>
 #include "data_int.h"
 #include "../train/train_int.h"
 
 enum { LATENT = 4, MAX_VALUES = 16 };
 typedef enum {
   COLUMN_NOISE, COLUMN_REAL, COLUMN_PACKED, COLUMN_CATEGORY, COLUMN_ID, COLUMN_TEXTS, COLUMN_NEAR, COLUMN_BINARY,
-  COLUMN_CLASS, COLUMN_TARGET, COLUMN_COUNT, COLUMN_SPLIT, COLUMN_KEY, N_ROLES
+  COLUMN_CLASS, COLUMN_TARGET, COLUMN_COUNT, COLUMN_SPLIT, COLUMN_KEY, COLUMN_TIME, COLUMN_WEIGHT, N_ROLES
 } ColumnRole;
 typedef struct {                                         // a file under way
   WholeFile *file;                                       // NULL: standard output
@@ -112,6 +113,13 @@ static void label_role(const Synth *s, const DataLabel *l) {
   c->label = l;
 }
 
+static void weight_role(const RowExpr *e, Column *columns) {
+  if (!e) return;
+  if (e->op == RX_COLUMN && columns[e->index].role == COLUMN_NOISE) columns[e->index].role = COLUMN_WEIGHT;
+  weight_role(e->a, columns);
+  weight_role(e->b, columns);
+}
+
 static void set_roles(const Synth *s) {
   const DataPlan *p = s->plan;
   for (int i = 0; i < s->n; i++) {
@@ -126,6 +134,9 @@ static void set_roles(const Synth *s) {
   for (int i = 0; i < p->n_labels; i++) find_compared(p->labels[i].where, s->column);
   for (int i = 0; i < 3; i++) find_compared(p->split.rule[i], s->column);
   for (int i = 0; i < p->n_labels; i++) label_role(s, &p->labels[i]);
+  weight_role(p->weight, s->column);
+  if (p->split.kind == SPLIT_TIME) s->column[p->split.time].role = COLUMN_TIME;
+  if (p->split.group && s->column[p->split.group - 1].role == COLUMN_NOISE) s->column[p->split.group - 1].role = COLUMN_KEY;
   if (p->split.kind == SPLIT_COLUMN) s->column[p->split.column].role = COLUMN_SPLIT;
   for (int i = 0; i < s->n; i++) {
     Column *c = &s->column[i];
@@ -236,11 +247,32 @@ static void key_cell(Synth *s, const Column *c, Draw x, Text *out) {     // that
   text_printf(out, "k%d", (int)floor(200 * x.u));
 }
 
+// A year of times before the last moment that the split names, or 2024, so that each part has some.
+static void time_cell(Synth *s, const Column *c, Draw x, Text *out) {
+  (void)c;
+  const double *edge = s->plan->split.edge, DAY = 86400;
+  bool at_times = s->plan->split.kind == SPLIT_TIME && s->plan->split.at_times;
+  double first = at_times ? fmin(edge[0], edge[1]) : 1704067200 + 290 * DAY, last = at_times ? edge[1] : first + 36 * DAY;
+  if (!isfinite(last)) last = first;
+  double t = x.u < 0.8 ? first - (0.8 - x.u) / 0.8 * 290 * DAY : x.u < 0.9 ? first + (x.u - 0.8) / 0.1 * (last - first)
+                                                                         : last + (x.u - 0.9) / 0.1 * 36 * DAY;
+  time_t whole = (time_t)floor(t);
+  struct tm d;
+  if (!gmtime_r(&whole, &d)) BUG("a time that is none");
+  text_printf(out, "%04d-%02d-%02d %02d:%02d:%02d", d.tm_year + 1900, d.tm_mon + 1, d.tm_mday, d.tm_hour, d.tm_min,
+              d.tm_sec);
+}
+
+static void weight_cell(Synth *s, const Column *c, Draw x, Text *out) {
+  (void)s, (void)c;
+  print_number(out, exp(0.5 * x.noise), 4);
+}
+
 static void (*const cells[N_ROLES])(Synth *, const Column *, Draw, Text *) = {
   [COLUMN_NOISE] = noise_cell, [COLUMN_REAL] = real_cell, [COLUMN_PACKED] = packed_cell, [COLUMN_CATEGORY] = category_cell,
   [COLUMN_ID] = id_cell, [COLUMN_TEXTS] = texts_cell, [COLUMN_NEAR] = near_cell, [COLUMN_BINARY] = binary_cell,
   [COLUMN_CLASS] = class_cell, [COLUMN_TARGET] = target_cell, [COLUMN_COUNT] = count_cell, [COLUMN_SPLIT] = split_cell,
-  [COLUMN_KEY] = key_cell,
+  [COLUMN_KEY] = key_cell, [COLUMN_TIME] = time_cell, [COLUMN_WEIGHT] = weight_cell,
 };
 
 // ---------------------------------------------------------------- rows

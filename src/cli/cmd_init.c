@@ -3,7 +3,8 @@
 
 int cmd_init(const Args *a) {
   if (!a->data) return wrong_usage("init", "the rows are missing: --data FILE");
-  mtl_init_options o = { .data = a->data, .labels = a->label, .out = a->out, .json = a->json };
+  if (a->n_files > 1) return wrong_usage("init", "a first spec is made from one file");
+  mtl_init_options o = { .data = a->data[0], .labels = a->label, .out = a->out, .json = a->json };
   mtl_context *c = mtl_new();
   char *report = NULL;
   int code = mtl_init(c, &o, &report);

@@ -134,6 +134,7 @@ static bool build_term(Build *b, const ModelTask *t, const LossTerm *x, NodeId h
   g_at(g, x->at);
   NodeId y = g_column(g, OP_LABEL, x->label), w = g_column(g, OP_KNOWN, x->label);
   NodeId loss = loss_build(g, x->loss, head, y, &x->args), zero = g_const(g, 0), one = g_const(g, 1);
+  if (b->m->data.weight) loss = g_map2(g, OP_MUL, w, loss);  // else w is 0 or 1
   out->sum = g_sum(g, g_select(g, w, loss, zero), 0);
   out->weight = g_sum(g, w, 0);
   out->mean = g_map2(g, OP_DIV, out->sum, g_select(g, out->weight, out->weight, one));

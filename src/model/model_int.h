@@ -83,7 +83,8 @@ bool match_args(Spec *s, const Expr *call, const char *what, const Key *keys, in
 const char *callee_name(const Expr *e);                                // of a NAME or a call of a NAME; else NULL
 
 // ---- rowexpr.c: expressions over a row of the raw table
-typedef enum { ROW_BAD, ROW_CELL, ROW_NUMBER, ROW_TEXT, ROW_TRUTH, ROW_CLASS } RowType;   // CELL: a raw column, not read yet
+// CELL: a raw column, not read yet; TIME: seconds
+typedef enum { ROW_BAD, ROW_CELL, ROW_NUMBER, ROW_TEXT, ROW_TRUTH, ROW_CLASS, ROW_TIME } RowType;
 RowExpr *row_expr(Spec *s, const Expr *e, RowType *type);              // NULL and ROW_BAD after an error
 RowExpr *row_number(Spec *s, const Expr *e);                           // e read as a number; NULL after an error
 RowExpr *row_truth(Spec *s, const Expr *e, const char *what);          // e as a condition
@@ -105,6 +106,7 @@ extern const char *const label_kind_names[N_LABEL_KINDS];
 
 // ---- resolve_split.c
 void resolve_split(Spec *s, const Clause *c, Place at);                  // c NULL: left out
+void resolve_weight(Spec *s, const Clause *c, Place at);                 // of a row: `weight` of `train`
 
 // ---- resolve_loss.c
 void task_losses(Spec *s, const Decl *d, ModelTask *t);               // terms of t

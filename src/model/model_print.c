@@ -64,6 +64,8 @@ static void join_print(const DataPlan *p, const DataSource *s, Text *out) {
     const RawColumn *m = &p->columns[s->match[k]];
     text_printf(out, "%s %s = %s.%s", k ? " and" : " joined by", p->columns[s->key[k]].name, p->sources[m->source].name, m->name);
   }
+  if (s->dedupe_rows) text_add(out, " dedupe all columns");
+  for (int k = 0; k < s->n_dedupe; k++) text_printf(out, " %s %s", k ? "and" : "dedupe", p->columns[s->dedupe[k]].name);
   if (s->n_key) text_printf(out, " absent %s repeated %s", absent[s->absent], repeated[s->repeated]);
 }
 
@@ -124,6 +126,7 @@ static void split_print(const DataPlan *p, Text *out) {
   case SPLIT_FRACTION:
     text_printf(out, "split fraction %g %g %g%s", s->fraction[0], s->fraction[1], s->fraction[2], s->file_order
                 ? " in file order" : "");
+    if (s->group) text_printf(out, " by %s", p->columns[s->group - 1].name);
     break;
   case SPLIT_RULE:
     text_add(out, "split rule");
@@ -138,6 +141,15 @@ static void split_print(const DataPlan *p, Text *out) {
     for (int i = 0; i < 3; i++) text_printf(out, " %s \"%s\"", parts[i], s->value[i]);
     break;
   case SPLIT_FILES: text_printf(out, "split files valid %g", s->valid_fraction); break;
+  case SPLIT_TIME:
+    text_printf(out, "split time %s", p->columns[s->time].name);
+    for (int i = 0; i < 3 && !s->at_times; i++) text_printf(out, " %g", s->fraction[i]);
+    for (int i = 0; i < 2 && s->at_times; i++) text_printf(out, " %s from %.17g", parts[i + 1], s->edge[i]);
+    break;
+  }
+  if (p->weight) {
+    text_add(out, "\nweight ");
+    row_print(p, p->weight, out);
   }
   text_char(out, '\n');
 }

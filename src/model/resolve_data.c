@@ -210,7 +210,7 @@ static void scalar_column(Spec *s, const Decl *d, Name n, DataInput *x, bool *ba
   RowExpr *r = source >= 0 ? row_column(s, source, n.name, n.at) : row_expr(s, d->value, &type);
   if (r && x->kind == INPUT_REAL) {
     if (type == ROW_CELL) r->numeric = true;
-    else if (type != ROW_NUMBER) {
+    else if (type != ROW_NUMBER && type != ROW_TIME) {
       diag_error(s->diag, "type-mismatch", d->value->at, "an input of type `real` needs a number, which `%s` is not",
                  expr_text(s->m.arena, d->value));
       r = NULL;
@@ -333,10 +333,11 @@ static RowExpr *label_from(Spec *s, const Decl *d, Name n, LabelKind kind) {
   }
   bool fits = kind == LABEL_BINARY ? type == ROW_TRUTH || type == ROW_NUMBER
             : kind == LABEL_CLASS  ? type == ROW_NUMBER || type == ROW_CLASS
-                                   : type == ROW_NUMBER || type == ROW_TRUTH;
+                                   : type == ROW_NUMBER || type == ROW_TRUTH || type == ROW_TIME;
   if (fits) return r;
   diag_error(s->diag, "type-mismatch", d->value->at, "`%s` is %s, which is no value for a label of type `%s`",
-             expr_text(s->m.arena, d->value), type == ROW_TEXT ? "a text" : type == ROW_TRUTH ? "true or false" : "a class",
+             expr_text(s->m.arena, d->value), type == ROW_TEXT ? "a text" : type == ROW_TRUTH ? "true or false"
+             : type == ROW_TIME ? "a time" : "a class",
              label_kind_names[kind]);
   return NULL;
 }

@@ -5,7 +5,7 @@
 static const Key source_keys[] = {
   {"file", false}, {"test", false},  {"columns", false}, {"trim", false},     {"na", false},       {"delimiter", false},
       {"header", false},
-  {"key", false},  {"match", false}, {"absent", false},  {"repeated", false}, {"dedupe", true},
+  {"key", false},  {"match", false}, {"absent", false},  {"repeated", false}, {"dedupe", false},
 };
 
 // A list of texts or names: ["a", "b"].
@@ -89,7 +89,7 @@ static int items_of(const Expr *e, const Expr **item, int most) {
 }
 
 // `key = id`, `key = [shop, "the id"]`: columns of the source itself, as columns of the plan. false: error.
-static bool key_column(Spec *s, const Expr *e, int source, int *column) {
+static bool key_column(Spec *s, const char *clause, const Expr *e, int source, int *column) {
   bool own = e->kind == EX_MEMBER && e->a->kind == EX_NAME && strcmp(e->a->name, s->sources.data[source].name) == 0;
   if (e->kind == EX_NAME || e->kind == EX_STRING || own) {
     RowExpr *r = row_column(s, source, e->name, e->at);
@@ -97,9 +97,28 @@ static bool key_column(Spec *s, const Expr *e, int source, int *column) {
     return r != NULL;
   }
   if (e->kind != EX_BAD)
-    diag_error(s->diag, "bad-value", e->at, "`key` names columns of `%s`, which `%s` is not", s->sources.data[source].name,
-               expr_text(s->m.arena, e));
+    diag_error(s->diag, "bad-value", e->at, "`%s` names columns of `%s`, which `%s` is not", clause,
+               s->sources.data[source].name, expr_text(s->m.arena, e));
   return false;
+}
+
+// `dedupe = true`: rows alike in all columns of the file; `dedupe = [session, at]`: in these.
+static void source_dedupe(Spec *s, const Decl *d, int source) {
+  enum { MOST = 64 };
+  const Clause *c = find_clause(d, "dedupe");
+  const Expr *item[MOST];
+  if (!c) return;
+  const Expr *e = c->value;
+  bool yes = e->kind == EX_NAME && strcmp(e->name, "true") == 0, no = e->kind == EX_NAME && strcmp(e->name, "false") == 0;
+  s->sources.data[source].dedupe_rows = yes;
+  if (yes || no) return;
+  int n = items_of(e, item, MOST), *columns = NEW_ARRAY(s->m.arena, int, n + 1);
+  bool fine = n > 0;
+  if (!fine) diag_error(s->diag, "bad-value", e->at, "`dedupe` is `true`, or names the columns in which rows are alike");
+  for (int i = 0; i < n; i++) fine &= key_column(s, "dedupe", item[i], source, &columns[i]);
+  if (!fine) return;
+  s->sources.data[source].dedupe = columns;
+  s->sources.data[source].n_dedupe = n;
 }
 
 // `match = events.product_id`: a column of another source.
@@ -127,7 +146,7 @@ static void source_keys_match(Spec *s, const Clause *key, const Clause *match, i
   DataSource *x = &s->sources.data[source];
   int *k = NEW_ARRAY(s->m.arena, int, n + 1), *c = NEW_ARRAY(s->m.arena, int, m + 1);
   bool fine = n > 0 && m > 0;
-  for (int i = 0; i < n; i++) fine &= key_column(s, keys[i], source, &k[i]);
+  for (int i = 0; i < n; i++) fine &= key_column(s, "key", keys[i], source, &k[i]);
   for (int i = 0; i < m; i++) fine &= match_column(s, matches[i], source, &c[i]);
   if (n != m || n == 0) {
     diag_error(s->diag, "bad-value", match->value->at, "`key` has %d column%s, `match` %d", n, n == 1 ? "" : "s", m);
@@ -176,7 +195,8 @@ static void first_source(Spec *s, const Decl *d) {
     const Clause *c = find_clause(d, joins[i]);
     if (!c) continue;
     diag_error(s->diag, "bad-value", c->at,
-               "`%s` is for a source that is joined, and `%s` is the first: its rows are the rows", joins[i], d->names[0].name);
+               "`%s` is for a source that is joined, and `%s` is the first: its rows are the rows", joins[i],
+               d->names[0].name);
     return;
   }
 }
@@ -223,6 +243,7 @@ void declare_sources(Spec *s) {
     add_default(s, (Place){0}, "source", "data");
     return;
   }
+  for (int i = 0; i < decls.n; i++) source_dedupe(s, decls.data[i], i);
   first_source(s, decls.data[0]);
   for (int i = 1; i < decls.n; i++) join_source(s, decls.data[i], i);
   order_joins(s);

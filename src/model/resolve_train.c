@@ -3,7 +3,7 @@
 #include <math.h>
 
 static const Key train_keys[] = {
-  {"optimizer", false}, {"batch", false}, {"epochs", false}, {"split", false}, {"seed", false}, {"stop", false},
+  {"optimizer", false}, {"batch", false}, {"epochs", false}, {"split", false}, {"weight", false}, {"seed", false}, {"stop", false},
       {"best", false},
   {"shuffle", false},   {"balance", true}, {"penalty", true}, {"clip", true},  {"l2", true},    {"l1", true},
       {"lazy", true},
@@ -236,6 +236,7 @@ void resolve_train(Spec *s) {
   whole(s, d, "epochs", 10, 1, 1000000, &t->epochs);
   whole(s, d, "seed", 1, 0, ((int64_t)1 << 53) - 1, &seed);
   resolve_split(s, find_clause(d, "split"), d->word_at);
+  resolve_weight(s, find_clause(d, "weight"), d->word_at);
   const Clause *shuffle = find_clause(d, "shuffle");
   t->shuffle = true;
   if (shuffle) need_bool(s, shuffle->value, "`shuffle`", &t->shuffle);

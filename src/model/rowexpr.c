@@ -1,6 +1,7 @@
 // rowexpr.c: expressions over one row of the raw table: derived columns, labels, conditions, split rules. A raw column is
 // `source.column`; its cell is read as a number or as text by what it is compared with.
 #include "model_int.h"
+#include "../../runtime/data.h"
 
 static RowExpr *new_row(Spec *s, RowOp op) {
   RowExpr *r = NEW(s->m.arena, RowExpr);
@@ -133,7 +134,7 @@ static RowExpr *member_value(Spec *s, const Expr *e, RowType *type) {
 static bool as_number(Spec *s, RowExpr *r, RowType type, const Expr *e) {
   if (type == ROW_BAD) return false;
   if (type == ROW_CELL) r->numeric = true;
-  if (type == ROW_CELL || type == ROW_NUMBER || type == ROW_CLASS) return true;
+  if (type == ROW_CELL || type == ROW_NUMBER || type == ROW_CLASS || type == ROW_TIME) return true;
   if (type == ROW_TRUTH && (r->op == RX_LABEL || r->op == RX_MUL)) return true;   // a binary label is 0 or 1
   diag_error(s->diag, "type-mismatch", e->at, "`%s` is %s, not a number", expr_text(s->m.arena, e),
              type == ROW_TEXT ? "a text" : "true or false");
@@ -155,14 +156,17 @@ static bool comparable(Spec *s, const Expr *e, RowExpr *a, RowType ta, RowExpr *
   *numeric = !texts;
   if (texts || truths) return true;
   if (ta == ROW_BAD || tb == ROW_BAD) return false;
-  bool fits_a = ta == ROW_CELL || ta == ROW_NUMBER || ta == ROW_CLASS, fits_b = tb == ROW_CELL || tb == ROW_NUMBER ||
-      tb == ROW_CLASS;
+  if (ta == ROW_TIME && tb == ROW_CELL) return b->time = true;
+  if (ta == ROW_CELL && tb == ROW_TIME) return a->time = true;
+  bool fits_a = ta == ROW_CELL || ta == ROW_NUMBER || ta == ROW_CLASS || ta == ROW_TIME;
+  bool fits_b = tb == ROW_CELL || tb == ROW_NUMBER || tb == ROW_CLASS || tb == ROW_TIME;
   if (fits_a && fits_b) return as_number(s, a, ta, e->a) && as_number(s, b, tb, e->b);
-  static const char *const kinds[] = {"", "a raw column", "a number", "a text", "true or false", "a class number"};
+  static const char *const kinds[] = {"", "a raw column", "a number", "a text", "true or false", "a class number", "a time"};
   diag_error(s->diag, "type-mismatch", e->op_at, "`%s` does not compare %s with %s", ast_op_text(e->op), kinds[ta],
              kinds[tb]);
   if (order && (ta == ROW_TEXT || tb == ROW_TEXT))
-    diag_help(s->diag, "texts have no order; write the number without quotes");
+    diag_help(s->diag, ta == ROW_TIME || tb == ROW_TIME ? "a time in quotes is written `time(\"2024-05-01\")`"
+                                                        : "texts have no order; write the number without quotes");
   return false;
 }
 
@@ -209,6 +213,30 @@ static RowExpr *binary_value(Spec *s, const Expr *e, RowType *type) {
   return r;
 }
 
+// time("2024-05-01"), time(events.at): seconds since 1970.
+static RowExpr *time_value(Spec *s, const Expr *e, RowType *type) {
+  static const Key keys[] = {{"of", false}};
+  const Expr *arg;
+  if (!match_args(s, e, "`time`", keys, 1, &arg)) return fail(type);
+  if (!arg) {
+    diag_error(s->diag, "missing-argument", e->at, "`time` of what? `time(\"2024-05-01\")`, or of a raw column");
+    return fail(type);
+  }
+  RowExpr *r = row_expr(s, arg, type);
+  if (!r) return fail(type);
+  if (*type == ROW_TEXT && parse_time(r->text, &r->number)) {
+    r->op = RX_NUMBER;
+  } else if (*type == ROW_CELL) {
+    r->time = true;
+  } else {
+    diag_error(s->diag, "bad-value", arg->at,
+               "`%s` is no time: that is \"2024-05-01\", \"2024-05-01 13:30\", or a raw column", expr_text(s->m.arena, arg));
+    return fail(type);
+  }
+  *type = ROW_TIME;
+  return r;
+}
+
 RowExpr *row_expr(Spec *s, const Expr *e, RowType *type) {
   switch (e->kind) {
   case EX_BAD: return fail(type);
@@ -223,6 +251,9 @@ RowExpr *row_expr(Spec *s, const Expr *e, RowType *type) {
     *type = ROW_TEXT;
     return r;
   }
+  case EX_CALL:
+    if (callee_name(e) && strcmp(callee_name(e), "time") == 0) return time_value(s, e, type);
+    // fall through
   default:
     error_unsupported(s->diag, e->at, arena_printf(s->m.arena, "`%s` over the columns of a row", expr_text(s->m.arena, e)));
     return fail(type);

@@ -149,6 +149,30 @@ static void numbers_know_no_locale(void **state) {
   assert_true(ok);
 }
 
+static void times(void **state) {
+  (void)state;
+  static const struct { const char *text; double value; } good[] = {
+    {"1970-01-01", 0}, {"2024-02-29", 1709164800}, {"1969-12-31 23:59:59", -1}, {"2024-05-01T13:30", 1714570200},
+    {"2024-05-01 13:30:15.25Z", 1714570215.25}, {"2024-05-01 13:30:15+02:00", 1714563015}, {"0000-03-01", -62162035200},
+    {"2000-03-01T00:00:00-0530", 951888600}, {"1714570200", 1714570200}, {"1714570200000", 1714570200},
+    {"2024-05-01 13:30+02", 1714563000},
+  };
+  static const char *const bad[] = {
+    "", "2023-02-29", "2024-13-01", "2024-00-10", "2024-05-32", "2024-5-1", "24-05-01", "2024-05-01 ", "2024-05-01 25:00",
+    "2024-05-01 13:60", "2024-05-01 13", "2024-05-01 13:30:", "2024-05-01x13:30", "2024-05-01 13:30 UTC", "yesterday",
+    "2024-05-01 13:30+2", "2024-05-01 13:30:15.",
+  };
+  for (int i = 0; i < COUNT_OF(good); i++) {
+    double v = 99;
+    assert_true(parse_time(good[i].text, &v));
+    if (v != good[i].value) fail_msg("`%s` is %.17g, not %.17g", good[i].text, v, good[i].value);
+  }
+  for (int i = 0; i < COUNT_OF(bad); i++) {
+    double v;
+    if (parse_time(bad[i], &v)) fail_msg("`%s` is taken for the time %g", bad[i], v);
+  }
+}
+
 // ---------------------------------------------------------------- CSV
 static const DataSource plain = {.name = "data", .na = empty_na, .n_na = 1};
 
@@ -1167,6 +1191,7 @@ int main(void) {
       T(numbers),
       T(numbers_are_rounded_right),
       T(numbers_know_no_locale),
+      T(times),
       T(csv_torture),
       T(csv_blanks_and_no_header),
       T(csv_tabs),
