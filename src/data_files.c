@@ -4,9 +4,14 @@
 #include <unistd.h>
 #include "session.h"
 
+// A path, or the path of a database with a table or query behind it: `shop.db:events`.
 static const char *absolute(Arena *a, const char *path) {
   char full[PATH_MAX];
-  return path && realpath(path, full) ? arena_strdup(a, full) : path;
+  if (!path) return NULL;
+  if (realpath(path, full)) return arena_strdup(a, full);
+  for (const char *colon = path; (colon = strchr(colon, ':')) != NULL; colon++)
+    if (realpath(arena_strndup(a, path, (size_t)(colon - path)), full)) return arena_printf(a, "%s%s", full, colon);
+  return path;
 }
 
 // The source that a word `SOURCE=FILE` names; −1: none; *path: what stands behind the sign, else the word.

@@ -104,6 +104,9 @@ sed 's/^p2,2.5/p2,/' products.csv >empty.csv
 expect 3 "a missing number of a joined source" run events.csv empty.csv
 has err "a missing label has the row that needs it" 'events.csv:row 2, line 3, column "cheap": error[missing-label]'
 sed 's/kind/sort/' products.csv >column.csv
+printf 'id,price,kind,country,the supplier\np1,1\n' >fields.csv
+expect 3 "a joined source with a wrong row"    run events.csv fields.csv
+has err "a joined source with a wrong row: text" 'fields.csv:row 1, line 2: error[wrong-fields]: 2 fields'
 expect 3 "a column that the file lacks"        run events.csv column.csv
 has err "the file is named"                    'column.csv:column "kind": error[missing-column]'
 expect 3 "a file that is not there"            run events.csv none.csv

@@ -378,7 +378,7 @@ static void open_columns(Raw *r) {
 // Where line − row changes: behind blank lines, and rows of several lines.
 static void keep_lines(Raw *r) {
   const Table *t = r->table;
-  for (int64_t i = 0; i < t->n_rows; i++) {
+  for (int64_t i = 0; i < t->n_rows && t->line[i]; i++) {    // a database has no lines
     int64_t row = t->first + i;
     bool same = r->lines.n && r->lines.data[r->lines.n - 1].line - r->lines.data[r->lines.n - 1].row == t->line[i] - row;
     if (same) continue;
@@ -407,7 +407,7 @@ static void read_block(Raw *r, RawNeed need) {
 static void read_rows(Raw *r, RawNeed need) {
   Reader *f = r->reader;
   raw_columns(r, 0, f);
-  if (r->errors) return;
+  if (r->errors || r->failed) return;                        // a joined source is not whole
   while (f->next(f)) read_block(r, need);
   if (f->failed) r->failed = true;
   join_report(r);

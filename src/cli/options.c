@@ -6,7 +6,7 @@
 #define AT(field) offsetof(Args, field)
 const Option option_table[] = {
   // letter name      value    help                                                        kind           at
-  { 0,   "data",   "FILE",  "rows as CSV (gzip too), of a source: NAME=FILE; default: the spec's", OPTION_FILES, AT(file) },
+  { 0,   "data",   "FILE",  "rows: CSV, gzip, DB:TABLE of SQLite; of a source: NAME=FILE; default: the spec's", OPTION_FILES, AT(file) },
   { 0,   "test",   "FILE",  "held-out rows in a file of their own",                        OPTION_TEXT,  AT(test) },
   { 'o', "out",    "PATH",  "where the result goes; `-`: standard output",                 OPTION_TEXT,  AT(out) },
   { 0,   "seed",   "N",     "seed of all that is random",                                  OPTION_SEED,  AT(seed) },
