@@ -4,11 +4,6 @@
 #include "plan.h"
 #include "../src/base/diag.h"
 
-// ---- time.c
-// Seconds since 1970-01-01 UTC of `2024-05-01`, `2024-05-01 13:30[:15[.5]][Z|+02:00]` (T or a blank between; no zone: UTC),
-// or of a number: seconds, or milliseconds from 1e11 on.
-bool parse_time(const char *s, double *seconds);
-
 // ---- csv.c: RFC 4180 and its relatives: quotes, embedded delimiters and newlines, CRLF, CR, BOM, gzip (by content), blank
 // lines skipped, a last line without newline. Rows with a wrong number of fields are errors with row and line.
 typedef struct {
@@ -30,7 +25,8 @@ typedef struct {
   int64_t duplicates;
   int64_t dropped;                          // by missing = drop, or by absent = drop of a joined source
   struct { const char *source; int64_t absent, repeated, keyless, duplicates; } *source;   // [n_sources]: of the joined ones
-  struct { const char *input; int64_t missing, clipped, unknown[3]; int64_t vocabulary; } *input;   // [n_inputs]
+  struct { const char *input; int64_t missing, clipped, cut, unknown[3]; int64_t vocabulary; } *input;   // [n_inputs]; cut: rows
+                                            // whose list was longer than `max`; of a list, clipped and unknown count items
   struct { const char *label; int64_t unknown[3]; double mean[3]; } *label;                         // [n_labels]
   double seconds;
 } DataSummary;

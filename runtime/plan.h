@@ -5,7 +5,7 @@
 // All pointers live in the arena of the spec that made them.
 #ifndef MTLC_PLAN_H
 #define MTLC_PLAN_H
-#include "../src/base/base.h"
+#include "../src/base/civil.h"
 
 // ======================================================================= 1. data
 // ---- expressions over one row of the raw table: derived columns, labels, split rules.
@@ -17,12 +17,14 @@ typedef enum {
   RX_ROW,        // data row number in its file, from 0, header not counted, before any row is dropped
   RX_NUMBER, RX_TEXT, RX_BOOL,
   RX_NEG, RX_NOT, RX_ADD, RX_SUB, RX_MUL, RX_DIV, RX_MOD,
-  RX_EQ, RX_NE, RX_LT, RX_LE, RX_GT, RX_GE, RX_AND, RX_OR
+  RX_EQ, RX_NE, RX_LT, RX_LE, RX_GT, RX_GE, RX_AND, RX_OR,
+  RX_PART        // part `index` (TimePart) of the time a
 } RowOp;
 typedef struct RowExpr RowExpr;
 struct RowExpr {
   RowOp op;
   bool time;                 // COLUMN: read as a time: seconds since 1970
+  const char *format;        // of the time; NULL: ISO 8601
   bool numeric;              // COLUMN: read as number; EQ…GE: compare as numbers (else as text)
   double number;             // NUMBER, BOOL
   const char *text;          // TEXT; COLUMN: the column's name
@@ -53,31 +55,53 @@ typedef struct {             // source NAME { … }
 } DataSource;
 
 typedef enum { MISSING_ERROR, MISSING_MEAN, MISSING_MEDIAN, MISSING_MODE, MISSING_CONSTANT, MISSING_DROP } MissingPolicy;
-typedef enum { MAP_NONE, MAP_LOG1P, MAP_SQRT, MAP_ABS } MapKind;
-typedef enum { SCALE_NONE, SCALE_ZSCORE, SCALE_MINMAX } ScaleKind;
+typedef enum { MAP_NONE, MAP_LOG1P, MAP_SQRT, MAP_ABS, MAP_BUCKETIZE } MapKind;
+typedef enum { SCALE_NONE, SCALE_ZSCORE, SCALE_MINMAX, SCALE_ROBUST } ScaleKind;
+typedef enum { CLIP_AT_NUMBER, CLIP_AT_QUANTILE, CLIP_AT_SIGMAS } ClipEnd;     // SIGMAS: mean + value · deviation
 typedef enum { UNKNOWN_OOV, UNKNOWN_ERROR } UnknownPolicy;
 // Order, however written: missing, clip, map, scale. Statistics come from the training split alone.
 typedef struct {
   MissingPolicy missing; double missing_value;   // reals; categories: a missing cell is the category "" unless ERROR/DROP/MODE
-  bool has_clip; double clip_lo, clip_hi;
+  bool has_clip; double clip_lo, clip_hi;        // numbers, quantiles 0 … 1, or deviations from the mean, as the ends say
+  ClipEnd clip_at_lo, clip_at_hi;
   MapKind map;
+  const double *bounds; int n_bounds;            // BUCKETIZE: ascending; or n_bounds 0 and by quantiles: `buckets` of equal counts
+  int64_t buckets;
+  bool indicator;                                // REAL, VECTOR: columns dense_at + width …: 1 where the value was missing
   ScaleKind scale;
 } Prep;
 
-typedef enum { INPUT_REAL, INPUT_CATEGORY, INPUT_ID, INPUT_VECTOR } InputKind;
+typedef enum { TOKENS_NONE, TOKENS_WORD, TOKENS_CHARACTER } TokenKind;
+typedef enum { INPUT_REAL, INPUT_CATEGORY, INPUT_ID, INPUT_VECTOR, INPUT_LIST, INPUT_TIME } InputKind;
 typedef struct {
   const char *name;
   InputKind kind;
   const RowExpr *from;       // REAL, CATEGORY, ID; VECTOR: NULL
   int first_column;          // VECTOR: columns[first_column … + width − 1], or one column of n numbers when packed
   bool packed;               // VECTOR in one column: numbers apart by blanks, `;` or `,`
-  int width;                 // numbers per row in the dense group: 1 for REAL, n for VECTOR, 0 for ids
+  int width;                 // numbers per row in the dense group, indicators not counted: 1 for REAL, n for VECTOR, 0 for ids
   Prep prep;                 // VECTOR: applied per element, statistics per element
   int64_t buckets;           // ID: hash of the text (FNV-1a 64, finaliser of splitmix64) mod buckets
+  uint64_t hash_seed;        // ID
+  const char *vocab_file;    // CATEGORY: a value a line, read when the preparation is learned; NULL: none
+  const char *const *vocab; int n_vocab;         // CATEGORY: the values, NULL: learned or from the file
+  int64_t cardinality;       // CATEGORY: rows of its tables where the spec alone says it; 0: learned. `vocab` has "" too, where a missing
+                             // cell is a value of its own
   int64_t min_count;         // CATEGORY: rarer training values are out of vocabulary; default 1
   UnknownPolicy unknown;     // CATEGORY at evaluation: out-of-vocabulary row, counted; or an error
   int dense_at;              // first column in the dense group, or −1
   int id_at;                 // column in the id group, or −1
+  int like;                  // ID, CATEGORY, a LIST of these: 1 + the input whose vocabulary or buckets it has; 0: its own
+  // LIST: columns id_at … + max − 1 hold the items (REAL: dense_at …), dense column length_at how many there are; the rest is 0
+  InputKind item;            // REAL, CATEGORY or ID; min_count, unknown, buckets, prep are those of the items
+  int64_t max; bool keep_first;          // of a longer list the last `max` items are kept, or the first
+  const char *separator;     // between items; NULL: blanks, `|`, `;`, `,`, or a list in brackets as in JSON
+  int length_at;             // or −1
+  TokenKind tokens;          // of a text: its items are its words or characters, and n-grams of up to so many of them
+  int ngrams;
+  // TIME: `from` gives seconds since 1970; columns dense_at … are sin and cos of 2π · time_position(part) of each part. Missing: 0, 0
+  TimePart part[N_TIME_PARTS]; int n_parts;
+  const char *time_format;   // NULL: ISO 8601
 } DataInput;
 
 typedef enum { LABEL_BINARY, LABEL_CLASS, LABEL_REAL, LABEL_COUNT, LABEL_RANK } LabelKind;   // COUNT, RANK: 0, 1, 2 …
@@ -121,14 +145,19 @@ typedef struct {
 } DataPlan;
 
 // ---- what is learned from the training split: the preparation of a run (prep.json)
-typedef struct { double missing; double shift, factor; } Affine;   // value' = (map(clip(v)) − shift) · factor
+typedef struct {
+  double missing; double shift, factor;          // value' = (map(clip(v)) − shift) · factor
+  double lo, hi;                                 // of clip
+  const double *bounds; int n_bounds;            // BUCKETIZE: map(v) = how many of them are ≤ v
+} Affine;
 typedef struct {
   int64_t n; const char **values;  // CATEGORY: id i+1 is values[i]; id 0 is out-of-vocabulary. cardinality = n + 1
   int64_t *counts;
+  Affine number;                   // CATEGORY by BUCKETIZE: id 1 + map(v), 0 where missing; n buckets, values NULL
 } Vocabulary;
 typedef struct {
   Affine *dense;                   // [dense_width]
-  Vocabulary *vocab;               // [n_ids]; n = 0 and values NULL for INPUT_ID (cardinality = buckets)
+  Vocabulary *vocab;               // [n_ids], at an input's id_at; n = 0 and values NULL for ids (cardinality = buckets) and `like`
   Affine *label;                   // [n_labels]; identity where not scaled
   Vocabulary *label_class;         // [n_labels]; CLASS by text: class i is values[i]
   int64_t rows[3];

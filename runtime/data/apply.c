@@ -22,7 +22,7 @@ static const char *map_name(const Prep *p) { return p->map == MAP_SQRT ? "square
 typedef struct { int column; const char *name; } Cell;       // where a value stands, for errors: cell_error
 
 static bool prepare_number(Apply *k, int64_t row, const Prep *p, const Affine *f, Cell at, double v, float *out) {
-  double m = clip_and_map(p, v), x = (m - f->shift) * f->factor;
+  double m = clip_and_map(p, f, v), x = (m - f->shift) * f->factor;
   *out = 0;
   if (!isfinite(m)) {
     cell_error(k->r, row, 1, "out-of-domain", at.column, at.name, "%g has no %s", v, map_name(p));
@@ -40,8 +40,10 @@ static bool prepare_number(Apply *k, int64_t row, const Prep *p, const Affine *f
 static void missing_value(Apply *k, int64_t row, const DataInput *in, Cell at, bool first) {
   bool told = cell_error(k->r, row, 1, "missing-value", at.column, at.name, "`%s` is missing", in->name);
   if (told && first)
-    diag_help(k->r->diag, in->id_at >= 0 ? "say in the spec what to do: `missing =` own, mode (of a category) or drop"
-                                         : "say in the spec what to do: `missing =` mean, median, mode, drop, or a number");
+    diag_help(k->r->diag, in->kind == INPUT_TIME ? "say in the spec what to do: `missing =` own (no point of the circle) or drop"
+                          : in->kind == INPUT_LIST ? "say in the spec what to do: `missing =` empty or drop"
+                          : in->id_at >= 0 ? "say in the spec what to do: `missing =` own, mode (of a category) or drop"
+                                           : "say in the spec what to do: `missing =` mean, median, mode, drop, or a number");
 }
 
 static void apply_numbers(Apply *k, int at, int column) {
@@ -53,6 +55,7 @@ static void apply_numbers(Apply *k, int at, int column) {
   float *out = k->out->dense + in->dense_at + column;
   for (int64_t i = 0; i < k->n; i++, out += k->r->plan->dense_width) {
     double v = value[k->row[i]];
+    if (in->prep.indicator) out[in->width] = isnan(v);
     if (isnan(v)) {
       k->sum->input[at].missing++;
       if (!fills) {
@@ -62,13 +65,15 @@ static void apply_numbers(Apply *k, int at, int column) {
       }
       v = f->missing;
     }
-    k->sum->input[at].clipped += in->prep.has_clip && (v < in->prep.clip_lo || v > in->prep.clip_hi);
+    k->sum->input[at].clipped += in->prep.has_clip && (v < f->lo || v > f->hi);
     prepare_number(k, k->row[i], &in->prep, f, cell, v, out);
   }
 }
 
 // ---------------------------------------------------------------- ids
-static uint32_t bucket(const char *s, int64_t buckets) { return (uint32_t)(hash_bytes(s, strlen(s), 0) % (uint64_t)buckets); }
+static uint32_t bucket(const DataInput *in, const char *s) {
+  return (uint32_t)(hash_bytes(s, strlen(s), in->hash_seed) % (uint64_t)in->buckets);
+}
 
 static uint32_t mode_id(const Vocabulary *v) {               // of the most frequent value; the first of several
   int64_t best = -1;
@@ -78,24 +83,62 @@ static uint32_t mode_id(const Vocabulary *v) {               // of the most freq
 }
 
 static uint32_t id_of(const DataInput *in, const Vocabulary *v, const char *s) {
-  return in->kind == INPUT_ID ? bucket(s, in->buckets) : (uint32_t)(vocabulary_find(v, s) + 1);
+  return item_kind(in) == INPUT_ID ? bucket(in, s) : (uint32_t)(vocabulary_find(v, s) + 1);
 }
 
 // An unknown category: row 0 of its table, counted; an error where the spec says so, but for rare values of training rows.
-static void unknown_category(Apply *k, int at, int64_t row) {
+static void unknown_category(Apply *k, int at, int64_t row, int32_t code) {
   const DataInput *in = &k->r->plan->inputs[at];
   k->sum->input[at].unknown[k->split]++;
-  if (in->unknown != UNKNOWN_ERROR || k->split == 0) return;
-  int32_t code = k->r->id[in->id_at].code[row];
+  if (in->unknown != UNKNOWN_ERROR || (k->split == 0 && !in->like)) return;
   const char *s = code < 0 ? "" : k->r->id[in->id_at].value[code];
   cell_error(k->r, row, 1, "unknown-category", input_cell(in, 0), in->name, "`%s` does not occur in the training rows",
             shown(k->r, s));
 }
 
+// A category by bucketize: 1 + the bucket, 0 for a missing value.
+static void apply_buckets(Apply *k, int at) {
+  const DataInput *in = &k->r->plan->inputs[at];
+  const Affine *f = &k->prep->vocab[in->id_at].number;
+  bool first = true;
+  uint32_t *out = k->out->ids + in->id_at;
+  for (int64_t i = 0; i < k->n; i++, out += k->r->plan->n_ids) {
+    double v = k->r->number[at][k->row[i]];
+    k->sum->input[at].missing += isnan(v);
+    if (isnan(v) && in->prep.missing == MISSING_ERROR) {
+      missing_value(k, k->row[i], in, (Cell){input_cell(in, 0), in->name}, first);
+      first = false;
+    }
+    if (isnan(v) && in->prep.missing == MISSING_MODE) v = f->missing;
+    if (isnan(v)) continue;
+    k->sum->input[at].clipped += in->prep.has_clip && (v < f->lo || v > f->hi);
+    *out = 1 + (uint32_t)clip_and_map(&in->prep, f, v);
+  }
+}
+
+static void apply_time(Apply *k, int at) {
+  const DataInput *in = &k->r->plan->inputs[at];
+  bool first = true;
+  for (int64_t i = 0; i < k->n; i++) {
+    double t = k->r->number[at][k->row[i]];
+    float *out = k->out->dense + i * k->r->plan->dense_width + in->dense_at;
+    k->sum->input[at].missing += isnan(t);
+    if (isnan(t) && in->prep.missing == MISSING_ERROR) {
+      missing_value(k, k->row[i], in, (Cell){input_cell(in, 0), in->name}, first);
+      first = false;
+    }
+    for (int p = 0; p < in->n_parts && !isnan(t); p++) {
+      double angle = 2 * M_PI * time_position(in->part[p], t);
+      out[2 * p] = (float)sin(angle);
+      out[2 * p + 1] = (float)cos(angle);
+    }
+  }
+}
+
 static void apply_ids(Apply *k, int at) {
   const DataInput *in = &k->r->plan->inputs[at];
   const Distinct *d = &k->r->id[in->id_at];
-  const Vocabulary *v = &k->prep->vocab[in->id_at];
+  const Vocabulary *v = vocabulary_of(k->r->plan, k->prep, in);
   uint32_t *id = xmalloc(sizeof *id * (size_t)(d->n + 1)), missing;
   for (int64_t c = 0; c < d->n; c++) id[c] = id_of(in, v, d->value[c]);
   missing = in->prep.missing == MISSING_MODE ? mode_id(v) : id_of(in, v, "");
@@ -109,10 +152,60 @@ static void apply_ids(Apply *k, int at) {
       missing_value(k, k->row[i], in, (Cell){input_cell(in, 0), in->name}, first);
       first = false;
     } else if (*out == 0 && in->kind == INPUT_CATEGORY) {
-      unknown_category(k, at, k->row[i]);
+      unknown_category(k, at, k->row[i], code);
     }
   }
   free(id);
+}
+
+// ---------------------------------------------------------------- lists
+static void apply_item_ids(Apply *k, int at) {
+  const DataInput *in = &k->r->plan->inputs[at];
+  const Distinct *d = &k->r->id[in->id_at];
+  const ItemList *l = &k->r->list[at];
+  const Vocabulary *v = vocabulary_of(k->r->plan, k->prep, in);
+  uint32_t *id = xmalloc(sizeof *id * (size_t)(d->n + 1));
+  for (int64_t c = 0; c < d->n; c++) id[c] = id_of(in, v, d->value[c]);
+  for (int64_t i = 0; i < k->n; i++) {
+    uint32_t *out = k->out->ids + i * k->r->plan->n_ids + in->id_at;
+    for (int64_t j = items_from(l, k->row[i]); j < l->end[k->row[i]]; j++) {
+      *out++ = id[l->code[j]];
+      if (in->item == INPUT_CATEGORY && !id[l->code[j]]) unknown_category(k, at, k->row[i], l->code[j]);
+    }
+  }
+  free(id);
+}
+
+static void apply_item_numbers(Apply *k, int at) {
+  const DataInput *in = &k->r->plan->inputs[at];
+  const Affine *f = &k->prep->dense[in->dense_at];
+  const ItemList *l = &k->r->list[at];
+  Cell cell = {input_cell(in, 0), in->name};
+  for (int64_t i = 0; i < k->n; i++) {
+    float *out = k->out->dense + i * k->r->plan->dense_width + in->dense_at;
+    for (int64_t j = items_from(l, k->row[i]); j < l->end[k->row[i]]; j++, out++) {
+      double v = l->value[j];
+      k->sum->input[at].clipped += in->prep.has_clip && (v < f->lo || v > f->hi);
+      prepare_number(k, k->row[i], &in->prep, f, cell, v, out);
+    }
+  }
+}
+
+static void apply_list(Apply *k, int at) {
+  const DataInput *in = &k->r->plan->inputs[at];
+  const ItemList *l = &k->r->list[at];
+  bool first = true;
+  for (int64_t i = 0; i < k->n; i++) {
+    int64_t row = k->row[i];
+    k->out->dense[i * k->r->plan->dense_width + in->length_at] = (float)(l->end[row] - items_from(l, row));
+    k->sum->input[at].missing += (l->flag[row] & ITEMS_MISSING) != 0;
+    k->sum->input[at].cut += (l->flag[row] & ITEMS_CUT) != 0;
+    if (!(l->flag[row] & ITEMS_MISSING) || in->prep.missing != MISSING_ERROR) continue;
+    missing_value(k, row, in, (Cell){input_cell(in, 0), in->name}, first);
+    first = false;
+  }
+  if (in->item == INPUT_REAL) apply_item_numbers(k, at);
+  else apply_item_ids(k, at);
 }
 
 // ---------------------------------------------------------------- labels
@@ -202,7 +295,10 @@ void prep_apply(Raw *r, const PrepState *s, int split, Rows *out, DataSummary *s
   Apply k = {.r = r, .prep = s, .split = split, .out = out, .sum = sum, .arena = a};
   take_rows(&k);
   for (int i = 0; i < r->plan->n_inputs; i++) {
-    if (r->plan->inputs[i].id_at >= 0) apply_ids(&k, i);
+    if (r->plan->inputs[i].kind == INPUT_LIST) apply_list(&k, i);
+    else if (r->plan->inputs[i].kind == INPUT_TIME) apply_time(&k, i);
+    else if (is_bucketized(&r->plan->inputs[i])) apply_buckets(&k, i);
+    else if (r->plan->inputs[i].id_at >= 0) apply_ids(&k, i);
     for (int c = 0; c < r->plan->inputs[i].width; c++) apply_numbers(&k, i, c);
   }
   for (int i = 0; i < r->plan->n_labels; i++) apply_label(&k, i);

@@ -43,6 +43,16 @@ int32_t distinct_add(Distinct *d, const char *s);
 int32_t distinct_find(const Distinct *d, const char *s);  // −1: not there
 void    distinct_free(Distinct *d);
 
+// ---- list.c: cells of several items
+enum { ITEMS_MISSING = 1, ITEMS_CUT = 2 };
+typedef struct {
+  int64_t *end;                // [rows]: index behind the row's last item; its first is behind the row before
+  uint8_t *flag;               // [rows]: ITEMS_…
+  int32_t *code; double *value;   // of all items, one after the other: CATEGORY and ID numbers of texts, REAL values
+  int64_t n, cap;
+} ItemList;
+static inline int64_t items_from(const ItemList *l, int64_t row) { return row ? l->end[row - 1] : 0; }
+
 // ---- dedupe.c: which rows were there before, by digests of 128 bits
 typedef struct { uint64_t (*slot)[2]; size_t n, cap; } RowSet;
 typedef struct Raw Raw;
@@ -70,7 +80,9 @@ struct Raw {
   double *weight;              // [n]; NULL: the plan has none
   RowSet rows;                 // those that were there, of a source with `dedupe`
   double **dense;              // [dense_width][n]; NaN: missing
-  Distinct *id;                // [n_ids]
+  Distinct *id;                // [n_ids], at the inputs' id_at; of a list: code unused
+  ItemList *list;              // [n_inputs]; LIST alone
+  double **number;             // [n_inputs][n]: of a TIME, or a CATEGORY by bucketize; NaN: missing
   double **label;              // [n_labels][n], unscaled; NaN: a class that is a text
   uint8_t **known;             // [n_labels][n]
   Distinct *classes;           // [n_labels]: texts of a CLASS label
@@ -113,6 +125,14 @@ void join_open(Raw *r, const char *const *files);         // reads the sources t
 void join_rows(Raw *r);        // finds the rows of the block; sets `gone`
 void join_report(Raw *r);      // the keys that were not found, where that is an error
 void join_free(Raw *r);
+typedef struct { Text text; size_t *end; int64_t n, cap; } CellItems;   // of a cell, each NUL-terminated
+void items_start(CellItems *w);                           // none
+void items_finish(CellItems *w);                          // what was added to w->text is an item
+void items_free(CellItems *w);
+static inline const char *items_at(const CellItems *w, int64_t i) { return w->text.data + (i ? w->end[i - 1] : 0); }
+bool split_tokens(CellItems *w, const char *s, TokenKind kind, int ngrams);   // tokens.c; false: s is not in UTF-8
+void read_list(Raw *r, int input);
+void list_free(ItemList *l);
 
 // ---- row_value.c: RowExpr over one row
 typedef enum { VALUE_UNKNOWN, VALUE_NUMBER, VALUE_TEXT, VALUE_BOOL } ValueKind;
@@ -126,7 +146,7 @@ bool row_error(Raw *r, int64_t row, int64_t count, const char *code, const char 
 // row_error of `name`.
 bool cell_error(Raw *r, int64_t row, int64_t count, const char *code, int column, const char *name, const char *fmt, ...)
   PRINTF_LIKE(7, 8);
-void time_error(Raw *r, int64_t row, int column, const char *s);
+void time_error(Raw *r, int64_t row, int column, const char *s, const char *format);   // NULL: ISO 8601
 int expr_column(const RowExpr *e);                        // the plan column that it is; −1: more than a column
 int input_cell(const DataInput *in, int k);               // of number k; −1: an expression
 int64_t row_line(const Raw *r, int64_t row);              // line of the file on which a row of the first source starts
@@ -139,10 +159,30 @@ void split_block(Raw *r);      // what the cells decide: by rule or column, for 
 void split_all(Raw *r, int split);   // all rows into one
 void split_rows(Raw *r);       // by the plan's rule; FILES: all rows train, or a part valid
 
+// ---- statistics.c
+int    by_value(const void *a, const void *b);            // doubles ascending, for qsort
+double quantile(const double *sorted, int64_t n, double p);   // n > 0; linear between neighbours: numpy's default
+// Limits of `clip`, from n > 0 values that may be sorted; false: they are not in order.
+bool   learn_limits(const Prep *p, double *v, int64_t n, Affine *f);
+void   learn_bounds(const Prep *p, double *v, int64_t n, Affine *f, Arena *a);   // of `bucketize`; may sort v
+// A constant column has no scale: it becomes 0 (factor 1), and *constant is set. n > 0; v may be sorted.
+void   learn_scale(ScaleKind kind, double *v, int64_t n, Affine *f, bool *constant);
+
+// ---- vocabulary_file.c: Values of `vocab`: the spec's, or one a line of a file. Sorted, in a; false: an error was given.
+bool   given_vocabulary(const DataInput *in, const char ***values, int64_t *n, Arena *a, Diag *d);
+bool   valid_utf8(const char *s);
+
 // ---- prep.c: learning
 void prep_new(const DataPlan *p, PrepState *s, Arena *a); // room for all, zeroed
 bool prep_learn(Raw *r, PrepState *s, Arena *a);          // from rows with split 0; false: errors
-double clip_and_map(const Prep *p, double v);             // not finite: outside of the map's domain
+double clip_and_map(const Prep *p, const Affine *f, double v);   // f: of lo, hi and bounds. Not finite: outside of the map's domain
+static inline InputKind item_kind(const DataInput *in) { return in->kind == INPUT_LIST ? in->item : in->kind; }
+// The vocabulary of a CATEGORY, or of a LIST of such: its own, or that of the input that it is like.
+static inline const Vocabulary *vocabulary_of(const DataPlan *p, const PrepState *s, const DataInput *in) {
+  return &s->vocab[in->like ? p->inputs[in->like - 1].id_at : in->id_at];
+}
+static inline bool is_bucketized(const DataInput *in) { return in->kind == INPUT_CATEGORY && in->prep.map == MAP_BUCKETIZE; }
+static inline bool has_number(const DataInput *in) { return in->kind == INPUT_TIME || is_bucketized(in); }   // in Raw.number
 int64_t vocabulary_find(const Vocabulary *v, const char *s);   // −1: not in it
 
 // ---- apply.c

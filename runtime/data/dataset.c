@@ -75,7 +75,7 @@ static bool training_file(const DataPlan *p, const PrepState *prep, const char *
 
 static void count_vocabularies(const DataPlan *p, Dataset *s) {
   for (int i = 0; i < p->n_inputs; i++)
-    if (p->inputs[i].kind == INPUT_CATEGORY) s->summary.input[i].vocabulary = s->prep.vocab[p->inputs[i].id_at].n;
+    if (item_kind(&p->inputs[i]) == INPUT_CATEGORY && !p->inputs[i].like) s->summary.input[i].vocabulary = s->prep.vocab[p->inputs[i].id_at].n;
 }
 
 // The held-out rows of the first source, with the same files joined to them.
@@ -156,6 +156,7 @@ void summary_print(const DataPlan *p, const DataSummary *s, Text *out) {
     Text line = {0};
     add_count(&line, s->input[i].missing, "missing");
     add_count(&line, s->input[i].clipped, "clipped");
+    add_count(&line, s->input[i].cut, p->inputs[i].keep_first ? "cut to the first items" : "cut to the last items");
     add_count(&line, s->input[i].unknown[0], "rare (out of vocabulary) in training rows");
     add_count(&line, s->input[i].unknown[1] + s->input[i].unknown[2], "unknown (out of vocabulary)");
     print_line(out, s->input[i].input, &line);

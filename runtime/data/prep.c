@@ -2,17 +2,24 @@
 // Order of a number's preparation: missing, clip, map, scale. Means and deviations (population) in double, two passes, in
 // row order; so the same rows give the same bits.
 #include <math.h>
-#include <utf8proc.h>
 #include "data_int.h"
 
-double clip_and_map(const Prep *p, double v) {
-  if (p->has_clip) v = v < p->clip_lo ? p->clip_lo : v > p->clip_hi ? p->clip_hi : v;
+double clip_and_map(const Prep *p, const Affine *f, double v) {
+  if (p->has_clip) v = v < f->lo ? f->lo : v > f->hi ? f->hi : v;
   switch (p->map) {
   case MAP_LOG1P: return log1p(v);
   case MAP_SQRT: return sqrt(v);
   case MAP_ABS: return fabs(v);
+  case MAP_BUCKETIZE: break;
   default: return v;
   }
+  int lo = 0, hi = f->n_bounds;                              // how many bounds are ≤ v
+  while (lo < hi) {
+    int mid = (lo + hi) / 2;
+    if (f->bounds[mid] <= v) lo = mid + 1;
+    else hi = mid;
+  }
+  return lo;
 }
 
 void prep_new(const DataPlan *p, PrepState *s, Arena *a) {
@@ -23,11 +30,6 @@ void prep_new(const DataPlan *p, PrepState *s, Arena *a) {
 }
 
 // ---------------------------------------------------------------- missing values
-static int by_value(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
 static double most_frequent(const double *sorted, int64_t n) {          // the least of them where several are
   double best = sorted[0];
   int64_t most = 0;
@@ -41,41 +43,19 @@ static double most_frequent(const double *sorted, int64_t n) {          // the l
   return best;
 }
 
-static double mean_of(const double *v, int64_t n) {
-  double sum = 0;
-  for (int64_t i = 0; i < n; i++) sum += v[i];
-  return sum / (double)n;
-}
-
 static double replacement(const Prep *p, double *known, int64_t n) {    // n > 0; may sort `known`
+  double sum = 0;
   if (p->missing == MISSING_CONSTANT) return p->missing_value;
-  if (p->missing == MISSING_MEAN) return mean_of(known, n);
-  if (p->missing != MISSING_MEDIAN && p->missing != MISSING_MODE) return 0;
+  if (p->missing != MISSING_MEAN && p->missing != MISSING_MEDIAN && p->missing != MISSING_MODE) return 0;
+  for (int64_t i = 0; i < n; i++) sum += known[i];
+  if (p->missing == MISSING_MEAN) return sum / (double)n;
   qsort(known, (size_t)n, sizeof *known, by_value);
   return p->missing == MISSING_MODE ? most_frequent(known, n) : known[(n - 1) / 2] / 2 + known[n / 2] / 2;
 }
 
-// ---------------------------------------------------------------- scales
-// A constant column has no scale: it becomes 0 (factor 1), and *constant is set.
-static Affine scaling(ScaleKind kind, const double *v, int64_t n, bool *constant) {
-  Affine a = {0, 0, 1};
-  if (kind == SCALE_NONE || !n) return a;
-  double square = 0, lo = v[0], hi = v[0];
-  for (int64_t i = 0; i < n; i++) {
-    if (v[i] < lo) lo = v[i];
-    if (v[i] > hi) hi = v[i];
-  }
-  a.shift = lo;
-  *constant = lo == hi;
-  if (*constant) return a;
-  double spread = hi - lo;
-  if (kind == SCALE_ZSCORE) {
-    a.shift = mean_of(v, n);
-    for (int64_t i = 0; i < n; i++) square += (v[i] - a.shift) * (v[i] - a.shift);
-    spread = sqrt(square / (double)n);
-  }
-  if (spread > 0 && isfinite(spread) && isfinite(1 / spread)) a.factor = 1 / spread;
-  return a;
+// ---------------------------------------------------------------- columns of numbers
+static void warn_constant(Raw *r, const char *name) {
+  diag_warn(r->diag, "constant-column", (Place){0}, "`%s` is the same in every training row: it carries nothing", name);
 }
 
 typedef struct {
@@ -83,35 +63,93 @@ typedef struct {
   const char *column, *name;
 } Numbers;
 
-// Learns one column of numbers from the training rows; all must be missing for an error.
-static Affine learn_numbers(Raw *r, const Prep *p, ScaleKind scale, Numbers c) {
-  double *x = xmalloc(sizeof *x * (size_t)r->n);
-  int64_t known = 0, missing = 0;
-  for (int64_t i = 0; i < r->n; i++) {
-    if (r->split[i] != 0) continue;
-    bool has = c.known ? c.known[i] : !isnan(c.value[i]);
-    if (has) x[known++] = c.value[i];
-    else missing += !c.known;
-  }
-  if (!known) {
-    free(x);
-    diag_data(r->diag, "all-missing", r->table->path, 0, 0, c.column, "every training row misses `%s`", c.name);
-    return (Affine){0, 0, 1};
-  }
-  double fill = replacement(p, x, known);
-  bool fills = missing && p->missing != MISSING_ERROR && p->missing != MISSING_DROP, constant = false;
+static double clipped(const Prep *p, const Affine *f, double v) {
+  return !p->has_clip ? v : v < f->lo ? f->lo : v > f->hi ? f->hi : v;
+}
+
+static bool limits_fit(Raw *r, const Prep *p, double *known, int64_t n, Affine *f, const char *column, const char *name) {
+  if (learn_limits(p, known, n, f)) return true;
+  diag_data(r->diag, "no-range", r->table->path, 0, 0, column, "`clip` of `%s` would go from %g to %g in the training rows", name,
+            f->lo, f->hi);
+  return false;
+}
+
+// n > 0 values with missing ones replaced and clipped, which are changed: boundaries, then the scale of what map makes.
+static void learn_map_and_scale(Raw *r, const Prep *p, ScaleKind scale, double *x, int64_t n, const char *name, Affine *f, Arena *a) {
+  bool constant = false;
+  learn_bounds(p, x, n, f, a);
+  for (int64_t i = 0; i < n; i++) x[i] = clip_and_map(p, f, x[i]);
+  learn_scale(scale, x, n, f, &constant);
+  if (constant) warn_constant(r, name);
+}
+
+// Values of the training rows; fill, where it is not NULL, stands for missing ones, which are left out else, and counted.
+static int64_t training_values(const Raw *r, Numbers c, const double *fill, double *x, int64_t *missing) {
   int64_t n = 0;
   for (int64_t i = 0; i < r->n; i++) {
     if (r->split[i] != 0) continue;
-    if (c.known ? c.known[i] : !isnan(c.value[i])) x[n++] = clip_and_map(p, c.value[i]);
-    else if (fills) x[n++] = clip_and_map(p, fill);
+    bool has = c.known ? c.known[i] : !isnan(c.value[i]);
+    if (has || (fill && !c.known)) x[n++] = has ? c.value[i] : *fill;
+    *missing += !has && !c.known;
   }
-  Affine f = scaling(scale, x, n, &constant);
-  f.missing = fill;
+  return n;
+}
+
+// Learns one column of numbers from the training rows; all must be missing for an error.
+static Affine learn_numbers(Raw *r, const Prep *p, ScaleKind scale, Numbers c, Arena *a) {
+  double *x = xmalloc(sizeof *x * (size_t)r->n);
+  int64_t missing = 0, n = training_values(r, c, NULL, x, &missing);
+  Affine f = {0, 0, 1, 0, 0, NULL, 0};
+  if (!n) diag_data(r->diag, "all-missing", r->table->path, 0, 0, c.column, "every training row misses `%s`", c.name);
+  if (n && limits_fit(r, p, x, n, &f, c.column, c.name)) {
+    f.missing = replacement(p, x, n);
+    bool fills = missing && p->missing != MISSING_ERROR && p->missing != MISSING_DROP;
+    n = training_values(r, c, fills ? &f.missing : NULL, x, &missing);
+    for (int64_t i = 0; i < n; i++) x[i] = clipped(p, &f, x[i]);
+    learn_map_and_scale(r, p, scale, x, n, c.name, &f, a);
+  }
   free(x);
-  if (constant)
-    diag_warn(r->diag, "constant-column", (Place){0}, "`%s` is the same in every training row: it carries nothing", c.name);
   return f;
+}
+
+// All items of a list(real) in the training rows are one column.
+static int64_t training_items(const Raw *r, const ItemList *l, double *x) {
+  int64_t n = 0;
+  for (int64_t row = 0; row < r->n; row++)
+    for (int64_t i = items_from(l, row); r->split[row] == 0 && i < l->end[row]; i++) x[n++] = l->value[i];
+  return n;
+}
+
+static Affine learn_items(Raw *r, int at, Arena *a) {
+  const DataInput *in = &r->plan->inputs[at];
+  const ItemList *l = &r->list[at];
+  double *x = xmalloc(sizeof *x * (size_t)(l->n + 1));
+  int64_t n = training_items(r, l, x);
+  Affine f = {0, 0, 1, 0, 0, NULL, 0};
+  if (n && limits_fit(r, &in->prep, x, n, &f, input_column(r->plan, in, 0), in->name)) {
+    n = training_items(r, l, x);
+    for (int64_t i = 0; i < n; i++) x[i] = clipped(&in->prep, &f, x[i]);
+    learn_map_and_scale(r, &in->prep, in->prep.scale, x, n, in->name, &f, a);
+  }
+  free(x);
+  return f;
+}
+
+// The buckets of a category by bucketize; a missing value is none of them, unless it is replaced by the most frequent one.
+static void learn_buckets(Raw *r, int at, PrepState *s, Arena *a) {
+  const DataInput *in = &r->plan->inputs[at];
+  Prep p = in->prep;
+  if (p.missing != MISSING_MODE) p.missing = MISSING_DROP;
+  Vocabulary *v = &s->vocab[in->id_at];
+  v->number = learn_numbers(r, &p, SCALE_NONE, (Numbers){r->number[at], NULL, input_column(r->plan, in, 0), in->name}, a);
+  v->n = v->number.n_bounds + 1;
+}
+
+static void check_times(Raw *r, int at) {
+  const DataInput *in = &r->plan->inputs[at];
+  for (int64_t i = 0; i < r->n; i++)
+    if (r->split[i] == 0 && !isnan(r->number[at][i])) return;
+  diag_data(r->diag, "all-missing", r->table->path, 0, 0, input_column(r->plan, in, 0), "every training row misses `%s`", in->name);
 }
 
 // ---------------------------------------------------------------- vocabularies
@@ -130,38 +168,45 @@ int64_t vocabulary_find(const Vocabulary *v, const char *s) {
   return -1;
 }
 
-static bool is_utf8(const char *s) {
-  utf8proc_int32_t point;
-  for (utf8proc_ssize_t left = (utf8proc_ssize_t)strlen(s), step; left > 0; s += step, left -= step)
-    if ((step = utf8proc_iterate((const utf8proc_uint8_t *)s, left, &point)) <= 0) return false;
-  return true;
-}
+// What is counted for a vocabulary: a column of texts (list NULL), or the items of lists.
+typedef struct { const Distinct *d; const ItemList *list; } Texts;
 
 // The first row that holds the text of a number.
-static int64_t first_row(const Raw *r, const Distinct *d, int64_t code) {
-  for (int64_t i = 0; i < r->n; i++)
-    if (d->code[i] == code) return i;
+static int64_t first_row(const Raw *r, Texts t, int64_t code) {
+  for (int64_t row = 0; row < r->n; row++) {
+    if (!t.list && t.d->code[row] == code) return row;
+    for (int64_t i = t.list ? items_from(t.list, row) : 0; t.list && i < t.list->end[row]; i++)
+      if (t.list->code[i] == code) return row;
+  }
   return 0;
 }
 
-// Sorted by bytes; rarer values than min_count are left out. with_missing: a missing cell is the value "".
-static Vocabulary learn_vocabulary(Raw *r, const Distinct *d, int64_t min_count, bool with_missing, const char *column,
-                                   Arena *a) {
-  int64_t *count = xcalloc((size_t)d->n + 1, sizeof *count), missing = 0, n = 0;
-  for (int64_t i = 0; i < r->n; i++) {
-    if (r->split[i] != 0) continue;
-    if (d->code[i] >= 0) count[d->code[i]]++;
+// How often each text occurs in the training rows; returns how many of these miss the cell (an empty list misses nothing).
+static int64_t count_texts(const Raw *r, Texts t, int64_t *count) {
+  int64_t missing = 0;
+  for (int64_t row = 0; row < r->n; row++) {
+    if (r->split[row] != 0) continue;
+    if (t.list)
+      for (int64_t i = items_from(t.list, row); i < t.list->end[row]; i++) count[t.list->code[i]]++;
+    else if (t.d->code[row] >= 0) count[t.d->code[row]]++;
     else missing++;
   }
+  return missing;
+}
+
+// Sorted by bytes; rarer values than min_count are left out. with_missing: a missing cell is the value "".
+static Vocabulary learn_vocabulary(Raw *r, Texts t, int64_t min_count, bool with_missing, const char *column, Arena *a) {
+  const Distinct *d = t.d;
+  int64_t *count = xcalloc((size_t)d->n + 1, sizeof *count), missing = count_texts(r, t, count), n = 0;
   Counted *kept = xmalloc(sizeof *kept * (size_t)(d->n + 1));
   if (with_missing && missing) kept[n++] = (Counted){"", missing};
   for (int64_t k = 0; k < d->n; k++) {
     if (!count[k]) continue;
-    if (is_utf8(d->value[k])) kept[n++] = (Counted){d->value[k], count[k]};
-    else row_error(r, first_row(r, d, k), 1, "not-utf8", column, "`%s` is not in UTF-8", shown(r, d->value[k]));
+    if (valid_utf8(d->value[k])) kept[n++] = (Counted){d->value[k], count[k]};
+    else row_error(r, first_row(r, t, k), 1, "not-utf8", column, "`%s` is not in UTF-8", shown(r, d->value[k]));
   }
   qsort(kept, (size_t)n, sizeof *kept, by_text);
-  Vocabulary v = {0, NEW_ARRAY(a, const char *, n + 1), NEW_ARRAY(a, int64_t, n + 1)};
+  Vocabulary v = {.values = NEW_ARRAY(a, const char *, n + 1), .counts = NEW_ARRAY(a, int64_t, n + 1)};
   for (int64_t k = 0; k < n; k++) {
     if (kept[k].count < min_count) continue;
     v.values[v.n] = arena_strdup(a, kept[k].value);
@@ -172,27 +217,55 @@ static Vocabulary learn_vocabulary(Raw *r, const Distinct *d, int64_t min_count,
   return v;
 }
 
-static bool has_training_value(const Raw *r, const Distinct *d) {
+// The values of the spec or of a file, with a missing cell as the value "": of a file, where training rows have such.
+static Vocabulary count_given(Raw *r, Texts t, const DataInput *in, bool with_missing, Arena *a) {
+  const char **values;
+  int64_t n, *count = xcalloc((size_t)t.d->n + 1, sizeof *count), missing = count_texts(r, t, count);
+  Vocabulary v = {0};
+  if (given_vocabulary(in, &values, &n, a, r->diag)) {
+    v.values = NEW_ARRAY(a, const char *, n + 2);
+    v.counts = NEW_ARRAY(a, int64_t, n + 2);
+    if (with_missing && (missing || !in->vocab_file) && *values[0]) v.values[v.n] = "", v.counts[v.n++] = missing;
+    for (int64_t i = 0; i < n; i++) v.values[v.n++] = values[i];
+    for (int64_t k = 0; k < t.d->n; k++) {
+      int64_t at = vocabulary_find(&v, t.d->value[k]);
+      if (at >= 0) v.counts[at] += count[k];
+    }
+  }
+  free(count);
+  return v;
+}
+
+static bool has_training_value(const Raw *r, Texts t) {
   for (int64_t i = 0; i < r->n; i++)
-    if (r->split[i] == 0 && d->code[i] >= 0) return true;
+    if (r->split[i] == 0 && (t.list ? items_from(t.list, i) < t.list->end[i] : t.d->code[i] >= 0)) return true;
   return false;
 }
 
 // ---------------------------------------------------------------- all inputs, all labels
-static void learn_input(Raw *r, const DataInput *in, PrepState *s, Arena *a) {
+static void learn_input(Raw *r, int at, PrepState *s, Arena *a) {
+  const DataInput *in = &r->plan->inputs[at];
+  const ItemList *list = in->kind == INPUT_LIST ? &r->list[at] : NULL;
   for (int k = 0; k < in->width; k++) {
     const char *column = input_column(r->plan, in, k), *name = in->width > 1 ? column : in->name;
     if (in->packed) name = arena_printf(r->arena, "%s[%d]", in->name, k);
     Numbers numbers = {r->dense[in->dense_at + k], NULL, column, name};
-    s->dense[in->dense_at + k] = learn_numbers(r, &in->prep, in->prep.scale, numbers);
+    s->dense[in->dense_at + k] = learn_numbers(r, &in->prep, in->prep.scale, numbers, a);
   }
-  if (in->id_at < 0) return;
-  const Distinct *d = &r->id[in->id_at];
+  if (in->width) return;
+  if (is_bucketized(in)) learn_buckets(r, at, s, a);
+  if (in->kind == INPUT_TIME) check_times(r, at);
+  if (has_number(in)) return;
+  Texts t = {in->id_at >= 0 ? &r->id[in->id_at] : NULL, list};
   const char *column = input_column(r->plan, in, 0);
-  if (!has_training_value(r, d))
-    diag_data(r->diag, "all-missing", r->table->path, 0, 0, column, "every training row misses `%s`", in->name);
-  if (in->kind == INPUT_CATEGORY)
-    s->vocab[in->id_at] = learn_vocabulary(r, d, in->min_count, in->prep.missing == MISSING_CONSTANT, column, a);
+  if (!has_training_value(r, t))
+    diag_data(r->diag, "all-missing", r->table->path, 0, 0, column, list ? "`%s` has no item in any training row"
+              : "every training row misses `%s`", in->name);
+  if (list && in->item == INPUT_REAL) s->dense[in->dense_at] = learn_items(r, at, a);
+  if (item_kind(in) != INPUT_CATEGORY || in->like) return;
+  bool given = in->vocab_file || in->n_vocab, with_missing = !list && in->prep.missing == MISSING_CONSTANT;
+  s->vocab[in->id_at] = given ? count_given(r, t, in, with_missing, a)
+                              : learn_vocabulary(r, t, in->min_count, with_missing, column, a);
 }
 
 // Numbers 0 … n−1 where every known value of the file is a number, else the texts of the training rows.
@@ -201,7 +274,7 @@ static void learn_classes(Raw *r, int at, PrepState *s, Arena *a) {
   bool numbers = true;
   for (int64_t k = 0; k < r->classes[at].n && numbers; k++) numbers = parse_number(r->classes[at].value[k], &(double){0});
   if (numbers) return;
-  s->label_class[at] = learn_vocabulary(r, &r->classes[at], 1, false, label_column(r->plan, l), a);
+  s->label_class[at] = learn_vocabulary(r, (Texts){&r->classes[at], NULL}, 1, false, label_column(r->plan, l), a);
   if (s->label_class[at].n > l->classes)
     diag_data(r->diag, "too-many-classes", r->table->path, 0, 0, label_column(r->plan, l),
               "%lld different texts in the training rows, but `%s` is a class(%lld)", (long long)s->label_class[at].n,
@@ -227,7 +300,7 @@ static void warn_single_class(Raw *r, int at) {
 static void learn_label(Raw *r, int at, PrepState *s, Arena *a) {
   const DataLabel *l = &r->plan->labels[at];
   s->label[at] = learn_numbers(r, &l->prep, l->kind == LABEL_REAL ? l->scale : SCALE_NONE,
-                               (Numbers){r->label[at], r->known[at], label_column(r->plan, l), l->name});
+                               (Numbers){r->label[at], r->known[at], label_column(r->plan, l), l->name}, a);
   if (l->kind == LABEL_CLASS) learn_classes(r, at, s, a);
   if (l->kind == LABEL_BINARY || l->kind == LABEL_CLASS) warn_single_class(r, at);
 }
@@ -242,7 +315,7 @@ bool prep_learn(Raw *r, PrepState *s, Arena *a) {
     return false;
   }
   prep_new(r->plan, s, a);
-  for (int i = 0; i < r->plan->n_inputs; i++) learn_input(r, &r->plan->inputs[i], s, a);
+  for (int i = 0; i < r->plan->n_inputs; i++) learn_input(r, i, s, a);
   for (int i = 0; i < r->plan->n_labels; i++) learn_label(r, i, s, a);
   return raw_finish(r) && diag_errors(r->diag) == before;
 }

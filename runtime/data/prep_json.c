@@ -6,9 +6,15 @@
 
 enum { FORMAT = 1 };
 static const char *const input_kinds[] = {[INPUT_REAL] = "real", [INPUT_CATEGORY] = "category", [INPUT_ID] = "id",
-                                          [INPUT_VECTOR] = "vector"};
+                                          [INPUT_VECTOR] = "vector", [INPUT_LIST] = "list", [INPUT_TIME] = "time"};
+static const char *const list_kinds[] = {[INPUT_REAL] = "list(real)", [INPUT_CATEGORY] = "list(category)", [INPUT_ID] = "list(id)"};
 static const char *const label_kinds[] = {[LABEL_BINARY] = "binary", [LABEL_CLASS] = "class", [LABEL_REAL] = "real",
                                           [LABEL_COUNT] = "count",   [LABEL_RANK] = "rank"};
+
+static const char *kind_of(const DataInput *in) {
+  return in->tokens ? "text" : in->kind == INPUT_LIST ? list_kinds[in->item] : input_kinds[in->kind];
+}
+static int affines_of(const DataInput *in) { return in->kind == INPUT_LIST ? in->item == INPUT_REAL : in->width; }
 
 // ---------------------------------------------------------------- writing
 // Adds a value and gives it up; false where there is none (a text that is no UTF-8, a number that is not finite).
@@ -25,9 +31,16 @@ static bool add_real(Text *t, const char *before, double v) {
   return add_value(t, json_real(v));
 }
 
-static bool add_affine(Text *t, const Affine *f) {
-  return add_real(t, "\"missing\": ", f->missing) && add_real(t, ", \"shift\": ", f->shift) &&
-         add_real(t, ", \"factor\": ", f->factor);
+static bool add_affine(Text *t, const Prep *p, const Affine *f) {
+  bool ok = add_real(t, "\"missing\": ", f->missing) && add_real(t, ", \"shift\": ", f->shift) &&
+            add_real(t, ", \"factor\": ", f->factor);
+  if (p->has_clip && isfinite(f->lo)) ok = ok && add_real(t, ", \"lo\": ", f->lo);           // left out: no limit
+  if (p->has_clip && isfinite(f->hi)) ok = ok && add_real(t, ", \"hi\": ", f->hi);
+  if (p->map != MAP_BUCKETIZE) return ok;
+  text_add(t, ", \"bounds\": [");
+  for (int i = 0; i < f->n_bounds && ok; i++) ok = add_real(t, i ? ", " : "", f->bounds[i]);
+  text_char(t, ']');
+  return ok;
 }
 
 static bool add_vocabulary(Text *t, const Vocabulary *v) {
@@ -51,19 +64,23 @@ static bool add_head(Text *t, bool first, const char *name, const char *kind) {
 }
 
 static bool add_input(Text *t, bool first, const DataInput *in, const PrepState *s) {
-  bool ok = add_head(t, first, in->name, input_kinds[in->kind]);
-  if (in->kind == INPUT_ID) text_printf(t, ", \"buckets\": %lld", (long long)in->buckets);
-  if (in->kind == INPUT_CATEGORY) {
+  int columns = affines_of(in);
+  bool ok = add_head(t, first, in->name, kind_of(in));
+  if (item_kind(in) == INPUT_ID) text_printf(t, ", \"buckets\": %lld", (long long)in->buckets);
+  if (is_bucketized(in)) {
+    text_add(t, ", ");
+    ok = ok && add_affine(t, &in->prep, &s->vocab[in->id_at].number);
+  } else if (item_kind(in) == INPUT_CATEGORY && !in->like) {
     text_add(t, ", ");
     ok = ok && add_vocabulary(t, &s->vocab[in->id_at]);
   }
-  if (in->width) text_add(t, ", \"columns\": [");
-  for (int k = 0; k < in->width && ok; k++) {
+  if (columns) text_add(t, ", \"columns\": [");
+  for (int k = 0; k < columns && ok; k++) {
     text_add(t, k ? ",\n    {" : "{");
-    ok = add_affine(t, &s->dense[in->dense_at + k]);
+    ok = add_affine(t, &in->prep, &s->dense[in->dense_at + k]);
     text_add(t, "}");
   }
-  text_add(t, in->width ? "]}" : "}");
+  text_add(t, columns ? "]}" : "}");
   return ok;
 }
 
@@ -75,7 +92,7 @@ static bool add_label(Text *t, bool first, const DataLabel *l, const PrepState *
   }
   if (l->kind == LABEL_REAL) {
     text_add(t, ", ");
-    ok = ok && add_affine(t, &s->label[at]);
+    ok = ok && add_affine(t, &l->prep, &s->label[at]);
   }
   text_add(t, "}");
   return ok;
@@ -111,9 +128,31 @@ static bool get_real(const json_t *o, const char *key, double *v) {
   return json_is_number(x) && isfinite(*v);
 }
 
-static bool load_affine(const Load *l, const json_t *o, const char *name, Affine *f) {
+static bool load_bounds(const Load *l, const json_t *o, const char *name, Affine *f) {
+  const json_t *list = json_object_get(o, "bounds");
+  if (!json_is_array(list) || json_array_size(list) > INT32_MAX) return wrong(l, "`%s` needs a list of bounds", name);
+  double *bounds = NEW_ARRAY(l->arena, double, (int64_t)json_array_size(list) + 1);
+  f->bounds = bounds;
+  f->n_bounds = (int)json_array_size(list);
+  for (int i = 0; i < f->n_bounds; i++) {
+    const json_t *v = json_array_get(list, (size_t)i);
+    bounds[i] = json_number_value(v);
+    if (!json_is_number(v) || !isfinite(bounds[i]) || (i && bounds[i] <= bounds[i - 1]))
+      return wrong(l, "the bounds of `%s` are no ascending numbers", name);
+  }
+  return true;
+}
+
+static bool load_affine(const Load *l, const json_t *o, const char *name, const Prep *p, Affine *f) {
   bool ok = get_real(o, "missing", &f->missing) && get_real(o, "shift", &f->shift) && get_real(o, "factor", &f->factor);
-  return ok || wrong(l, "`%s` needs the numbers missing, shift and factor", name);
+  if (!ok) return wrong(l, "`%s` needs the numbers missing, shift and factor", name);
+  if (p->has_clip) {
+    f->lo = -INFINITY, f->hi = INFINITY;
+    if (json_object_get(o, "lo")) ok = get_real(o, "lo", &f->lo);
+    if (json_object_get(o, "hi")) ok = ok && get_real(o, "hi", &f->hi);
+    if (!ok || f->lo > f->hi) return wrong(l, "the limits of `%s` are no numbers in order", name);
+  }
+  return p->map != MAP_BUCKETIZE || load_bounds(l, o, name, f);
 }
 
 // Values ascend, as they are searched by halving.
@@ -128,7 +167,7 @@ static bool load_vocabulary(const Load *l, const json_t *o, const char *name, Vo
     const json_t *pair = json_array_get(list, (size_t)i);
     const char *text = json_string_value(json_array_get(pair, 0));
     const json_t *count = json_array_get(pair, 1);
-    if (!text || !json_is_integer(count) || json_integer_value(count) < 1)
+    if (!text || !json_is_integer(count) || json_integer_value(count) < 0)
       return wrong(l, "value %lld of `%s` is no pair of a text and a count", (long long)i + 1, name);
     v->values[i] = arena_strdup(l->arena, text);
     v->counts[i] = json_integer_value(count);
@@ -149,27 +188,39 @@ static const json_t *item(const Load *l, const json_t *list, int at, const char 
 }
 
 static bool load_input(const Load *l, const json_t *list, int at, const DataInput *in, PrepState *s) {
-  const json_t *o = item(l, list, at, "input", in->name, input_kinds[in->kind]);
+  const json_t *o = item(l, list, at, "input", in->name, kind_of(in));
   if (!o) return false;
-  if (in->kind == INPUT_CATEGORY) return load_vocabulary(l, o, in->name, &s->vocab[in->id_at]);
-  if (in->kind == INPUT_ID) {
+  if (is_bucketized(in)) {
+    Vocabulary *v = &s->vocab[in->id_at];
+    bool ok = load_affine(l, o, in->name, &in->prep, &v->number);
+    v->n = v->number.n_bounds + 1;
+    return ok;
+  }
+  if (item_kind(in) == INPUT_CATEGORY && in->like) return true;
+  if (item_kind(in) == INPUT_CATEGORY) {
+    if (!load_vocabulary(l, o, in->name, &s->vocab[in->id_at])) return false;
+    return !in->cardinality || s->vocab[in->id_at].n + 1 == in->cardinality ||
+           wrong(l, "`%s` has other values here than in the spec", in->name);
+  }
+  if (item_kind(in) == INPUT_ID) {
     json_int_t buckets = json_integer_value(json_object_get(o, "buckets"));
     if (buckets == in->buckets) return true;
     return wrong(l, "`%s` has %lld buckets here, %lld in the spec", in->name, (long long)buckets, (long long)in->buckets);
   }
+  if (in->kind == INPUT_TIME) return true;
   const json_t *columns = json_object_get(o, "columns");
-  if ((int64_t)json_array_size(columns) != in->width)
-    return wrong(l, "`%s` has %zu columns here, %d in the spec", in->name, json_array_size(columns), in->width);
-  for (int k = 0; k < in->width; k++)
-    if (!load_affine(l, json_array_get(columns, (size_t)k), in->name, &s->dense[in->dense_at + k])) return false;
+  if ((int64_t)json_array_size(columns) != affines_of(in))
+    return wrong(l, "`%s` has %zu columns here, %d in the spec", in->name, json_array_size(columns), affines_of(in));
+  for (int k = 0; k < affines_of(in); k++)
+    if (!load_affine(l, json_array_get(columns, (size_t)k), in->name, &in->prep, &s->dense[in->dense_at + k])) return false;
   return true;
 }
 
 static bool load_label(const Load *l, const json_t *list, int at, const DataLabel *x, PrepState *s) {
   const json_t *o = item(l, list, at, "label", x->name, label_kinds[x->kind]);
-  s->label[at] = (Affine){0, 0, 1};
+  s->label[at] = (Affine){.factor = 1};
   if (!o) return false;
-  if (x->kind == LABEL_REAL) return load_affine(l, o, x->name, &s->label[at]);
+  if (x->kind == LABEL_REAL) return load_affine(l, o, x->name, &x->prep, &s->label[at]);
   if (x->kind != LABEL_CLASS) return true;
   json_int_t classes = json_integer_value(json_object_get(o, "classes"));
   if (classes != x->classes)

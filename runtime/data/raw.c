@@ -156,11 +156,15 @@ static void read_packed(Raw *r, int64_t row, const DataInput *in) {
 
 static void read_id(Raw *r, int64_t row, const DataInput *in) {
   Value v = row_value(r, row, in->from);
-  const char *s = v.kind == VALUE_TEXT || !v.kind ? v.text : arena_printf(r->arena, "%.17g", v.number);
-  r->id[in->id_at].code[row] = s ? distinct_add(&r->id[in->id_at], s) : -1;
+  Distinct *d = &r->id[in->id_at];
+  char number[40];
+  if (v.kind && v.kind != VALUE_TEXT) snprintf(number, sizeof number, "%.17g", v.number);
+  d->code[row] = !v.kind ? -1 : v.kind == VALUE_TEXT ? distinct_add(d, v.text) : distinct_add(d, number);
 }
 
-static void forget_input(Raw *r, int64_t row, const DataInput *in) {
+static void forget_input(Raw *r, int64_t row, int at) {
+  const DataInput *in = &r->plan->inputs[at];
+  if (has_number(in)) r->number[at][row] = NAN;
   if (in->id_at >= 0) r->id[in->id_at].code[row] = -1;
   for (int k = 0; k < in->width; k++) r->dense[in->dense_at + k][row] = NAN;
 }
@@ -168,8 +172,13 @@ static void forget_input(Raw *r, int64_t row, const DataInput *in) {
 static void read_inputs(Raw *r) {
   for (int i = 0; i < r->plan->n_inputs; i++) {
     const DataInput *in = &r->plan->inputs[i];
+    if (in->kind == INPUT_LIST) {
+      read_list(r, i);
+      continue;
+    }
     for (int64_t row = r->from; row < r->n; row++) {
-      if (r->gone[row]) forget_input(r, row, in);
+      if (r->gone[row]) forget_input(r, row, i);
+      else if (has_number(in)) r->number[i][row] = real_value(r, row, in);
       else if (in->id_at >= 0) read_id(r, row, in);
       else if (in->kind == INPUT_REAL) r->dense[in->dense_at][row] = real_value(r, row, in);
       else if (in->packed) read_packed(r, row, in);
@@ -331,6 +340,20 @@ enum { BLOCK = 2048 };         // rows: few enough for their text to stay in a c
 
 static void *resized(void *p, size_t item, int64_t rows) { return xrealloc(p, item * (size_t)rows); }
 
+static void input_room(Raw *r, int at, int64_t cap) {
+  const DataInput *in = &r->plan->inputs[at];
+  ItemList *l = &r->list[at];
+  for (int k = in->dense_at; k < in->dense_at + in->width; k++) r->dense[k] = resized(r->dense[k], sizeof **r->dense, cap);
+  if (has_number(in)) r->number[at] = resized(r->number[at], sizeof **r->number, cap);
+  if (in->kind == INPUT_LIST) {
+    l->end = resized(l->end, sizeof *l->end, cap);
+    l->flag = resized(l->flag, sizeof *l->flag, cap);
+  } else if (in->id_at >= 0) {
+    Distinct *d = &r->id[in->id_at];
+    d->code = resized(d->code, sizeof *d->code, cap);
+  }
+}
+
 static void make_room(Raw *r, int64_t rows) {
   const DataPlan *p = r->plan;
   if (rows <= r->cap) return;
@@ -341,8 +364,7 @@ static void make_room(Raw *r, int64_t rows) {
   if (p->weight) r->weight = resized(r->weight, sizeof *r->weight, cap);
   if (p->split.kind == SPLIT_TIME) r->time = resized(r->time, sizeof *r->time, cap);
   if (p->split.group) r->group = resized(r->group, sizeof *r->group, cap);
-  for (int i = 0; i < p->dense_width; i++) r->dense[i] = resized(r->dense[i], sizeof **r->dense, cap);
-  for (int i = 0; i < p->n_ids; i++) r->id[i].code = resized(r->id[i].code, sizeof *r->id[i].code, cap);
+  for (int i = 0; i < p->n_inputs; i++) input_room(r, i, cap);
   for (int i = 0; i < p->n_labels; i++) {
     r->label[i] = resized(r->label[i], sizeof **r->label, cap);
     r->known[i] = resized(r->known[i], sizeof **r->known, cap);
@@ -362,11 +384,15 @@ static void open_columns(Raw *r) {
   r->classes = NEW_ARRAY(a, Distinct, p->n_labels + 1);
   r->check = raw_checks(p, a);
   r->joined = NEW_ARRAY(a, Joined, p->n_sources + 1);
+  r->list = NEW_ARRAY(a, ItemList, p->n_inputs + 1);
+  r->number = NEW_ARRAY(a, double *, p->n_inputs + 1);
   distinct_init(&r->groups, a, 0);
   r->groups.copies = a;
-  for (int i = 0; i < p->n_ids; i++) {
-    distinct_init(&r->id[i], a, 0);
-    r->id[i].copies = a;
+  for (int i = 0; i < p->n_inputs; i++) {
+    int at = p->inputs[i].id_at;
+    if (at < 0) continue;
+    distinct_init(&r->id[at], a, 0);
+    r->id[at].copies = a;
   }
   for (int i = 0; i < p->n_labels; i++) {
     if (p->labels[i].kind != LABEL_CLASS) continue;
@@ -438,7 +464,9 @@ void raw_drop(Raw *r) {
     const DataInput *in = &r->plan->inputs[i];
     if (in->prep.missing != MISSING_DROP) continue;
     for (int64_t row = 0; row < r->n; row++) {
-      bool gone = in->id_at >= 0 && r->id[in->id_at].code[row] < 0;
+      bool gone = in->kind == INPUT_LIST ? r->list[i].flag[row] & ITEMS_MISSING
+                : has_number(in)       ? isnan(r->number[i][row])
+                                       : in->id_at >= 0 && r->id[in->id_at].code[row] < 0;
       for (int k = 0; k < in->width; k++) gone |= isnan(r->dense[in->dense_at + k][row]);
       if (gone && r->split[row] >= 0) r->split[row] = SPLIT_DROPPED;
     }
@@ -479,6 +507,8 @@ void raw_free(Raw *r) {
   free_all((void **)r->label, p->n_labels);
   free_all((void **)r->known, p->n_labels);
   free_distincts(r->id, p->n_ids);
+  free_all((void **)r->number, p->n_inputs);
+  for (int i = 0; r->list && i < p->n_inputs; i++) list_free(&r->list[i]);
   free_distincts(r->classes, p->n_labels);
   join_free(r);
   r->reader->close(r->reader);

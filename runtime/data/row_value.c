@@ -100,9 +100,12 @@ const char *input_column(const DataPlan *p, const DataInput *in, int k) {
   return in->from->op == RX_COLUMN ? p->columns[in->from->index].name : in->name;
 }
 
-void time_error(Raw *r, int64_t row, int column, const char *s) {
-  cell_error(r, row, 1, "not-a-time", column, NULL,
-             "`%s` is no time: that is `2024-05-01`, `2024-05-01 13:30`, or seconds", shown(r, s));
+void time_error(Raw *r, int64_t row, int column, const char *s, const char *format) {
+  const char *as = format ? arena_printf(r->arena, " as \"%s\"", format) : "";
+  bool told = cell_error(r, row, 1, "not-a-time", column, NULL, "`%s` is no time%s", shown(r, s), as);
+  if (told && !format)
+    diag_help(r->diag, "that is `2024-05-01`, `2024-05-01 13:30`, or seconds since 1970; else an input says how it is written: "
+              "`format = \"%%d.%%m.%%Y\"`");
 }
 
 int expr_column(const RowExpr *e) { return e->op == RX_COLUMN ? e->index : -1; }
@@ -134,8 +137,8 @@ static Value column_value(Raw *r, int64_t row, const RowExpr *e) {
   if (!e->numeric && !e->time) return (Value){VALUE_TEXT, 0, s};
   double v;
   if (e->time) {
-    if (parse_time(s, &v)) return (Value){VALUE_NUMBER, v, s};
-    time_error(r, row, e->index, s);
+    if (parse_time(s, e->format, &v)) return (Value){VALUE_NUMBER, v, s};
+    time_error(r, row, e->index, s, e->format);
     return (Value){0};
   }
   if (parse_number(s, &v)) return (Value){VALUE_NUMBER, v, s};
@@ -210,6 +213,7 @@ Value row_value(Raw *r, int64_t row, const RowExpr *e) {
   }
   Value a = row_value(r, row, e->a);
   if (e->op == RX_NEG) return a.kind ? (Value){VALUE_NUMBER, -a.number, NULL} : a;
+  if (e->op == RX_PART) return a.kind ? (Value){VALUE_NUMBER, time_part((TimePart)e->index, a.number), NULL} : a;
   if (e->op == RX_NOT) return a.kind ? truth(a.number == 0) : a;
   Value b = row_value(r, row, e->b);
   return e->op >= RX_EQ && e->op <= RX_GE ? comparison(e, a, b) : arithmetic(e->op, a, b);

@@ -29,7 +29,7 @@ static double time_of(Raw *r, int64_t row, const Split *s) {
   double v = 0;
   const char *cell = row_cell(r, row, s->time, &missing);
   if (missing) cell_error(r, row, 1, "missing-time", s->time, NULL, "this row has no time, and the rows are split by it");
-  else if (!parse_time(cell, &v)) time_error(r, row, s->time, cell);
+  else if (!parse_time(cell, NULL, &v)) time_error(r, row, s->time, cell, NULL);
   return v;
 }
 

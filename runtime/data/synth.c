@@ -5,14 +5,13 @@
 #include <errno.h>
 #include <math.h>
 #include <sys/stat.h>
-#include <time.h>
 #include "data_int.h"
 #include "../train/train_int.h"
 
 enum { LATENT = 4, MAX_VALUES = 16 };
 typedef enum {
   COLUMN_NOISE, COLUMN_REAL, COLUMN_PACKED, COLUMN_CATEGORY, COLUMN_ID, COLUMN_TEXTS, COLUMN_NEAR, COLUMN_BINARY,
-  COLUMN_CLASS, COLUMN_TARGET, COLUMN_COUNT, COLUMN_SPLIT, COLUMN_KEY, COLUMN_TIME, COLUMN_WEIGHT, N_ROLES
+  COLUMN_CLASS, COLUMN_TARGET, COLUMN_COUNT, COLUMN_SPLIT, COLUMN_KEY, COLUMN_TIME, COLUMN_WEIGHT, COLUMN_LIST, N_ROLES
 } ColumnRole;
 typedef struct {                                         // a file under way
   WholeFile *file;                                       // NULL: standard output
@@ -28,6 +27,7 @@ typedef struct {
   const DataInput *input; const DataLabel *label;
   const char *texts[MAX_VALUES]; int n_texts;            // that expressions compare it with
   double numbers[MAX_VALUES]; int n_numbers;
+  const char *time_format;                               // TIME
   double direction[LATENT];
   double (*elements)[LATENT];                            // PACKED: [width]
 } Column;
@@ -73,6 +73,10 @@ static void find_compared(const RowExpr *e, Column *columns) {
     if (c->op == RX_COLUMN && v->op == RX_TEXT) compared_with_text(&columns[c->index], v->text);
     if (c->op == RX_COLUMN && v->op == RX_NUMBER) compared_with_number(&columns[c->index], v->number);
   }
+  if (e->op == RX_COLUMN && e->time) {
+    columns[e->index].role = COLUMN_TIME;
+    columns[e->index].time_format = e->format;
+  }
   find_compared(e->a, columns);
   find_compared(e->b, columns);
 }
@@ -91,13 +95,13 @@ static void set_elements(const Synth *s, Column *c) {
 
 static void input_role(const Synth *s, const DataInput *in) {
   static const ColumnRole roles[] = {[INPUT_REAL] = COLUMN_REAL, [INPUT_CATEGORY] = COLUMN_CATEGORY, [INPUT_ID] = COLUMN_ID,
-                                     [INPUT_VECTOR] = COLUMN_REAL};
+                                     [INPUT_VECTOR] = COLUMN_REAL, [INPUT_LIST] = COLUMN_LIST};
   if (in->kind != INPUT_VECTOR && in->from->op != RX_COLUMN) return;
   int first = in->kind == INPUT_VECTOR ? in->first_column : in->from->index;
   int n = in->kind == INPUT_VECTOR && !in->packed ? in->width : 1;
   for (int k = 0; k < n; k++) {
     Column *c = &s->column[first + k];
-    c->role = in->packed ? COLUMN_PACKED : roles[in->kind];
+    c->role = in->packed ? COLUMN_PACKED : is_bucketized(in) ? COLUMN_REAL : roles[in->kind];
     c->input = in;
     if (in->packed) set_elements(s, c);
   }
@@ -158,7 +162,7 @@ static double plausible(const Prep *p, double v) {
   if (p->map == MAP_LOG1P) v = floor(100 * exp(v)) / 100;
   if (p->map == MAP_SQRT) v = v * v;
   if (!p->has_clip) return v;
-  bool lo = isfinite(p->clip_lo), hi = isfinite(p->clip_hi);
+  bool lo = p->clip_at_lo == CLIP_AT_NUMBER && isfinite(p->clip_lo), hi = p->clip_at_hi == CLIP_AT_NUMBER && isfinite(p->clip_hi);
   if (lo && hi) return p->clip_lo + (p->clip_hi - p->clip_lo) * sigmoid(v);
   return lo ? p->clip_lo + exp(v) : hi ? p->clip_hi - exp(v) : v;
 }
@@ -191,6 +195,20 @@ static void id_cell(Synth *s, const Column *c, Draw x, Text *out) {      // few 
   (void)s;
   double n = c->input->buckets < 1000 ? (double)c->input->buckets : 1000;
   text_printf(out, "u%lld", (long long)floor(n * sigmoid(x.v + 0.3 * x.noise)));
+}
+
+// Up to 8 items, each as a cell of its own would be.
+static void list_cell(Synth *s, const Column *c, Draw x, Text *out) {
+  const DataInput *in = c->input;
+  int64_t most = in->max < 8 ? in->max : 8, n = (int64_t)floor(x.u * (double)(most + 1));
+  text_add(out, "");                                      // there is a cell, though it may be empty
+  for (int64_t i = 0; i < n; i++) {
+    Draw item = {.v = x.v, .noise = 2 * normal(s->seed ^ c->key, (uint64_t)s->row, 200 + (uint64_t)i)};
+    if (i) text_add(out, in->separator ? in->separator : " ");
+    if (in->item == INPUT_REAL) real_cell(s, c, item, out);
+    else if (in->item == INPUT_ID) id_cell(s, c, item, out);
+    else category_cell(s, c, item, out);
+  }
 }
 
 static void texts_cell(Synth *s, const Column *c, Draw x, Text *out) {
@@ -249,18 +267,13 @@ static void key_cell(Synth *s, const Column *c, Draw x, Text *out) {     // that
 
 // A year of times before the last moment that the split names, or 2024, so that each part has some.
 static void time_cell(Synth *s, const Column *c, Draw x, Text *out) {
-  (void)c;
   const double *edge = s->plan->split.edge, DAY = 86400;
   bool at_times = s->plan->split.kind == SPLIT_TIME && s->plan->split.at_times;
   double first = at_times ? fmin(edge[0], edge[1]) : 1704067200 + 290 * DAY, last = at_times ? edge[1] : first + 36 * DAY;
   if (!isfinite(last)) last = first;
   double t = x.u < 0.8 ? first - (0.8 - x.u) / 0.8 * 290 * DAY : x.u < 0.9 ? first + (x.u - 0.8) / 0.1 * (last - first)
                                                                          : last + (x.u - 0.9) / 0.1 * 36 * DAY;
-  time_t whole = (time_t)floor(t);
-  struct tm d;
-  if (!gmtime_r(&whole, &d)) BUG("a time that is none");
-  text_printf(out, "%04d-%02d-%02d %02d:%02d:%02d", d.tm_year + 1900, d.tm_mon + 1, d.tm_mday, d.tm_hour, d.tm_min,
-              d.tm_sec);
+  print_time(out, floor(t), c->time_format);
 }
 
 static void weight_cell(Synth *s, const Column *c, Draw x, Text *out) {
@@ -272,7 +285,7 @@ static void (*const cells[N_ROLES])(Synth *, const Column *, Draw, Text *) = {
   [COLUMN_NOISE] = noise_cell, [COLUMN_REAL] = real_cell, [COLUMN_PACKED] = packed_cell, [COLUMN_CATEGORY] = category_cell,
   [COLUMN_ID] = id_cell, [COLUMN_TEXTS] = texts_cell, [COLUMN_NEAR] = near_cell, [COLUMN_BINARY] = binary_cell,
   [COLUMN_CLASS] = class_cell, [COLUMN_TARGET] = target_cell, [COLUMN_COUNT] = count_cell, [COLUMN_SPLIT] = split_cell,
-  [COLUMN_KEY] = key_cell, [COLUMN_TIME] = time_cell, [COLUMN_WEIGHT] = weight_cell,
+  [COLUMN_KEY] = key_cell, [COLUMN_TIME] = time_cell, [COLUMN_WEIGHT] = weight_cell, [COLUMN_LIST] = list_cell,
 };
 
 // ---------------------------------------------------------------- rows

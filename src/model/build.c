@@ -33,7 +33,11 @@ void build_error(Build *b, const Env *e, const char *code, Place at, const char 
 }
 
 Value *tensor_result(Build *b, Env *e, NodeId n, Place at, int errors_before, Value *const *operands, int n_operands) {
-  if (n) return v_tensor(b, n, place_of(e, at));
+  if (n) {
+    Value *v = v_tensor(b, n, place_of(e, at));
+    keep_mask(b, v, operands, n_operands);
+    return v;
+  }
   if (diag_errors(b->d) == errors_before) return &bad_value;
   for (int i = 0; i < n_operands; i++)
     if (operands[i]->kind == V_TENSOR && operands[i]->at.file)
@@ -364,7 +368,9 @@ static Value *tensor_item(Build *b, Env *e, Value *v, int64_t i, Place at) {
     return &bad_value;
   }
   NodeId part = g_slice(b->g, v->node, axis, i, i + 1);
-  return tensor_result(b, e, part ? g_drop(b->g, part, axis) : 0, at, before, &v, 1);
+  Value *item = tensor_result(b, e, part ? g_drop(b->g, part, axis) : 0, at, before, &v, 1);
+  if (item->kind != V_BAD) item->mask = 0;
+  return item;
 }
 
 static Value *eval_index(Build *b, Env *e, const Expr *x) {
@@ -449,8 +455,14 @@ static Value *input_value(Build *b, int i) {
   g_at(b->g, at);
   bool ids = in->id_at >= 0;
   Value *v = v_new(b, ids ? V_IDS : V_TENSOR, at);
-  v->node = ids ? g_column(b->g, OP_IDS, in->id_at) : g_dense(b->g, in->dense_at, in->width);
   v->input = i + 1;
+  if (in->kind == INPUT_LIST) {
+    v->mask = g_list_mask(b->g, in->max, in->length_at);
+    v->node = ids ? g_ids(b->g, in->id_at, in->max, in->length_at) : g_expand(b->g, g_dense(b->g, in->dense_at, in->max), -1);
+  } else {
+    int width = in->kind == INPUT_TIME ? 2 * in->n_parts : in->width * (1 + in->prep.indicator);
+    v->node = ids ? g_column(b->g, OP_IDS, in->id_at) : g_dense(b->g, in->dense_at, width);
+  }
   return v;
 }
 

@@ -31,6 +31,6 @@ NodeId reduce_axis(Graph *g, Reduction r, NodeId x, int axis, NodeId mask);
 #define FN(name) Value *fn_##name(BuiltinCall *c);
 FN(sum) FN(mean) FN(max) FN(min) FN(prod) FN(var) FN(sum_sq) FN(batch_mean) FN(batch_sum) FN(softmax) FN(log_softmax)
 FN(concat) FN(stack) FN(slice) FN(reshape) FN(transpose) FN(expand) FN(spread) FN(pad) FN(unfold) FN(one_hot) FN(iota)
-FN(binary_codes) FN(random_uniform) FN(random_normal) FN(running) FN(matmul) FN(dot) FN(outer) FN(contract) FN(conv1d)
+FN(binary_codes) FN(mask) FN(random_uniform) FN(random_normal) FN(running) FN(matmul) FN(dot) FN(outer) FN(contract) FN(conv1d)
 #undef FN
 #endif

@@ -77,7 +77,9 @@ static Value *fn_pow(BuiltinCall *c) { return binary(c->b, c->env, AST_POW, c->a
 // ---------------------------------------------------------------- tables
 AxisId cardinality_axis(Build *b, const Value *ids) {
   const DataInput *in = &b->m->data.inputs[ids->input - 1];
-  if (in->kind == INPUT_ID) return axis_fixed(b->g, in->buckets);
+  if (in->like) in = &b->m->data.inputs[in->like - 1];
+  if ((in->kind == INPUT_LIST ? in->item : in->kind) == INPUT_ID) return axis_fixed(b->g, in->buckets);
+  if (in->cardinality) return axis_fixed(b->g, in->cardinality);
   const PrepState *p = b->m->prep;
   return axis_symbol(b->g, in->name, p ? p->vocab[in->id_at].n + 1 : -1);
 }
@@ -367,11 +369,11 @@ const Builtin builtins[] = {
   ROW(pad, 3, "x", "before", "after", "axis"), ROW(unfold, 2, "x", "size", "stride"),
   ROW(dim, 1, "x"), ROW(shape, 1, "x"), ROW(size, 1, "list"), LIST(chain, NULL),
   // constants, tables, parameters
-  ROW(iota, 1, "n"), ROW(one_hot, 1, "x", "n"), ROW(binary_codes, 1, "n"),
+  ROW(mask, 1, "x"), ROW(iota, 1, "n"), ROW(one_hot, 1, "x", "n"), ROW(binary_codes, 1, "n"),
   ROW(random_uniform, 1, "shape"), ROW(random_normal, 1, "shape"),
   ROW(running, 2, "value", "decay", "init"), ROW(gather, 2, "table", "ids"), ROW(cardinality, 1, "x"), ROW(param, 2, "shape", "init"),
   ROW(constant, 1, "value"), ROW(uniform, 2, "from", "to"), ROW(normal, 1, "sd"), ROW(diagonal, 1, "value", "rest"),
-  LATER("grad"), LATER("params"), LATER("mask"),
+  LATER("grad"), LATER("params"),
 };
 #undef MAP
 #undef ROW

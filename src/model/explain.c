@@ -190,14 +190,17 @@ static const char *input_prep(const Model *m, const DataInput *in) {
   Text t = {0};
   static const char *const missing[] = {[MISSING_ERROR] = "error", [MISSING_MODE] = "mode", [MISSING_CONSTANT] = "own",
                                         [MISSING_DROP] = "drop"};
-  if (in->dense_at >= 0) prep_print(&in->prep, in->prep.scale, &t);
+  if (in->kind != INPUT_LIST && in->like) text_printf(&t, "like %s, ", m->data.inputs[in->like - 1].name);
+  if (in->kind == INPUT_LIST) list_print(&m->data, in, &t);
+  else if (in->kind == INPUT_TIME) time_print(in, &t);
+  else if (in->dense_at >= 0) prep_print(&in->prep, in->prep.scale, &t);
   else if (in->kind == INPUT_ID)
     text_printf(&t, "%lld buckets, missing %s", (long long)in->buckets, missing[in->prep.missing]);
   else {
-    text_add(&t, "vocabulary learned");
-    if (m->prep) text_printf(&t, " (%lld)", (long long)m->prep->vocab[in->id_at].n + 1);
-    text_printf(&t, ", min_count %lld, unseen %s, missing %s", (long long)in->min_count, in->unknown == UNKNOWN_OOV ? "own"
-                : "error", missing[in->prep.missing]);
+    if (!in->vocab_file && !in->n_vocab && in->prep.map != MAP_BUCKETIZE) text_add(&t, "vocabulary learned, ");
+    vocabulary_print(in, &t);
+    if (m->prep) text_printf(&t, ", %lld rows", (long long)m->prep->vocab[in->id_at].n + 1);
+    text_printf(&t, ", missing %s", missing[in->prep.missing]);
   }
   char *s = arena_strdup(m->arena, t.data);
   text_free(&t);
@@ -205,7 +208,7 @@ static const char *input_prep(const Model *m, const DataInput *in) {
 }
 
 static const char *input_type(const Model *m, const DataInput *in) {
-  return in->kind == INPUT_VECTOR ? arena_printf(m->arena, "vector(%d)", in->width) : input_kind_names[in->kind];
+  return input_type_text(in, m->arena);
 }
 
 static const char *label_value(const Model *m, const DataLabel *l) {

@@ -186,8 +186,13 @@ static const char *folder_of(Arena *a, const char *path) {
   return slash ? arena_strndup(a, path, (size_t)(slash - path) + 1) : "";
 }
 
+const char *beside_spec(Spec *s, const char *name) {
+  return *name == '/' ? name : arena_printf(s->m.arena, "%s%s", s->folder, name);
+}
+
 bool load_modules(Spec *s, const Ast *main, const char *spec_path, const char *std_dir) {
   Loader l = {.s = s, .std_dir = std_dir, .folder = folder_of(s->m.arena, spec_path)};
+  s->folder = l.folder;
   if (!std_module(&l, "std/base.mtl", (Place){0})) return false;
   Module *spec = NEW(s->m.arena, Module);
   *spec = (Module){.name = "", .file = main->file, .base = s->modules.data[0]};

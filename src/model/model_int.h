@@ -25,6 +25,8 @@ typedef struct { const char *name; SymbolKind kind; int index; Place at; } Symbo
 typedef enum { LABEL_TODO, LABEL_BUSY, LABEL_DONE, LABEL_BAD } LabelState;
 typedef struct { const Decl *decl; Name name; LabelState state; int index; } LabelDecl; // index: in labels, or −1
 
+typedef struct { int input; const Expr *name; } Like;                  // `like = name` of an input
+
 typedef struct {
   Model m;                             // first: a Model * is a Spec *
   Diag *diag;                          // of resolve()
@@ -33,6 +35,7 @@ typedef struct {
   VEC(Symbol) symbols;
   int *symbol_table; int symbol_slots; // open addressing by name; 1 + index in symbols
   VEC(LabelDecl) label_decls;
+  VEC(Like) likes;
   VEC(bool) input_bad;                 // parallel to data.inputs: its declaration has an error
   VEC(DataSource) sources; VEC(Place) source_at;
   VEC(RawColumn) columns;
@@ -43,6 +46,7 @@ typedef struct {
   VEC(Binding) bindings;
   VEC(const Decl *) task_decls;
   VEC(Require) requires;
+  const char *folder;                  // of the spec
   const char **binding_shape;          // parallel to bindings, set by build(): "[rows, 64]", "a list of 8"
   VEC(__typeof__(*((Model *)0)->defaults)) defaults;
 } Spec;
@@ -50,6 +54,7 @@ typedef struct {
 static inline Spec *spec_of(Model *m) { return (Spec *)m; }
 
 // ---- imports.c: reads what a spec imports; fills modules, decls, Model.resolved.
+const char *beside_spec(Spec *s, const char *name);                    // `name` relative to the folder of the spec
 bool load_modules(Spec *s, const Ast *main, const char *spec_path, const char *std_dir);   // false: std/base.mtl is missing
 const LayerDef *module_layer(const Module *m, const char *name);                           // its own; NULL: none
 
@@ -95,6 +100,32 @@ int      row_label(Spec *s, const Expr *e,
 
 // ---- resolve_source.c
 void declare_sources(Spec *s);
+
+// ---- resolve_source.c
+const char *const *text_list(Spec *s, const Clause *c, int *n);        // of texts or names: ["a", "b"]; NULL: an error
+void check_repeats(Spec *s, const Clause *c, const char *const *list, int n, const char *what);
+
+// ---- resolve_prep.c
+void prep_missing(Spec *s, const Decl *d, Prep *p, const char *name);
+void prep_clip(Spec *s, const Decl *d, Prep *p);
+void prep_map(Spec *s, const Decl *d, Prep *p, bool with_buckets);
+void prep_indicator(Spec *s, const Decl *d, DataInput *x);
+ScaleKind prep_scale(Spec *s, const Decl *d, const char *name);
+void missing_value(Spec *s, const Decl *d, DataInput *x, bool with_mode);   // of a category or id: own, unless told
+void category_vocabulary(Spec *s, const Decl *d, DataInput *x);
+bool category_buckets(Spec *s, const Decl *d, DataInput *x);             // true: it is one of numbers
+void id_buckets(Spec *s, const Decl *d, DataInput *x, bool *bad);
+
+// ---- resolve_time.c
+RowExpr *row_cell_time(RowExpr *cell, const char *format);    // a cell as a time
+RowExpr *row_call(Spec *s, const Expr *e, RowType *type);              // hour(…), days(…), time(…); NULL and ROW_BAD after an error
+void time_input(Spec *s, const Decl *d, DataInput *x);
+
+// ---- resolve_list.c
+bool list_input(Spec *s, const Decl *d, DataInput *x);                 // false: an error
+bool text_input(Spec *s, const Decl *d, DataInput *x);
+void add_like(Spec *s, const Decl *d, const DataInput *x);             // x: the input about to be added
+void resolve_likes(Spec *s);                                           // when all inputs are declared
 
 // ---- resolve_data.c
 void declare_inputs(Spec *s);
@@ -157,6 +188,7 @@ struct Value {
   Instance *instance;
   AxisId axis;                         // SIZE: the size of a learned vocabulary
   Init init;
+  NodeId mask;                         // TENSOR, IDS of a list: [rows, m], 1 where the row has the item; see masked.c
 };
 
 // Where parameters made by an expression get their names. A frame's path is settled when its first parameter is made.
@@ -262,10 +294,24 @@ Value *call_builtin(Build *b, Env *e, const Builtin *f, Value **args, const char
 bool   is_lazy_builtin(const Builtin *f);            // select: its branches are evaluated when the condition is known
 Value *eval_select(Build *b, Env *e, const Expr *x);
 
+// ---- masked.c
+// The mask of a result: that of the operands with a list's axis 0 in the same place. Values that lose it set mask = 0.
+void   keep_mask(Build *b, Value *v, Value *const *operands, int n);
+Value *with_mask(Value *v, NodeId mask);             // v, a result, as a list's value with this mask, or with none
+NodeId items_mask(const Value *v, int axis);         // [rows, m] of the node's axis, where it is that of a list; else 0
+NodeId items_beside(Graph *g, const Value *v, int axis);   // the same as it broadcasts against v: [rows, m, 1 …]
+NodeId only_items(Graph *g, const Value *v);         // v's node, 0 where no item is
+NodeId mask_of_windows(Graph *g, NodeId mask, int64_t n, int64_t stride);     // of n windows: is the first item there?
+NodeId concat_masks(Graph *g, Value *const *parts, int n);                    // along axis 1; 0: no part is a list
+
 // ---- model_print.c
 void row_print(const DataPlan *p, const RowExpr *r, Text *out);      // as it would be written
+void time_print(const DataInput *in, Text *out);
+void vocabulary_print(const DataInput *in, Text *out);
 void prep_print(const Prep *p, ScaleKind scale, Text *out);          // "clip 0..100, log1p, zscore, missing: error"
 extern const char *const input_kind_names[];
+void list_print(const DataPlan *p, const DataInput *in, Text *out);    // "the last 50 items, apart by \"|\", …"
+const char *input_type_text(const DataInput *in, Arena *a);             // "list(id)", "vector(30)"
 
 // ---- build_task.c
 void build_tasks(Build *b);

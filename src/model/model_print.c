@@ -3,12 +3,15 @@
 #include <math.h>
 
 const char *const input_kind_names[] = {
-  [INPUT_REAL] = "real", [INPUT_CATEGORY] = "category", [INPUT_ID] = "id", [INPUT_VECTOR] = "vector"};
+  [INPUT_REAL] = "real", [INPUT_CATEGORY] = "category", [INPUT_ID] = "id", [INPUT_VECTOR] = "vector", [INPUT_LIST] = "list",
+  [INPUT_TIME] = "time"};
 static const char *const policy_names[] = {
   [MISSING_ERROR] = "error", [MISSING_MEAN] = "mean", [MISSING_MEDIAN] = "median",
   [MISSING_MODE] = "mode",   [MISSING_CONSTANT] = "own", [MISSING_DROP] = "drop"};
-static const char *const map_names[] = {[MAP_NONE] = NULL, [MAP_LOG1P] = "log1p", [MAP_SQRT] = "sqrt", [MAP_ABS] = "abs"};
-static const char *const scale_names[] = {[SCALE_NONE] = NULL, [SCALE_ZSCORE] = "zscore", [SCALE_MINMAX] = "minmax"};
+static const char *const map_names[] = {[MAP_NONE] = NULL, [MAP_LOG1P] = "log1p", [MAP_SQRT] = "sqrt", [MAP_ABS] = "abs",
+                                      [MAP_BUCKETIZE] = "bucketize"};
+static const char *const scale_names[] = {[SCALE_NONE] = NULL, [SCALE_ZSCORE] = "zscore", [SCALE_MINMAX] = "minmax",
+                                        [SCALE_ROBUST] = "robust"};
 
 // ---------------------------------------------------------------- row expressions
 static const struct { RowOp op; const char *text; } row_ops[] = {
@@ -27,7 +30,11 @@ static void number_print(double x, Text *out) {
 
 void row_print(const DataPlan *p, const RowExpr *r, Text *out) {
   switch (r->op) {
-  case RX_COLUMN: text_printf(out, "%s.%s", p->sources[p->columns[r->index].source].name, r->text); return;
+  case RX_COLUMN:
+    text_printf(out, r->time ? "time(%s.%s" : "%s.%s", p->sources[p->columns[r->index].source].name, r->text);
+    if (r->time && r->format) text_printf(out, ", \"%s\"", r->format);
+    if (r->time) text_char(out, ')');
+    return;
   case RX_LABEL: text_add(out, p->labels[r->index].name); return;
   case RX_ROW: text_add(out, "row"); return;
   case RX_NUMBER: number_print(r->number, out); return;
@@ -36,6 +43,11 @@ void row_print(const DataPlan *p, const RowExpr *r, Text *out) {
   case RX_NEG:
   case RX_NOT:
     text_add(out, r->op == RX_NEG ? "-(" : "not (");
+    row_print(p, r->a, out);
+    text_char(out, ')');
+    return;
+  case RX_PART:
+    text_printf(out, "%s(", time_part_names[r->index]);
     row_print(p, r->a, out);
     text_char(out, ')');
     return;
@@ -50,12 +62,53 @@ void row_print(const DataPlan *p, const RowExpr *r, Text *out) {
 }
 
 // ---------------------------------------------------------------- data
+static void end_print(ClipEnd at, double v, Text *out) {
+  if (at == CLIP_AT_QUANTILE) text_printf(out, "quantile(%g)", v);
+  else text_printf(out, "%g", v);
+}
+
+static void clip_print(const Prep *p, Text *out) {
+  if (!p->has_clip) return;
+  text_add(out, "clip ");
+  if (p->clip_at_hi == CLIP_AT_SIGMAS) {
+    text_printf(out, "sigmas(%g), ", p->clip_hi);
+    return;
+  }
+  end_print(p->clip_at_lo, p->clip_lo, out);
+  text_add(out, "..");
+  end_print(p->clip_at_hi, p->clip_hi, out);
+  text_add(out, ", ");
+}
+
+static void map_print(const Prep *p, Text *out) {
+  if (p->map == MAP_NONE) return;
+  text_add(out, map_names[p->map]);
+  if (p->map == MAP_BUCKETIZE && !p->n_bounds) text_printf(out, "(%lld)", (long long)p->buckets);
+  for (int i = 0; i < p->n_bounds; i++) text_printf(out, i ? ", %g" : "([%g", p->bounds[i]);
+  text_add(out, p->n_bounds ? "]), " : ", ");
+}
+
 void prep_print(const Prep *p, ScaleKind scale, Text *out) {
-  if (p->has_clip) text_printf(out, "clip %g..%g, ", p->clip_lo, p->clip_hi);
-  if (map_names[p->map]) text_printf(out, "%s, ", map_names[p->map]);
+  clip_print(p, out);
+  map_print(p, out);
   if (scale_names[scale]) text_printf(out, "%s, ", scale_names[scale]);
   if (p->missing == MISSING_CONSTANT) text_printf(out, "missing %g", p->missing_value);
   else text_printf(out, "missing %s", policy_names[p->missing]);
+  if (p->indicator) text_add(out, ", indicator");
+}
+
+// Where a category's values come from: "learned, min_count 1, unseen own".
+void vocabulary_print(const DataInput *in, Text *out) {
+  if (in->prep.map == MAP_BUCKETIZE) {
+    clip_print(&in->prep, out);
+    map_print(&in->prep, out);
+    out->n -= 2;                                           // the comma
+    return;
+  }
+  if (in->vocab_file) text_printf(out, "vocabulary \"%s\", ", in->vocab_file);
+  else if (in->n_vocab) text_printf(out, "vocabulary of %d, ", in->n_vocab);
+  else text_printf(out, "min_count %lld, ", (long long)in->min_count);
+  text_printf(out, "unseen %s", in->unknown == UNKNOWN_OOV ? "own" : "error");
 }
 
 static void join_print(const DataPlan *p, const DataSource *s, Text *out) {
@@ -82,8 +135,50 @@ static void source_print(const DataPlan *p, const DataSource *s, Text *out) {
   text_char(out, '\n');
 }
 
-static void input_print(const DataPlan *p, const DataInput *in, Text *out) {
-  text_printf(out, "input %s : %s", in->name, input_kind_names[in->kind]);
+const char *input_type_text(const DataInput *in, Arena *a) {
+  if (in->kind == INPUT_VECTOR) return arena_printf(a, "vector(%d)", in->width);
+  if (in->tokens) return "text";
+  if (in->kind == INPUT_LIST) return arena_printf(a, "list(%s)", input_kind_names[in->item]);
+  return input_kind_names[in->kind];
+}
+
+// "the last 50 items, apart by "|"", "the first 32 words"
+static void items_print(const DataInput *in, Text *out) {
+  static const char *const what[] = {[TOKENS_NONE] = "items", [TOKENS_WORD] = "words", [TOKENS_CHARACTER] = "characters"};
+  text_printf(out, "the %s %lld %s", in->keep_first ? "first" : "last", (long long)in->max, what[in->tokens]);
+  if (in->ngrams > 1) text_printf(out, " and n-grams up to %d", in->ngrams);
+  if (in->tokens) return;
+  if (in->separator) text_printf(out, ", apart by \"%s\"", in->separator);
+  else text_add(out, ", apart by any of blank | ; ,");
+}
+
+void list_print(const DataPlan *p, const DataInput *in, Text *out) {
+  static const char *const missing[] = {[MISSING_ERROR] = "error", [MISSING_CONSTANT] = "empty", [MISSING_DROP] = "drop"};
+  items_print(in, out);
+  Prep prep = in->prep;
+  prep.missing = MISSING_DROP;                   // of the row, not of an item
+  if (in->like) text_printf(out, ", like %s", p->inputs[in->like - 1].name);
+  else if (in->item == INPUT_ID) text_printf(out, ", buckets %lld", (long long)in->buckets);
+  else if (in->item == INPUT_CATEGORY)
+    text_add(out, ", "), vocabulary_print(in, out);
+  if (in->item == INPUT_REAL && (prep.has_clip || prep.map || prep.scale)) {
+    Text t = {0};
+    prep_print(&prep, prep.scale, &t);
+    text_printf(out, ", %.*s", (int)(t.n - strlen(", missing drop")), t.data);
+    text_free(&t);
+  }
+  text_printf(out, ", missing %s", missing[in->prep.missing]);
+}
+
+void time_print(const DataInput *in, Text *out) {
+  text_add(out, "round by ");
+  for (int i = 0; i < in->n_parts; i++) text_printf(out, "%s%s", i ? ", " : "", time_part_names[in->part[i]]);
+  if (in->time_format) text_printf(out, ", as \"%s\"", in->time_format);
+  text_printf(out, ", missing %s", policy_names[in->prep.missing]);
+}
+
+static void input_print(const DataPlan *p, const DataInput *in, Arena *a, Text *out) {
+  text_printf(out, "input %s : %s", in->name, in->kind == INPUT_LIST ? input_type_text(in, a) : input_kind_names[in->kind]);
   if (in->kind == INPUT_VECTOR)
     text_printf(out, "(%d) = columns %d..%d%s", in->width, in->first_column, in->first_column + (in->packed ? 1
           : in->width) - 1, in->packed ? " packed" : "");
@@ -92,12 +187,24 @@ static void input_print(const DataPlan *p, const DataInput *in, Text *out) {
     row_print(p, in->from, out);
   }
   text_add(out, "  { ");
+  if (in->kind == INPUT_LIST) {
+    list_print(p, in, out);
+    bool ids = in->id_at >= 0;
+    int at = ids ? in->id_at : in->dense_at;
+    text_printf(out, " }  %s %d..%d, length %d\n", ids ? "ids" : "dense", at, at + (int)in->max - 1, in->length_at);
+    return;
+  }
+  if (in->kind == INPUT_TIME) {
+    time_print(in, out);
+    text_printf(out, " }  dense %d..%d\n", in->dense_at, in->dense_at + 2 * in->n_parts - 1);
+    return;
+  }
+  if (in->like) text_printf(out, "like %s, ", p->inputs[in->like - 1].name);
   if (in->dense_at >= 0) prep_print(&in->prep, in->prep.scale, out);
   if (in->kind == INPUT_ID)
     text_printf(out, "buckets %lld, missing %s", (long long)in->buckets, policy_names[in->prep.missing]);
   if (in->kind == INPUT_CATEGORY)
-    text_printf(out, "min_count %lld, unseen %s, missing %s", (long long)in->min_count, in->unknown == UNKNOWN_OOV ? "own"
-                : "error", policy_names[in->prep.missing]);
+    vocabulary_print(in, out), text_printf(out, ", missing %s", policy_names[in->prep.missing]);
   if (in->dense_at >= 0) text_printf(out, " }  dense %d..%d\n", in->dense_at, in->dense_at + in->width - 1);
   else text_printf(out, " }  ids %d\n", in->id_at);
 }
@@ -112,7 +219,7 @@ static void label_print(const Model *m, int i, Text *out) {
   }
   if (l->positive) text_printf(out, "  positive \"%s\"", l->positive);
   text_printf(out, "  { missing %s", l->missing == MISSING_DROP ? "drop" : "error");
-  if (l->prep.has_clip) text_printf(out, ", clip %g..%g", l->prep.clip_lo, l->prep.clip_hi);
+  if (l->prep.has_clip) text_add(out, ", "), clip_print(&l->prep, out), out->n -= 2;
   if (map_names[l->prep.map]) text_printf(out, ", %s", map_names[l->prep.map]);
   if (scale_names[l->scale]) text_printf(out, ", %s", scale_names[l->scale]);
   text_add(out, " }\n");
@@ -184,7 +291,7 @@ static void train_print(const Model *m, Text *out) {
 void model_print(const Model *m, Text *out) {
   text_printf(out, "model %s version %lld edition %d\n", m->name, (long long)m->version, m->edition);
   for (int i = 0; i < m->data.n_sources; i++) source_print(&m->data, &m->data.sources[i], out);
-  for (int i = 0; i < m->data.n_inputs; i++) input_print(&m->data, &m->data.inputs[i], out);
+  for (int i = 0; i < m->data.n_inputs; i++) input_print(&m->data, &m->data.inputs[i], m->arena, out);
   for (int i = 0; i < m->data.n_labels; i++) label_print(m, i, out);
   split_print(&m->data, out);
   for (int i = 0; i < m->n_bindings; i++)

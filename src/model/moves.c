@@ -108,7 +108,8 @@ Value *fn_concat(BuiltinCall *c) {
   int axis = fn_axis(c, c->named[0] ? c->named[0] : &last, &first);
   if (axis < 0) return &bad_value;
   int n = axis == 1 && node(g, parts[0])->rank == 2 ? join_slices(g, parts, all.n) : all.n;
-  return tensor_result(b, c->env, g_concat(g, parts, n, axis), c->at, before, all.data, all.n);
+  Value *v = tensor_result(b, c->env, g_concat(g, parts, n, axis), c->at, before, all.data, all.n);
+  return axis == 1 && v->kind == V_TENSOR ? with_mask(v, concat_masks(g, all.data, all.n)) : v;
 }
 
 // A new axis over equal tensors.
@@ -132,7 +133,8 @@ Value *fn_stack(BuiltinCall *c) {
     diag_note(b->d, all.data[i]->at, "this is %s", value_text(b, all.data[i]));
     return &bad_value;
   }
-  return tensor_result(b, c->env, g_concat(g, parts, all.n, axis), c->at, before, all.data, all.n);
+  Value *v = tensor_result(b, c->env, g_concat(g, parts, all.n, axis), c->at, before, all.data, all.n);
+  return with_mask(v, axis > 1 ? all.data[0]->mask : 0);
 }
 
 // ---------------------------------------------------------------- parts
@@ -145,7 +147,9 @@ Value *fn_slice(BuiltinCall *c) {
   if (size > 0 && from < 0) from += size;
   if (size > 0 && to < 0) to += size;
   int before = fn_begin(c);
-  return fn_result(c, g_slice(c->b->g, c->arg[0]->node, axis, from, to), before);
+  Value *v = fn_result(c, g_slice(c->b->g, c->arg[0]->node, axis, from, to), before);
+  NodeId mask = items_mask(c->arg[0], axis);
+  return mask && v->kind == V_TENSOR ? with_mask(v, g_slice(c->b->g, mask, 1, from, to)) : v;
 }
 
 Value *fn_pad(BuiltinCall *c) {
@@ -154,7 +158,9 @@ Value *fn_pad(BuiltinCall *c) {
   int axis = fn_axis(c, c->arg[3], c->arg[0]);
   if (axis < 0 || !whole_arg(c, 1, 0, 0, &front) || !whole_arg(c, 2, 0, 0, &back)) return &bad_value;
   int before = fn_begin(c);
-  return fn_result(c, g_pad(c->b->g, c->arg[0]->node, axis, front, back), before);
+  NodeId mask = items_mask(c->arg[0], axis), x = mask ? only_items(c->b->g, c->arg[0]) : c->arg[0]->node;
+  Value *v = fn_result(c, g_pad(c->b->g, x, axis, front, back), before);
+  return mask ? with_mask(v, g_pad(c->b->g, mask, 1, front, back)) : v;
 }
 
 // ---------------------------------------------------------------- shapes
@@ -190,7 +196,10 @@ Value *fn_reshape(BuiltinCall *c) {
   int rank;
   if (!tensor_arg(c, 0, "a tensor") || !new_shape(c, c->arg[1], c->arg[0]->node, &rank, axis)) return &bad_value;
   int before = fn_begin(c);
-  return fn_result(c, g_reshape(c->b->g, c->arg[0]->node, rank, axis), before);
+  Value *v = fn_result(c, g_reshape(c->b->g, c->arg[0]->node, rank, axis), before);
+  NodeId mask = c->arg[0]->mask;
+  bool kept = mask && rank > 0 && axis[0] == node(c->b->g, mask)->axis[1];       // each item by itself
+  return with_mask(v, kept ? mask : 0);
 }
 
 // Item axes in another order; without one, the last two change places.
@@ -216,7 +225,7 @@ Value *fn_transpose(BuiltinCall *c) {
     return &bad_value;
   }
   int before = fn_begin(c);
-  return fn_result(c, g_transpose(g, x, perm), before);
+  return with_mask(fn_result(c, g_transpose(g, x, perm), before), perm[rows] == rows ? c->arg[0]->mask : 0);
 }
 
 // An axis of size 1.
@@ -227,7 +236,7 @@ Value *fn_expand(BuiltinCall *c) {
   int axis = grown.node ? fn_axis(c, c->arg[1] ? c->arg[1] : &last, &grown) : -1;
   if (axis < 0) return &bad_value;
   int before = fn_begin(c);
-  return fn_result(c, g_expand(g, c->arg[0]->node, axis), before);
+  return with_mask(fn_result(c, g_expand(g, c->arg[0]->node, axis), before), axis > 1 ? c->arg[0]->mask : 0);
 }
 
 // x repeated to the shape of `like`.
@@ -284,7 +293,9 @@ Value *fn_unfold(BuiltinCall *c) {
     return &bad_value;
   }
   int before = fn_begin(c);
-  return fn_result(c, windows(g, x, size, stride), before);
+  NodeId mask = c->arg[0]->mask;
+  if (mask) x = only_items(g, c->arg[0]), mask = mask_of_windows(g, mask, (length - size) / stride + 1, stride);
+  return with_mask(fn_result(c, windows(g, x, size, stride), before), mask);
 }
 
 // ---------------------------------------------------------------- constants
@@ -334,4 +345,15 @@ Value *fn_binary_codes(BuiltinCall *c) {
     column[k] = g_map2(g, OP_SUB, low, g_map2(g, OP_MUL, two, high));
   }
   return fn_result(c, g_concat(g, column, bits, 1), before);
+}
+
+// [m]: 1 where the row has the item of a list; of another tensor's first axis all are there.
+Value *fn_mask(BuiltinCall *c) {
+  const Value *x = c->arg[0];
+  Graph *g = c->b->g;
+  bool items = x->kind == V_TENSOR && item_rank(g, x->node) > 0;
+  if (!x->mask && !items) return fn_misfit(c, x, "a list, or a tensor with an axis");
+  int before = fn_begin(c);
+  if (!x->mask) return fn_result(c, g_broadcast(g, g_const(g, 1), 1, &node(g, x->node)->axis[has_rows(g, x->node)]), before);
+  return with_mask(fn_result(c, x->mask, before), x->mask);
 }

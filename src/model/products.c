@@ -33,6 +33,7 @@ Value *fn_matmul(BuiltinCall *c) {
   char left[16] = {0}, right[16] = {0}, out[16] = {0};
   if (!two_tensors(c)) return &bad_value;
   NodeId x = c->arg[0]->node, w = c->arg[1]->node;
+  bool sums_items = node(g, x)->rank == 2;              // of a list on the left: its axis is k
   int n = item_rank(g, x), m = item_rank(g, w), shared = m > 2 ? m - 2 : 0, free = n > 1 ? n - 1 : 0;
   int before = fn_begin(c);
   if (n < 1 || m < 1 || (shared > 0 && shared != (n > 1 ? n - 2 : 0))) {
@@ -46,7 +47,9 @@ Value *fn_matmul(BuiltinCall *c) {
     snprintf(right, sizeof right, "%.*skn", shared, front);
     snprintf(out, sizeof out, "%.*sn", free, front);
   }
-  return fn_result(c, contraction(g, x, w, left, right, out), before);
+  if (sums_items) x = only_items(g, c->arg[0]);
+  w = only_items(g, c->arg[1]);
+  return with_mask(fn_result(c, contraction(g, x, w, left, right, out), before), sums_items ? 0 : c->arg[0]->mask);
 }
 
 // Σ over the last axis of a · b.
@@ -54,9 +57,12 @@ Value *fn_dot(BuiltinCall *c) {
   Graph *g = c->b->g;
   if (!two_tensors(c)) return &bad_value;
   int before = fn_begin(c);
-  NodeId product = g_map2(g, OP_MUL, c->arg[0]->node, c->arg[1]->node);
-  if (product && item_rank(g, product) == 0) return fn_misfit(c, c->arg[0], "tensors with an axis");
-  return fn_result(c, product ? g_sum(g, product, -1) : 0, before);
+  Value product = {.kind = V_TENSOR, .node = g_map2(g, OP_MUL, c->arg[0]->node, c->arg[1]->node)};
+  if (product.node && item_rank(g, product.node) == 0) return fn_misfit(c, c->arg[0], "tensors with an axis");
+  if (product.node) keep_mask(c->b, &product, c->arg, 2);
+  bool sums_items = product.node && node(g, product.node)->rank == 2;
+  NodeId sum = product.node ? g_sum(g, sums_items ? only_items(g, &product) : product.node, -1) : 0;
+  return with_mask(fn_result(c, sum, before), sums_items ? 0 : product.mask);
 }
 
 // [m], [n] → [m, n]
@@ -118,8 +124,14 @@ Value *fn_contract(BuiltinCall *c) {
   for (int i = 0; i < 2; i++)
     for (const char *s = part[i]; *s; s++)
       if (strchr(s + 1, *s)) return bad_labels(c, arena_printf(c->b->a, "the axis %c stands twice in \"%s\"", *s, part[i]));
+  NodeId mask = 0;
+  for (int i = 0; i < 2; i++) {                          // a list's axis is summed over, or the result's first, or the mask is lost
+    if (!c->arg[1 + i]->mask) continue;
+    if (!strchr(part[2], part[i][0])) in[i] = only_items(g, c->arg[1 + i]);
+    else if (part[2][0] == part[i][0]) mask = c->arg[1 + i]->mask;
+  }
   for (int i = 0; i < 2; i++) in[i] = sum_alone(g, in[i], part[i], part[1 - i], part[2]);
-  return fn_result(c, contraction(g, in[0], in[1], part[0], part[1], part[2]), before);
+  return with_mask(fn_result(c, contraction(g, in[0], in[1], part[0], part[1], part[2]), before), mask);
 }
 
 // ---------------------------------------------------------------- convolution
@@ -134,10 +146,12 @@ Value *fn_conv1d(BuiltinCall *c) {
   if (same && same->kind != V_BOOL) return fn_misfit(c, same, "`true` or `false` as `same`");
   int64_t size = axis_size(g, node(g, w)->axis[0]);
   int before = fn_begin(c);
+  x = only_items(g, c->arg[0]);
   if (same && same->number != 0) x = g_pad(g, x, has_rows(g, x), (size - 1) / 2, size - 1 - (size - 1) / 2);
   if (!x) return &bad_value;
   Value padded = *c->arg[0], width = {.kind = V_NUMBER, .number = (double)size, .at = c->arg[1]->at};
   padded.node = x;
+  padded.mask = 0;
   Value *args[COUNT_OF(c->f->args) + 1] = {&padded, &width, (Value *)stride};
   BuiltinCall inner = *c;
   inner.arg = args;
@@ -145,9 +159,11 @@ Value *fn_conv1d(BuiltinCall *c) {
   if (window->kind == V_BAD) return window;
   AxisId flat = axis_fixed(g, size * axis_size(g, node(g, w)->axis[1])), n = node(g, w)->axis[2];
   AxisId length = node(g, window->node)->axis[has_rows(g, x)];
+  NodeId mask = c->arg[0]->mask;
+  if (mask) mask = mask_of_windows(g, mask, axis_size(g, length), stride ? (int64_t)stride->number : 1);
   if (node(g, w)->axis[1] == node(g, x)->axis[node(g, x)->rank - 1]) {      // one product of matrices
     NodeId row = g_reshape(g, window->node, 2, (AxisId[]){length, flat}), matrix = g_reshape(g, w, 2, (AxisId[]){flat, n});
-    return fn_result(c, contraction(g, row, matrix, "lk", "kn", "ln"), before);
+    return with_mask(fn_result(c, contraction(g, row, matrix, "lk", "kn", "ln"), before), mask);
   }
-  return fn_result(c, contraction(g, window->node, w, "lsd", "sdn", "ln"), before);   // says what does not fit
+  return with_mask(fn_result(c, contraction(g, window->node, w, "lsd", "sdn", "ln"), before), mask);   // says what does not fit
 }

@@ -128,8 +128,8 @@ static Value *reduce(BuiltinCall *c, Reduction r) {
   if (!axes_of(c, c->arg[1], c->arg[0], taken)) return &bad_value;
   int before = fn_begin(c);
   for (int axis = MAX_RANK - 1; axis >= 0 && x; axis--)
-    if (taken[axis]) x = reduce_axis(g, r, x, axis, 0);
-  return fn_result(c, x, before);
+    if (taken[axis]) x = reduce_axis(g, r, x, axis, items_mask(c->arg[0], axis));
+  return with_mask(fn_result(c, x, before), taken[1] ? 0 : c->arg[0]->mask);
 }
 Value *fn_sum(BuiltinCall *c) { return reduce(c, REDUCE_SUM); }
 Value *fn_mean(BuiltinCall *c) { return reduce(c, REDUCE_MEAN); }
@@ -149,7 +149,7 @@ Value *fn_sum_sq(BuiltinCall *c) {
   NodeId sum = 0;
   for (int i = 0; i < all.n; i++) {
     if (all.data[i]->kind != V_TENSOR && !is_scalar(all.data[i])) return fn_misfit(c, all.data[i], "tensors or numbers");
-    NodeId x = v_node(b, all.data[i]);
+    NodeId x = all.data[i]->mask ? only_items(g, all.data[i]) : v_node(b, all.data[i]);
     x = g_map2(g, OP_MUL, x, x);
     while (x && item_rank(g, x)) x = g_sum(g, x, -1);
     sum = i ? g_map2(g, OP_ADD, sum, x) : x;
@@ -187,7 +187,9 @@ static Value *softmax(BuiltinCall *c, bool log) {
   int axis = fn_axis(c, c->arg[1] ? c->arg[1] : &last, c->arg[0]);
   if (axis < 0) return &bad_value;
   int before = fn_begin(c);
-  return fn_result(c, softmax_axis(c->b->g, c->arg[0]->node, axis, mask ? mask->node : 0, log), before);
+  NodeId items = items_beside(c->b->g, c->arg[0], axis), given = mask ? mask->node : 0;
+  NodeId counts = given && items ? g_map2(c->b->g, OP_MUL, given, items) : given ? given : items;
+  return fn_result(c, softmax_axis(c->b->g, c->arg[0]->node, axis, counts, log), before);
 }
 Value *fn_softmax(BuiltinCall *c) { return softmax(c, false); }
 Value *fn_log_softmax(BuiltinCall *c) { return softmax(c, true); }

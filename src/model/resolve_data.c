@@ -3,8 +3,8 @@
 #include <math.h>
 
 // ---------------------------------------------------------------- types
-static const char *const input_types[] = {"real", "category", "id", "vector"};
-static const char *const later_inputs[] = {"list", "text", "time"};
+static const char *const input_types[] = {"real", "category", "id", "vector", "list", "time", "text"};
+enum { TYPE_TEXT = INPUT_TIME + 1 };   // a row of these that is no kind of its own
 const char *const label_kind_names[N_LABEL_KINDS] = {
   [LABEL_BINARY] = "binary", [LABEL_CLASS] = "class", [LABEL_REAL] = "real", [LABEL_COUNT] = "count", [LABEL_RANK] = "rank"};
 
@@ -15,16 +15,11 @@ static int find_word(const char *const *words, int n, const char *name) {
 }
 
 // The row of a type's name among `known`; −1 with an error.
-static int type_row(Spec *s, const Expr *t, const char *what, const char *const *known, int n, const char *const *later,
-                    int n_later) {
+static int type_row(Spec *s, const Expr *t, const char *what, const char *const *known, int n) {
   if (!t || t->kind == EX_BAD) return -1;
   const char *name = callee_name(t);
   int row = name ? find_word(known, n, name) : -1;
   if (row >= 0) return row;
-  if (name && find_word(later, n_later, name) >= 0) {
-    error_unsupported(s->diag, t->at, arena_printf(s->m.arena, "%s of type `%s`", what, name));
-    return -1;
-  }
   Words w = {0};
   for (int i = 0; i < n; i++) vec_push(s->m.arena, &w, known[i]);
   diag_error(s->diag, "unknown-type", t->at, "%s cannot have the type `%s`", what, expr_text(s->m.arena, t));
@@ -48,127 +43,33 @@ static bool type_size(Spec *s, const Expr *t, const char *name, bool sized, int6
   return false;
 }
 
-// ---------------------------------------------------------------- preparation of numbers
-static void prep_missing(Spec *s, const Decl *d, Prep *p, const char *name) {
-  static const char *const names[] = {"error", "mean", "median", "mode", "drop"};
-  static const MissingPolicy policies[] = {MISSING_ERROR, MISSING_MEAN, MISSING_MEDIAN, MISSING_MODE, MISSING_DROP};
-  const Clause *c = find_clause(d, "missing");
-  if (!c) {
-    add_default(s, d->at, arena_printf(s->m.arena, "%s.missing", name), "error");
-    return;
-  }
-  if (const_number(s, c->value, &p->missing_value) && isfinite(p->missing_value)) {
-    p->missing = MISSING_CONSTANT;
-    return;
-  }
-  int row = choose(s, c->value, "`missing` (a number, or one of these)", names, COUNT_OF(names));
-  if (row >= 0) p->missing = policies[row];
-}
-
-static void prep_clip(Spec *s, const Decl *d, Prep *p) {
-  const Clause *c = find_clause(d, "clip");
-  if (!c) return;
-  const Expr *e = c->value;
-  if (e->kind != EX_BINARY || e->op != AST_RANGE) {
-    diag_error(s->diag, "bad-value", e->at, "`clip` is a range, as `0..100`");
-    return;
-  }
-  const Expr *ends[] = {e->a, e->b};
-  for (int i = 0; i < 2; i++) {
-    const char *name = callee_name(ends[i]);
-    if (name && (strcmp(name, "quantile") == 0 || strcmp(name, "sigma") == 0)) {
-      error_unsupported(s->diag, ends[i]->at, arena_printf(s->m.arena, "`%s` as an end of `clip`", name));
-      return;
-    }
-  }
-  if (!need_number(s, e->a, "the lower end", -INFINITY, INFINITY, &p->clip_lo) ||
-      !need_number(s, e->b, "the upper end", -INFINITY, INFINITY, &p->clip_hi))
-    return;
-  p->has_clip = p->clip_lo < p->clip_hi;
-  if (!p->has_clip)
-    diag_error(s->diag, "bad-value", e->at, "the lower end %g is not below the upper end %g", p->clip_lo, p->clip_hi);
-}
-
-static void prep_map(Spec *s, const Decl *d, Prep *p) {
-  static const char *const names[] = {"log1p", "sqrt", "abs"};
-  static const MapKind kinds[] = {MAP_LOG1P, MAP_SQRT, MAP_ABS};
-  const Clause *c = find_clause(d, "map");
-  const char *name = c ? callee_name(c->value) : NULL;
-  if (!c) return;
-  if (name && strcmp(name, "bucketize") == 0) {
-    error_unsupported(s->diag, c->value->at, "`map = bucketize`");
-    return;
-  }
-  int row = choose(s, c->value, "`map`", names, COUNT_OF(names));
-  if (row >= 0) p->map = kinds[row];
-}
-
-static ScaleKind prep_scale(Spec *s, const Decl *d, const char *name) {
-  static const char *const names[] = {"none", "zscore", "minmax"};
-  static const ScaleKind kinds[] = {SCALE_NONE, SCALE_ZSCORE, SCALE_MINMAX};
-  const Clause *c = find_clause(d, "scale");
-  if (!c) {
-    add_default(s, d->at, arena_printf(s->m.arena, "%s.scale", name), "none");
-    return SCALE_NONE;
-  }
-  if (c->value->kind == EX_NAME && strcmp(c->value->name, "robust") == 0) {
-    error_unsupported(s->diag, c->value->at, "`scale = robust`");
-    return SCALE_NONE;
-  }
-  int row = choose(s, c->value, "`scale`", names, COUNT_OF(names));
-  return row >= 0 ? kinds[row] : SCALE_NONE;
-}
-
 // ---------------------------------------------------------------- inputs
-static const Key number_keys[] = {{"missing", false}, {"clip", false}, {"map", false}, {"scale", false}};
-static const Key category_keys[] = {{"vocab", false}, {"min_count", false}, {"unseen", false}, {"missing", false}};
-static const Key id_keys[] = {{"buckets", false}, {"missing", false}, {"like", true}};
+static const Key number_keys[] = {{"missing", false}, {"clip", false}, {"map", false}, {"scale", false}, {"indicator", false}};
+static const Key category_keys[] = {{"vocab", false}, {"min_count", false}, {"unseen", false}, {"missing", false},
+                                    {"like", false}, {"map", false}, {"clip", false}};
+static const Key time_keys[] = {{"format", false}, {"parts", false}, {"missing", false}};
+static const Key id_keys[] = {{"buckets", false}, {"seed", false}, {"missing", false}, {"like", false}};
 
 static void number_input(Spec *s, const Decl *d, DataInput *x) {
   prep_missing(s, d, &x->prep, x->name);
   prep_clip(s, d, &x->prep);
-  prep_map(s, d, &x->prep);
+  prep_map(s, d, &x->prep, true);
   x->prep.scale = prep_scale(s, d, x->name);
-}
-
-// Of a category or id: a missing cell is a value of its own, unless told.
-static void missing_value(Spec *s, const Decl *d, DataInput *x, bool with_mode) {
-  static const char *const names[] = {"own", "error", "drop", "mode"};
-  static const MissingPolicy policies[] = {MISSING_CONSTANT, MISSING_ERROR, MISSING_DROP, MISSING_MODE};
-  const Clause *c = find_clause(d, "missing");
-  int row = c ? choose(s, c->value, "`missing`", names, with_mode ? 4 : 3) : 0;
-  x->prep.missing = policies[row >= 0 ? row : 0];
-  if (!c) add_default(s, d->at, arena_printf(s->m.arena, "%s.missing", x->name), "own");
+  prep_indicator(s, d, x);
 }
 
 static void category_input(Spec *s, const Decl *d, DataInput *x) {
-  static const char *const vocabs[] = {"learned"}, *const unseens[] = {"own", "error"};
-  const Clause *c;
-  x->min_count = 1;
-  if ((c = find_clause(d, "vocab"))) {
-    if (c->value->kind == EX_STRING) error_unsupported(s->diag, c->value->at, "a vocabulary from a file");
-    else choose(s, c->value, "`vocab`", vocabs, COUNT_OF(vocabs));
-  } else {
-    add_default(s, d->at, arena_printf(s->m.arena, "%s.vocab", x->name), "learned");
-  }
-  if ((c = find_clause(d, "min_count"))) need_int(s, c->value, "`min_count`", 1, INT32_MAX, &x->min_count);
-  else add_default(s, d->at, arena_printf(s->m.arena, "%s.min_count", x->name), "1");
-  if ((c = find_clause(d, "unseen"))) x->unknown = choose(s, c->value, "`unseen`", unseens, 2) == 1 ? UNKNOWN_ERROR
-      : UNKNOWN_OOV;
-  else add_default(s, d->at, arena_printf(s->m.arena, "%s.unseen", x->name), "own");
+  if (!category_buckets(s, d, x)) category_vocabulary(s, d, x);
   missing_value(s, d, x, true);
+  if (x->prep.n_bounds) x->cardinality = x->prep.n_bounds + 2;
+  if (!x->n_vocab) return;
+  bool empty = false;
+  for (int i = 0; i < x->n_vocab; i++) empty |= !*x->vocab[i];
+  x->cardinality = x->n_vocab + 1 + (x->prep.missing == MISSING_CONSTANT && !empty);
 }
 
 static void id_input(Spec *s, const Decl *d, DataInput *x, bool *bad) {
-  const Clause *c = find_clause(d, "buckets");
-  x->buckets = 1;
-  if (c) *bad |= !need_int(s, c->value, "`buckets`", 1, INT32_MAX, &x->buckets);
-  for (int i = 0; !c && i < d->n_clauses; i++) *bad |= strcmp(d->clauses[i].key, "buckets") == 0;    // could not be parsed
-  if (!c && !*bad) {
-    diag_error(s->diag, "missing-clause", d->type->at, "an input of type `id` needs `buckets`");
-    diag_help(s->diag, "write `id { buckets = 100_000 }`, or `category` where the values are few");
-    *bad = true;
-  }
+  id_buckets(s, d, x, bad);
   missing_value(s, d, x, false);
 }
 
@@ -204,29 +105,40 @@ static void vector_columns(Spec *s, const Decl *d, Name n, DataInput *x, bool *b
   }
 }
 
+// What an input's value is read from, as its type wants it; NULL: an error was given.
+static RowExpr *typed_value(Spec *s, const Decl *d, const DataInput *x, RowExpr *r, RowType type) {
+  bool number = x->kind == INPUT_REAL || (x->kind == INPUT_CATEGORY && x->prep.map == MAP_BUCKETIZE), time = x->kind == INPUT_TIME;
+  bool many = x->kind == INPUT_LIST, is_number = type == ROW_NUMBER || (type == ROW_TIME && x->kind == INPUT_REAL), is_time = time && type == ROW_TIME;
+  if (type == ROW_CELL && time) return row_cell_time(r, x->time_format);
+  if (type == ROW_CELL) r->numeric = number;
+  if (type == ROW_CELL || (is_number && !many) || is_time) return r;      // a category or an id may be a number as well
+  const char *what = number ? "a number" : time ? "a time" : many ? "a raw column" : "a raw column or a number";
+  diag_error(s->diag, "type-mismatch", d->value->at, "an input of type `%s` needs %s, which `%s` is not", input_type_text(x, s->m.arena),
+             what, expr_text(s->m.arena, d->value));
+  if (type == ROW_TIME) diag_help(s->diag, "a part of it is a number, as `hour(…)`; `days(a - b)` is how far two are apart");
+  return NULL;
+}
+
 static void scalar_column(Spec *s, const Decl *d, Name n, DataInput *x, bool *bad) {
   int source = input_source(s, d);
   RowType type = ROW_CELL;
   RowExpr *r = source >= 0 ? row_column(s, source, n.name, n.at) : row_expr(s, d->value, &type);
-  if (r && x->kind == INPUT_REAL) {
-    if (type == ROW_CELL) r->numeric = true;
-    else if (type != ROW_NUMBER && type != ROW_TIME) {
-      diag_error(s->diag, "type-mismatch", d->value->at, "an input of type `real` needs a number, which `%s` is not",
-                 expr_text(s->m.arena, d->value));
-      r = NULL;
-    }
-  } else if (r && r->op != RX_COLUMN) {
-    diag_error(s->diag, "type-mismatch", d->value->at, "an input of type `%s` needs a raw column here",
-               input_types[x->kind]);
-    r = NULL;
-  }
-  x->from = r;
-  *bad |= !r;
+  x->from = r ? typed_value(s, d, x, r, type) : NULL;
+  *bad |= !x->from;
+}
+
+// Its places in the dense and the id group of a row.
+static void take_columns(DataPlan *p, DataInput *x) {
+  bool is_list = x->kind == INPUT_LIST, numbers = x->width || x->n_parts || (is_list && x->item == INPUT_REAL);
+  int n = is_list ? (int)x->max : x->n_parts ? 2 * x->n_parts : numbers ? x->width * (1 + x->prep.indicator) : 1;
+  *(numbers ? &x->dense_at : &x->id_at) = numbers ? p->dense_width : p->n_ids;
+  *(numbers ? &p->dense_width : &p->n_ids) += n;
+  if (is_list) x->length_at = p->dense_width++;
 }
 
 static void one_input(Spec *s, const Decl *d, Name n, int kind, int64_t width, bool bad) {
   DataInput x = {.name = n.name, .kind = kind < 0 ? INPUT_REAL : (InputKind)kind, .dense_at = -1, .id_at = -1,
-                 .min_count = 1};
+                 .length_at = -1, .min_count = 1};
   Model *m = &s->m;
   if (kind == INPUT_REAL || kind == INPUT_VECTOR) {
     x.width = (int)width;
@@ -234,14 +146,13 @@ static void one_input(Spec *s, const Decl *d, Name n, int kind, int64_t width, b
   }
   if (kind == INPUT_CATEGORY) category_input(s, d, &x);
   if (kind == INPUT_ID) id_input(s, d, &x, &bad);
+  if (kind == INPUT_TIME) time_input(s, d, &x);
+  if (kind == INPUT_LIST) bad |= !list_input(s, d, &x);
+  if (kind == TYPE_TEXT) bad |= !text_input(s, d, &x);
   if (kind == INPUT_VECTOR) vector_columns(s, d, n, &x, &bad);
   else if (kind >= 0) scalar_column(s, d, n, &x, &bad);
-  if (x.width) {
-    x.dense_at = m->data.dense_width;
-    m->data.dense_width += x.width;
-  } else if (kind >= 0) {
-    x.id_at = m->data.n_ids++;
-  }
+  if (kind >= 0) take_columns(&m->data, &x);
+  add_like(s, d, &x);
   vec_push(m->arena, &s->inputs, x);
   vec_push(m->arena, &s->input_at, n.at);
   vec_push(m->arena, &s->input_bad, bad || kind < 0);
@@ -254,14 +165,16 @@ static void input_decl(Spec *s, const Decl *d) {
     [INPUT_VECTOR] = {number_keys, COUNT_OF(number_keys), "an input of type `vector`"},
     [INPUT_CATEGORY] = {category_keys, COUNT_OF(category_keys), "an input of type `category`"},
     [INPUT_ID] = {id_keys, COUNT_OF(id_keys), "an input of type `id`"},
+    [INPUT_TIME] = {time_keys, COUNT_OF(time_keys), "an input of type `time`"},
   };
-  int kind = type_row(s, d->type, "an input", input_types, COUNT_OF(input_types), later_inputs, COUNT_OF(later_inputs));
+  int kind = type_row(s, d->type, "an input", input_types, COUNT_OF(input_types));
   int64_t width = 1;
   bool bad = kind < 0;
-  if (!bad) bad = !type_size(s, d->type, input_types[kind], kind == INPUT_VECTOR, 1, MAX_VECTOR, &width);
-  if (kind >= 0) check_clauses(s, d, blocks[kind].keys, blocks[kind].n, blocks[kind].what);
+  bool several = kind == INPUT_LIST || kind == TYPE_TEXT;      // they look at their clauses themselves
+  if (!bad && kind != INPUT_LIST) bad = !type_size(s, d->type, input_types[kind], kind == INPUT_VECTOR, 1, MAX_VECTOR, &width);
+  if (kind >= 0 && !several) check_clauses(s, d, blocks[kind].keys, blocks[kind].n, blocks[kind].what);
   for (int i = 0; i < d->n_names; i++) {
-    if (s->m.data.dense_width + width > MAX_DENSE) {
+    if (s->m.data.dense_width + width > MAX_DENSE || s->m.data.n_ids > MAX_DENSE) {
       diag_error(s->diag, "size-overflow", d->at, "the inputs have more than %d numbers a row", MAX_DENSE);
       bad = true;
       width = 1;
@@ -273,6 +186,7 @@ static void input_decl(Spec *s, const Decl *d) {
 void declare_inputs(Spec *s) {
   for (int i = 0; i < s->decls.n; i++)
     if (s->decls.data[i]->kind == DECL_INPUT && s->decls.data[i]->n_names) input_decl(s, s->decls.data[i]);
+  resolve_likes(s);
 }
 
 // ---------------------------------------------------------------- labels
@@ -317,7 +231,7 @@ static void label_clauses(Spec *s, const Decl *d, DataLabel *l) {
   }
   if (l->kind != LABEL_REAL) return;
   prep_clip(s, d, &l->prep);
-  prep_map(s, d, &l->prep);
+  prep_map(s, d, &l->prep, false);
   l->scale = prep_scale(s, d, l->name);
 }
 
@@ -347,7 +261,7 @@ static int finish_label(Spec *s, LabelDecl *x) {
   const Decl *d = x->decl;
   Name n = x->name;
   DataLabel l = {.name = n.name};
-  int kind = type_row(s, d->type, "a label", label_kind_names, N_LABEL_KINDS, NULL, 0);
+  int kind = type_row(s, d->type, "a label", label_kind_names, N_LABEL_KINDS);
   if (kind < 0 || !type_size(s, d->type, label_kind_names[kind], kind == LABEL_CLASS, 2, MAX_CLASSES, &l.classes)) return -1;
   l.kind = (LabelKind)kind;
   l.from = label_from(s, d, n, l.kind);

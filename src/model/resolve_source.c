@@ -8,8 +8,7 @@ static const Key source_keys[] = {
   {"key", false},  {"match", false}, {"absent", false},  {"repeated", false}, {"dedupe", false},
 };
 
-// A list of texts or names: ["a", "b"].
-static const char *const *text_list(Spec *s, const Clause *c, int *n) {
+const char *const *text_list(Spec *s, const Clause *c, int *n) {
   const Expr *e = c->value;
   if (e->kind != EX_LIST) {
     diag_error(s->diag, "bad-value", e->at, "`%s` must be a list of texts, not `%s`", c->key, expr_text(s->m.arena, e));
@@ -25,11 +24,11 @@ static const char *const *text_list(Spec *s, const Clause *c, int *n) {
   return list;
 }
 
-static void check_repeats(Spec *s, const Clause *c, const char *const *list, int n) {
+void check_repeats(Spec *s, const Clause *c, const char *const *list, int n, const char *what) {
   for (int i = 0; i < n; i++)
     for (int k = 0; k < i && n <= 4096; k++)
       if (strcmp(list[i], list[k]) == 0) {
-        diag_error(s->diag, "duplicate-name", c->value->args[i].value->at, "the column `%s` is listed twice", list[i]);
+        diag_error(s->diag, "duplicate-name", c->value->args[i].value->at, "%s `%s` is listed twice", what, list[i]);
         diag_note(s->diag, c->value->args[k].value->at, "first here");
         return;
       }
@@ -39,7 +38,7 @@ static void source_header(Spec *s, const Decl *d, DataSource *x) {
   const Clause *columns = find_clause(d, "columns"), *header = find_clause(d, "header");
   bool has_header = columns == NULL;
   if (columns && (x->header = text_list(s, columns, &x->n_header)) != NULL)
-    check_repeats(s, columns, x->header, x->n_header);
+    check_repeats(s, columns, x->header, x->n_header, "the column");
   if (!header || !need_bool(s, header->value, "`header`", &has_header)) return;
   if (has_header && columns) {
     diag_error(s->diag, "bad-value", header->at, "`columns` are for a file without a header row");

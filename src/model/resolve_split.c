@@ -89,7 +89,7 @@ static double moment(Spec *s, const Expr *e, const char *part) {
   const char *text;
   double v = INFINITY;
   if (!e || !need_text(s, e, arena_printf(s->m.arena, "the start of `%s`", part), &text)) return v;
-  if (parse_time(text, &v)) return v;
+  if (parse_time(text, NULL, &v)) return v;
   diag_error(s->diag, "bad-value", e->at, "`%s` is no time: that is `2024-05-01`, or `2024-05-01 13:30`", text);
   return INFINITY;
 }

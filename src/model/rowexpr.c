@@ -197,6 +197,10 @@ static RowExpr *binary_value(Spec *s, const Expr *e, RowType *type) {
     return fail(type);
   }
   if (!a || !b) return fail(type);
+  bool times = ta == ROW_TIME || tb == ROW_TIME, apart = times && e->op == AST_SUB;
+  if (times && ta == ROW_CELL) a = row_cell_time(a, NULL), ta = ROW_TIME;      // beside a time, a cell is one
+  if (times && tb == ROW_CELL) b = row_cell_time(b, NULL), tb = ROW_TIME;
+  if (apart && ta == tb) ta = tb = ROW_NUMBER;                                    // seconds
   RowExpr *r = new_row(s, row_ops[k].row);
   r->a = a;
   r->b = b;
@@ -213,36 +217,13 @@ static RowExpr *binary_value(Spec *s, const Expr *e, RowType *type) {
   return r;
 }
 
-// time("2024-05-01"), time(events.at): seconds since 1970.
-static RowExpr *time_value(Spec *s, const Expr *e, RowType *type) {
-  static const Key keys[] = {{"of", false}};
-  const Expr *arg;
-  if (!match_args(s, e, "`time`", keys, 1, &arg)) return fail(type);
-  if (!arg) {
-    diag_error(s->diag, "missing-argument", e->at, "`time` of what? `time(\"2024-05-01\")`, or of a raw column");
-    return fail(type);
-  }
-  RowExpr *r = row_expr(s, arg, type);
-  if (!r) return fail(type);
-  if (*type == ROW_TEXT && parse_time(r->text, &r->number)) {
-    r->op = RX_NUMBER;
-  } else if (*type == ROW_CELL) {
-    r->time = true;
-  } else {
-    diag_error(s->diag, "bad-value", arg->at,
-               "`%s` is no time: that is \"2024-05-01\", \"2024-05-01 13:30\", or a raw column", expr_text(s->m.arena, arg));
-    return fail(type);
-  }
-  *type = ROW_TIME;
-  return r;
-}
-
 RowExpr *row_expr(Spec *s, const Expr *e, RowType *type) {
   switch (e->kind) {
   case EX_BAD: return fail(type);
   case EX_NAME: return name_value(s, e, type);
   case EX_NUMBER: return number_value(s, e->number, type);
   case EX_MEMBER: return member_value(s, e, type);
+  case EX_CALL: return row_call(s, e, type);
   case EX_UNARY: return unary_value(s, e, type);
   case EX_BINARY: return binary_value(s, e, type);
   case EX_STRING: {
@@ -251,9 +232,6 @@ RowExpr *row_expr(Spec *s, const Expr *e, RowType *type) {
     *type = ROW_TEXT;
     return r;
   }
-  case EX_CALL:
-    if (callee_name(e) && strcmp(callee_name(e), "time") == 0) return time_value(s, e, type);
-    // fall through
   default:
     error_unsupported(s->diag, e->at, arena_printf(s->m.arena, "`%s` over the columns of a row", expr_text(s->m.arena, e)));
     return fail(type);

@@ -58,8 +58,7 @@ NodeId v_node(Build *b, const Value *v) {
 
 static const char *input_text(Build *b, const Value *v) {
   const DataInput *in = &b->m->data.inputs[v->input - 1];
-  static const char *const kinds[] = {"real", "category", "id", "vector"};
-  return arena_printf(b->a, "the input `%s` (%s)", in->name, kinds[in->kind]);
+  return arena_printf(b->a, "the input `%s` (%s)", in->name, input_type_text(in, b->a));
 }
 
 const char *value_text(Build *b, const Value *v) {

@@ -363,6 +363,13 @@ static int64_t letters_to_take(const Graph *t, const Dot *d, char *taken) {
   return best;
 }
 
+// Σ over a letter that is not in the result: over rows one after the other, as all stand in one phase; else the letter is kept in
+// front, so that no product waits for another, and summed over when all are there.
+static bool summed_at_the_end(const Graph *t, const Dot *d) {
+  const char *result = d->a.label[2];
+  return strlen(result) < MAX_RANK && (!*result || axis_of(t, d, *result) != AXIS_OF_ROWS);
+}
+
 static NodeId item_products(Lower *l, const Dot *d, const char *taken) {
   if (!*taken) {
     Dot whole = *d;
@@ -370,6 +377,14 @@ static NodeId item_products(Lower *l, const Dot *d, const char *taken) {
     return matrix_product(l, &whole);
   }
   int at = label_at(d->a.label[2], *taken);
+  if (at < 0 && summed_at_the_end(l->t, d)) {
+    Dot kept = *d;
+    memmove(kept.a.label[2] + 1, kept.a.label[2], strlen(kept.a.label[2]) + 1);
+    kept.a.label[2][0] = *taken;
+    NodeId all = item_products(l, &kept, taken);
+    g_at(l->t, d->at);
+    return all ? g_sum(l->t, all, 0) : 0;
+  }
   int64_t size = axis_size(l->t, axis_of(l->t, d, *taken));
   NodeId *part = NEW_ARRAY(l->t->arena, NodeId, size);
   g_at(l->t, d->at);

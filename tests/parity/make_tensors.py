@@ -175,6 +175,49 @@ case("layer_norm over a list", {"gain": [4], "shift": [4]}, "let gain = param([4
      "output y = reshape(gain * gap / sqrt(expand(mean(gap * gap, axis = last)) + 1e-5) + shift, [-1])",
      lambda x, i, p: F.layer_norm(x.reshape(-1, 3, 4), [4], p["gain"], p["shift"]))
 
+# ---- lists: items that a row does not have change nothing, by values or by gradients; h is [rows, MAX], the first LENGTHS[r] count
+def bag(mode):                                  # PyTorch's own, which gives 0 for an empty bag
+    def function(x, i, p):
+        flat_ids = torch.cat([H[r, :LENGTHS[r]] for r in range(ROWS)])
+        offsets = torch.tensor([0] + LENGTHS).cumsum(0)[:-1]
+        return F.embedding_bag(flat_ids, p["t"], offsets, mode=mode)
+    return function
+
+
+def over_items(function):                       # row by row, over the items that are there; 0 where there are none
+    def rows(x, i, p):
+        return torch.stack([function(p["t"][H[r, :n]], x[r], p) if n else 0 * p["t"][0] for r, n in enumerate(LENGTHS)])
+    return rows
+
+
+T = {"t": [VOCAB, 3]}
+GATHER = "let t = param([cardinality(h), 3], zeros)\nlet e = gather(t, h)\n"
+for mode in ("sum", "mean", "max"):
+    case(f"embedding bag, {mode}", T, GATHER + f"output y = {mode}(e)", bag(mode))
+case("min over items", T, GATHER + "output y = min(e)", over_items(lambda e, x, p: e.min(0).values))
+case("prod over items", T, GATHER + "output y = prod(e) * minimum(sum(mask(h)), 1)", over_items(lambda e, x, p: e.prod(0)))
+case("var over items", T, GATHER + "output y = var(e)", over_items(lambda e, x, p: e.var(0, correction=0)))
+case("a layer with a bias, then the mean", {**T, "w": [3, 3], "b": [3]}, GATHER + "let w = param([3, 3], zeros)\n"
+     "let b = param([3], zeros)\noutput y = mean(exp(matmul(e, w) + b))",
+     over_items(lambda e, x, p: torch.exp(e @ p["w"] + p["b"]).mean(0)))
+case("attention pooling", {**T, "w": [6, 1]}, GATHER + "let w = param([6, 1], zeros)\nlet q = spread(slice(x, 0, 3), e)\n"
+     "let score = matmul(concat(e * q, 5 * e), w)\noutput y = sum(softmax(score, axis = 0) * e)",
+     over_items(lambda e, x, p: (F.softmax(torch.cat([e * x[:3], 5 * e], 1) @ p["w"], 0) * e).sum(0)))
+case("attention among items", {**T, "w": [3, 3]}, GATHER + "let w = param([3, 3], zeros)\n"
+     "let seen = softmax(matmul(matmul(e, w), transpose(e)), mask = mask(e))\noutput y = mean(matmul(seen, e) + 1)",
+     over_items(lambda e, x, p: (F.softmax(e @ p["w"] @ e.T, 1) @ e + 1).mean(0)))
+case("log_softmax of scores", T, GATHER + "let z = log_softmax(sum(e, axis = last), axis = 0)\n"
+     "output y = matmul(z, exp(e))", over_items(lambda e, x, p: F.log_softmax(e.sum(1), 0) @ torch.exp(e)))
+case("convolution over items", {**T, "w": [3, 3, 3]}, GATHER + "let w = param([3, 3, 3], zeros)\n"
+     "output y = max(conv1d(e + 1, w, same = true)) + sum(conv1d(e + 1, w, same = true, stride = 2))",
+     over_items(lambda e, x, p: (lambda c: c.max(0).values + c[::2].sum(0))(F.conv1d(
+         (e + 1).T[None], p["w"].permute(2, 1, 0), padding=1)[0].T)))
+case("one table for an id and a list", T, "let t = param([cardinality(a), 3], zeros)\noutput y = gather(t, a) * sum(gather(t, h))",
+     lambda x, i, p: p["t"][i] * bag("sum")(x, i, p))
+case("items cut and joined", T, GATHER + "output y = mean(concat(slice(e, 0, 2), expand(slice(x, 0, 3), 0), axis = 0)) + sum_sq(e + 1)",
+     lambda x, i, p: torch.stack([torch.cat([p["t"][H[r, :min(n, 2)]], x[r:r + 1, :3]]).mean(0) + ((p["t"][H[r, :n]] + 1) ** 2).sum()
+                                  for r, n in enumerate(LENGTHS)]))
+
 
 def text(values):
     return " ".join(float(v).hex() for v in values.detach().flatten().tolist())
@@ -199,7 +242,10 @@ torch.set_num_threads(1)
 random.seed("inputs")
 XS = {"signed": numbers([ROWS, WIDTH], -1.5, 1.5), "positive": numbers([ROWS, WIDTH], 0.5, 1.5)}
 IDS = torch.tensor([random.randrange(VOCAB) for _ in range(ROWS)])
-out = {"rows": ROWS, "width": WIDTH, "vocabulary": VOCAB, "x": {k: text(v) for k, v in XS.items()}, "ids": IDS.tolist(), "cases": [run(*c) for c in CASES]}
+MAX = 4
+LENGTHS = [r * 3 % (MAX + 1) for r in range(ROWS)]
+H = torch.tensor([random.randrange(VOCAB) for _ in range(ROWS * MAX)]).reshape(ROWS, MAX)
+out = {"list": {"max": MAX, "lengths": LENGTHS, "ids": H.flatten().tolist()}, "rows": ROWS, "width": WIDTH, "vocabulary": VOCAB, "x": {k: text(v) for k, v in XS.items()}, "ids": IDS.tolist(), "cases": [run(*c) for c in CASES]}
 path = pathlib.Path(__file__).with_name("tensors.json")
 path.write_text(json.dumps(out, indent=1, ensure_ascii=False) + "\n")
 print(path, len(CASES), "cases")

@@ -164,12 +164,12 @@ static void times(void **state) {
   };
   for (int i = 0; i < COUNT_OF(good); i++) {
     double v = 99;
-    assert_true(parse_time(good[i].text, &v));
+    assert_true(parse_time(good[i].text, NULL, &v));
     if (v != good[i].value) fail_msg("`%s` is %.17g, not %.17g", good[i].text, v, good[i].value);
   }
   for (int i = 0; i < COUNT_OF(bad); i++) {
     double v;
-    if (parse_time(bad[i], &v)) fail_msg("`%s` is taken for the time %g", bad[i], v);
+    if (parse_time(bad[i], NULL, &v)) fail_msg("`%s` is taken for the time %g", bad[i], v);
   }
 }
 
@@ -927,8 +927,8 @@ static void prep_round_trip(void **state) {
       "age,city,user,bought,spent,good\n1,\"a\"\"\\\n\t,\",u,1,1,a\n2,商品,u,0,1,b\n3,ü,u,1,1,c\n4,,u,0,1,a\n5,b,u,0,1,a\n");
   clean(t);
   for (int i = 0; i < COUNT_OF(nasty); i++) {
-    d->prep.dense[0] = (Affine){nasty[i], nasty[(i + 1) % COUNT_OF(nasty)], nasty[(i + 2) % COUNT_OF(nasty)]};
-    d->prep.label[L_SPENT] = (Affine){0, nasty[i], nasty[(i + 3) % COUNT_OF(nasty)]};
+    d->prep.dense[0] = (Affine){.missing = nasty[i], .shift = nasty[(i + 1) % COUNT_OF(nasty)], .factor = nasty[(i + 2) % COUNT_OF(nasty)]};
+    d->prep.label[L_SPENT] = (Affine){.shift = nasty[i], .factor = nasty[(i + 3) % COUNT_OF(nasty)]};
     char *json = saved(t, s, &d->prep);
     PrepState back;
     assert_true(prep_load(&s->plan, &back, json, strlen(json), t.arena, t.diag));

@@ -85,12 +85,12 @@ static char *spec_of(const json_t *file) {
   Text t = {0};
   int width = (int)integer(file, "width"), vocabulary = (int)integer(file, "vocabulary");
   text_printf(&t, "model t\nedition 2026\ninput signed, positive : vector(%d)\ninput a : id { buckets = %d }\n"
-              "label l : binary\ntask k { head = signed |> dense(1) |> sigmoid, loss = bce(l) }\ntrain { batch = 32 }\n",
-              width, vocabulary);
+              "input h : list(id) { like = a, max = %d }\nlabel l : binary\ntask k { head = signed |> dense(1) |> sigmoid, loss = bce(l) }\ntrain { batch = 32 }\n",
+              width, vocabulary, (int)integer(field(file, "list"), "max"));
   size_t i;
   json_t *c;
   json_array_foreach(field(file, "cases"), i, c)
-    text_printf(&t, "%s\nlayer case_%d(x, a) {\n%s\n}\noutput y%d = case_%d(%s, a)\n", json_string_value(field(c, "layers")),
+    text_printf(&t, "%s\nlayer case_%d(x, a, h) {\n%s\n}\noutput y%d = case_%d(%s, a, h)\n", json_string_value(field(c, "layers")),
                 (int)i, json_string_value(field(c, "body")), (int)i, (int)i, json_string_value(field(c, "x")));
   return t.data;
 }
@@ -132,11 +132,15 @@ static void load_inputs(Bench *c) {
     const double *x = numbers(field(field(c->file, "x"), names[i]), rows * width, c->a);
     for (int64_t k = 0; k < rows * width; k++) put(e, e->dense, k / width * ld + i * width + k % width, x[k]);
   }
+  const json_t *list = field(c->file, "list"), *ids = field(list, "ids");
+  int64_t max = integer(list, "max");
   for (int64_t r = 0; r < rows; r++) {
+    uint32_t *to = (uint32_t *)e->buf[e->ids] + r * e->plan->buffers[e->ids].ld;
+    put(e, e->dense, r * ld + 2 * width, json_number_value(json_array_get(field(list, "lengths"), (size_t)r)));
+    for (int64_t j = 0; j < max; j++) to[1 + j] = (uint32_t)json_integer_value(json_array_get(ids, (size_t)(r * max + j)));
     put(e, e->y, r, (double)(r % 7) / 4 + 0.5);
     put(e, e->w, r, 1);
-    ((uint32_t *)e->buf[e->ids])[r * e->plan->buffers[e->ids].ld] =
-        (uint32_t)json_integer_value(json_array_get(field(c->file, "ids"), (size_t)r));
+    to[0] = (uint32_t)json_integer_value(json_array_get(field(c->file, "ids"), (size_t)r));
   }
 }
 

@@ -143,7 +143,7 @@ static const DataLabel labels[TASKS] = {
   { .name = "amount", .kind = LABEL_REAL, .scale = SCALE_ZSCORE, .prep = { .map = MAP_LOG1P } }
 };
 static const DataPlan dp = { .labels = labels, .n_labels = TASKS, .dense_width = D };
-static Affine label_units[TASKS] = { { 0, 0, 1 }, { 0, 1.5, 0.25 } };      // amount' = (log(1 + v) − 1.5) · 0.25
+static Affine label_units[TASKS] = { { .factor = 1 }, { .shift = 1.5, .factor = 0.25 } };      // amount' = (log(1 + v) − 1.5) · 0.25
 
 static uint64_t noise_state;
 static float noise(void) {                                    // −1 … 1
