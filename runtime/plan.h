@@ -189,7 +189,7 @@ typedef enum {
   BUF_OUT          // results of a program, read by the host
 } BufferRole;
 enum { RT_N, RT_STEP, RT_INTS };           // rows in this batch; step from 1
-enum { RT_LR, RT_REALS };                  // learning rate of this step
+enum { RT_LR, RT_EPOCH, RT_REALS };        // learning rate of this step; epoch, from 1
 
 // ---- random numbers of the step: counter-based, the same bits on any target and number of threads, and after --resume.
 // A site's key for a step: a whole number below 2^52. (mix64 of a counter: Steele, Lea, Flood 2014.)
@@ -256,7 +256,8 @@ typedef struct {
   const HostArgs *host; int n_host;        // a phase of C routines: no generated function; else NULL
 } PlanPhase;
 // TRAIN: a step. EVAL: heads, outputs and loss sums. PREDICT: heads and outputs. GRADS: gradients as outputs (checks).
-typedef enum { PROG_TRAIN, PROG_EVAL, PROG_PREDICT, PROG_GRADS, N_PROGRAMS } ProgramId;
+// LOSSES: the tasks' losses as balancing sees them. GRAM: products of the tasks' gradients.
+typedef enum { PROG_TRAIN, PROG_EVAL, PROG_PREDICT, PROG_GRADS, PROG_LOSSES, PROG_GRAM, N_PROGRAMS } ProgramId;
 typedef struct { const PlanPhase *phases; int n_phases; const int *outs; int n_outs; } Program;   // outs: buffers
 
 typedef struct {
@@ -288,6 +289,15 @@ typedef struct {
 } PlanTask;
 typedef struct { const char *name; int width; int buffer; } PlanOutput;
 
+// How the tasks' losses are balanced (balance.h); buffers are −1 or NULL where there are none.
+typedef struct {
+  const char *text;                        // "cagrad(c = 0.5)"; NULL: the losses are added
+  int method; double arg[3];               // row of balance.def
+  int weights, memory;                     // OUT [1, n_tasks] f64: the weights of a step; SLOT: what the method remembers
+  const int *loss, *known;                 // [n_tasks] OUT of LOSSES: weighted loss, Σ w; NULL: the method does not look again
+  int gram, gram_known;                    // OUT of GRAM: [n_tasks, n_tasks], [1, n_tasks], f64
+} PlanBalance;
+
 // A figure after an epoch: Σ of terms a·loss, or metric of a task on valid. Lower is better where `minimise`.
 typedef struct { bool is_loss; int task; int metric; double factor; } FigureTerm;   // is_loss: task −1 = all, weighted
 typedef struct { const FigureTerm *terms; int n_terms; bool minimise; const char *text; } Figure;
@@ -305,5 +315,6 @@ typedef struct {
   const PlanTask *tasks; int n_tasks;
   const PlanOutput *outputs; int n_outputs;
   const Require *requires; int n_requires;
+  PlanBalance balance;
 } TrainPlan;
 #endif

@@ -8,7 +8,7 @@ typedef struct {
   const StepPlan *plan; const StepCode *code;
   void **buf;                               // one pointer per buffer
   void *slots, *rows;                       // the two arenas (64-byte aligned, huge pages advised)
-  int64_t step;
+  int64_t step, epoch;                      // epoch: from 1, set by the training loop
   uint64_t seed;                            // of random numbers: engine_init's
   int64_t *rt_int; double *rt_real;         // the BUF_RT_… buffers, NULL where the plan has none
   int dense, ids, y, w;                     // the IN buffers, −1 where the plan has none
@@ -54,6 +54,7 @@ typedef struct {
 typedef struct {
   int64_t epoch; double seconds, loss;      // training loss: Σ weight · Σwℓ/Σw over the epoch
   double *task_loss;                        // [n_tasks]
+  double *task_weight;                      // [n_tasks] mean over the steps that knew the task, or NAN; NULL: static
   double *valid_loss;                       // [n_tasks] or NULL
   double **valid_metric;                    // [n_tasks][n_metrics] or NULL
   double stop_figure;
@@ -84,6 +85,12 @@ TrainReport *train(Engine *e, const DataPlan *dp, const TrainPlan *tp, Dataset *
                    Diag *d);
 // ---- checkpoint.c: takes checkpoint.safetensors and state.json out of a run folder; fine where there are none.
 void checkpoint_remove(const char *run_dir);
+
+// ---- cosine.c: cosines of the tasks' gradients on the parameters that two or more losses reach, at the weights as they are:
+// their mean over batches of rows in file order, at most max_batches of them (0: all). cosine: [n_tasks × n_tasks]; NAN
+// where never both tasks have a gradient. false: the plan has no program GRAM (compile.h), or nothing is shared.
+bool gradient_cosines(Engine *e, const DataPlan *dp, const TrainPlan *tp, const Rows *r, int64_t max_batches,
+                      double *cosine);
 
 // ---- evaluate.c: forward over rows. values[i] is [n × width] of task i, then of output i. Heads of real labels are in the
 // label's original unit; outputs as computed. sum, weight (EVAL alone, else NULL): Σ w·ℓ, Σ w per task, ℓ on the scaled

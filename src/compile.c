@@ -1,10 +1,13 @@
 // compile.c: the list of passes on a forward graph: gradients and updates join it, each program keeps what its roots reach,
 // and all programs are scheduled over one set of slots and buffers.
 #include "compile.h"
+#include "graph/balance.h"
 
 static const char *const eval_roots[] = { "head:*", "output:*", "sum:*", "weight:*" };
 static const char *const predict_roots[] = { "head:*", "output:*" };
-static const char *const train_roots[] = { "sum:*", "weight:*", TIDY_ASSIGNS };
+static const char *const train_roots[] = { "sum:*", "weight:*", "balance", TIDY_ASSIGNS };
+static const char *const losses_roots[] = { "task:*", "known:*" };
+static const char *const gram_roots_of[] = { "gram", "gram.known" };
 static const char *const grads_roots[] = { "grad:*", "sum:*", "weight:*" };
 
 // The parameters that train: unfrozen PARAM slots.
@@ -21,7 +24,8 @@ static void differentiate(Graph *g, int optim_row, const double *optim_args, boo
   int *slots, n = trainable(g, g->arena, &slots);
   NodeId *reads = NEW_ARRAY(g->arena, NodeId, n + 1), *grads = NEW_ARRAY(g->arena, NodeId, n + 1);
   for (int i = 0; i < n; i++) reads[i] = graph_read(g, slots[i], g->slots.data[slots[i]].at);
-  grad(g, g->loss, reads, n, grads);
+  step_gradients(g, slots, reads, n, grads);
+  if (g->wants_gram) g->wants_gram = gram_roots(g, slots, reads, n);
   graph_check(g);
   for (int i = 0; grads_out && i < n; i++)
     if (grads[i]) graph_out(g, arena_printf(g->arena, "grad:%s", g->slots.data[slots[i]].path), grads[i]);
@@ -34,8 +38,35 @@ static void fill_programs(Graph *g, bool train, bool grads_out, Compiled *out) {
   out->program[PROG_PREDICT] = tidy_for(g, predict_roots, COUNT_OF(predict_roots), false);
   if (train) out->program[PROG_TRAIN] = tidy_for(g, train_roots, COUNT_OF(train_roots), true);
   if (grads_out) out->program[PROG_GRADS] = tidy_for(g, grads_roots, COUNT_OF(grads_roots), true);
+  if (train && balance_looks_again(g)) out->program[PROG_LOSSES] = tidy_for(g, losses_roots, COUNT_OF(losses_roots), true);
+  if (train && g->wants_gram) out->program[PROG_GRAM] = tidy_for(g, gram_roots_of, COUNT_OF(gram_roots_of), false);
   for (int p = 0; p < N_PROGRAMS; p++)
     if (out->program[p]) graph_check(out->program[p]);
+}
+
+// ---------------------------------------------------------------- where the runtime finds what balancing makes
+static int buffer_named(const Schedule *s, BufferRole role, const char *name) {
+  for (int i = 0; i < s->buffers.n; i++)
+    if (s->buffers.data[i].role == role && !strcmp(s->buffers.data[i].name, name)) return i;
+  return -1;
+}
+
+static PlanBalance balance_plan(const Graph *g, const Schedule *s) {
+  TaskLoss task[BALANCE_TASKS];
+  PlanBalance b = { .method = -1, .weights = buffer_named(s, BUF_OUT, "balance"), .memory = -1,
+                    .gram = buffer_named(s, BUF_OUT, "gram"), .gram_known = buffer_named(s, BUF_OUT, "gram.known") };
+  if (b.weights < 0) return b;
+  b.method = g->balance->row;
+  memcpy(b.arg, g->balance->arg, sizeof b.arg);
+  b.memory = buffer_named(s, BUF_SLOT, arena_printf(g->arena, "balance.%s", balance_rows[b.method].name));
+  if (!balance_looks_again(g)) return b;
+  int n = balance_tasks(g, task), *loss = NEW_ARRAY(g->arena, int, n), *known = NEW_ARRAY(g->arena, int, n);
+  for (int k = 0; k < n; k++) {
+    loss[k] = buffer_named(s, BUF_OUT, arena_printf(g->arena, "task:%s", task[k].name));
+    known[k] = buffer_named(s, BUF_OUT, arena_printf(g->arena, "known:%s", task[k].name));
+  }
+  b.loss = loss, b.known = known;
+  return b;
 }
 
 static bool plan(Graph *g, int dense_width, int n_ids, int n_labels, Compiled *out, Diag *d) {
@@ -45,6 +76,7 @@ static bool plan(Graph *g, int dense_width, int n_ids, int n_labels, Compiled *o
   if (!out->schedule || diag_errors(d)) return false;
   schedule_check(out->schedule);
   schedule_plan(out->schedule, &out->plan);
+  out->balance = balance_plan(g, out->schedule);
   return true;
 }
 

@@ -10,11 +10,12 @@ typedef struct {
   Graph *program[N_PROGRAMS];            // after grad, optim, tidy
   Schedule *schedule;
   StepPlan plan;
+  PlanBalance balance;                   // but for its text
 } Compiled;
 // Needs a model without errors, bound to a preparation where it learns vocabularies. dtype F64 adds PROG_GRADS.
 // false: errors in d.
 bool compile(Model *m, DType dtype, Compiled *out, Diag *d);
-// For tests: any graph with g->loss set: TRAIN by `optim_row`, or GRADS only when optim_row < 0.
+// For tests: any graph with g->loss set (with g->balance: roots task:*, known:*): TRAIN by `optim_row`, or GRADS only when optim_row < 0.
 bool compile_graph(Graph *g, int optim_row, const double *optim_args, int dense_width, int n_ids, int n_labels, Compiled *out, Diag *d);
 
 // ---- blas_use.c: which dots OpenBLAS computes: by the spec's `blas`, MTLC_BLAS, the target, and what OpenBLAS is there.

@@ -26,6 +26,10 @@ json_t *metrics_json(const Model *m, double **metric, const double *loss) {
 static json_t *epoch_json(const Model *m, const EpochReport *e) {
   json_t *j = json_pack("{s:I, s:o, s:o, s:o}", "epoch", (json_int_t)e->epoch, "seconds", number(e->seconds), "loss", number(e->loss), "tasks",
                         metrics_json(m, NULL, e->task_loss));
+  for (int i = 0; e->task_weight && i < m->train.n_tasks; i++) {
+    json_t *task = json_object_get(json_object_get(j, "tasks"), m->train.tasks[i].name);
+    json_object_set_new(task, "weight", number(e->task_weight[i]));
+  }
   if (e->valid_loss) json_object_set_new(j, "valid", metrics_json(m, e->valid_metric, e->valid_loss));
   return j;
 }
@@ -67,6 +71,11 @@ void report_epoch(const Model *m, const EpochReport *e, int64_t epochs, Text *ou
   for (int i = 0; i < m->train.n_tasks; i++) {
     text_printf(out, "  %s %.5f", m->train.tasks[i].name, e->task_loss[i]);
     if (e->valid_loss) text_printf(out, " (valid %.5f)", e->valid_loss[i]);
+  }
+  for (int i = 0; e->task_weight && i < m->train.n_tasks; i++) {
+    text_add(out, i ? " : " : "  weights ");
+    if (isfinite(e->task_weight[i])) text_printf(out, "%.3g", e->task_weight[i]);
+    else text_add(out, "n/a");
   }
   text_printf(out, "  %.2f s", e->seconds);
 }

@@ -135,7 +135,7 @@ void engine_run(Engine *e, ProgramId prog, int64_t n, double lr) {
   const int64_t *items = items_for(e, prog, n);
   if (prog == PROG_TRAIN) e->step++;
   if (e->rt_int) e->rt_int[RT_N] = n, e->rt_int[RT_STEP] = e->step;
-  if (e->rt_real) e->rt_real[RT_LR] = lr;
+  if (e->rt_real) e->rt_real[RT_LR] = lr, e->rt_real[RT_EPOCH] = (double)e->epoch;
   for (int i = 0; i < e->plan->n_sites; i++) e->rt_real[RT_REALS + i] = random_key(e->seed, e->step, e->plan->sites[i]);
   FloatMode old = flush_denormals();
   for (int i = 0; i < g->n_phases; i++) {

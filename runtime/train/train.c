@@ -40,8 +40,10 @@ int64_t batch_rows(const Trainer *t, int64_t batch) {
 
 void run_batch(Trainer *t, int64_t batch) {
   int64_t n = batch_rows(t, batch);
+  t->e->epoch = t->epoch;
   engine_batch(t->e, t->dp, t->rows, t->order, batch * t->tp->batch, n);
   engine_run(t->e, PROG_TRAIN, n, t->tp->learning_rate);
+  look_again(t->e, &t->tp->balance, t->tp->n_tasks, n, t->tp->learning_rate);
 }
 
 void tick(Trainer *t) {
@@ -60,6 +62,7 @@ static bool train_step(Trainer *t) {
     t->sum[i] += engine_out(t->e, t->tp->tasks[i].sum, 0, 0);
     t->weight[i] += engine_out(t->e, t->tp->tasks[i].weight_sum, 0, 0);
   }
+  add_weights(t);
   t->total_rows += n;
   return guard_step(t);
 }
@@ -159,6 +162,7 @@ static bool patience_is_over(const Trainer *t) {
 static bool end_epoch(Trainer *t) {
   EpochReport r = { .epoch = t->epoch, .task_loss = NEW_ARRAY(t->arena, double, t->tp->n_tasks + 1) };
   mean_losses(t, r.task_loss);
+  r.task_weight = mean_weights(t);
   r.loss = total_loss(t->tp, r.task_loss);
   if (!validate(t, &r)) return false;
   judge(t, &r);
@@ -171,6 +175,8 @@ static bool end_epoch(Trainer *t) {
   t->seconds = 0;
   memset(t->sum, 0, sizeof *t->sum * (size_t)t->tp->n_tasks);
   memset(t->weight, 0, sizeof *t->weight * (size_t)t->tp->n_tasks);
+  memset(t->balance, 0, sizeof *t->balance * (size_t)t->tp->n_tasks);
+  memset(t->balanced, 0, sizeof *t->balanced * (size_t)t->tp->n_tasks);
   return true;
 }
 
@@ -259,6 +265,8 @@ static bool start(Trainer *t) {
   t->n_batches = (t->rows->n - 1) / tp->batch + 1;
   t->sum = NEW_ARRAY(t->arena, double, tp->n_tasks + 1);
   t->weight = NEW_ARRAY(t->arena, double, tp->n_tasks + 1);
+  t->balance = NEW_ARRAY(t->arena, double, tp->n_tasks + 1);
+  t->balanced = NEW_ARRAY(t->arena, double, tp->n_tasks + 1);
   t->task_loss = NEW_ARRAY(t->arena, double, tp->n_tasks + 1);
   if (tp->shuffle) t->order = xmalloc(sizeof *t->order * (size_t)t->rows->n);
   if (t->data->split[1].n > 0) t->valid = predictions_new(tp, t->data->split[1].n, false, t->arena);

@@ -40,6 +40,7 @@ typedef struct {                          // replay.c: slots known to be finite,
 typedef struct {
   int64_t epoch, batch;                   // epoch from 1; the next batch of it, from 0
   double *sum, *weight;                   // [n_tasks] Σ w·ℓ, Σ w of this epoch
+  double *balance, *balanced;             // [n_tasks] Σ of the weights of balancing, steps that knew the task
   double seconds, total_seconds;          // of this epoch and of the training, as of `clock`
   int64_t total_rows;
   Watch stop, best;
@@ -65,6 +66,12 @@ bool guard_step(Trainer *t);                                         // after ea
 bool guard_check(Trainer *t);                                        // looks at the slots now
 void guard_free(Trainer *t);
 void not_finite_on_valid(Trainer *t, int task);                      // its validation loss is NaN or Inf: error in d
+
+// ---- weigh.c: task balancing beside a step
+// After a step, on its batch, for a method that looks again: the losses now; it changes what it remembers.
+void look_again(Engine *e, const PlanBalance *b, int n_tasks, int64_t n, double lr);
+void add_weights(Trainer *t);                                        // those of the step that was just done
+double *mean_weights(const Trainer *t);                              // of the epoch; NULL: static
 
 // ---- checkpoint.c
 bool checkpoint_save(Trainer *t);                                    // to hooks->run_dir

@@ -377,5 +377,6 @@ Graph *graph_empty_like(const Graph *g) {
     t->slots.data[i].read = 0;
   }
   t->gemm = g->gemm;
+  t->balance = g->balance;
   return t;
 }

@@ -68,6 +68,8 @@ typedef struct {
   VEC(Root) roots;
   VEC(uint64_t) sites;                    // where random numbers are drawn: each has its key, a hash of its place in the spec
   NodeId loss;                            // total loss, scalar
+  const struct BalanceSpec *balance;      // how the tasks' losses are balanced (balance.h); NULL: their sum
+  bool wants_gram;                        // a program for the Gram matrix of the tasks' gradients is to be made
   uint32_t *table; int table_size;        // hash-consing
   Diag *diag;                             // shape errors go here; may be NULL in tests (then BUG)
   Place at;                               // of the nodes that the shorthand adds
@@ -195,7 +197,7 @@ HostId host_of_op(OpId op);                               // KIND_CALL: its rout
 // ---- slow reference interpreter in double, for tests and constant folding (graph/interp.c)
 // dense [n, dense_width], ids [n, n_ids], y and w [n_labels, n]
 typedef struct { int64_t n; const double *dense; const uint32_t *ids; const double *y, *w; int dense_width, n_ids, n_labels;
-                 int64_t step; double lr; double **slots; uint64_t seed; } InterpInput;    // slots[i]: row-major true extents
+                 int64_t step; double lr; double **slots; uint64_t seed; int64_t epoch; } InterpInput;    // slots[i]: row-major true extents
 double *interp(const Graph *g, NodeId n, const InterpInput *in, Arena *a);  // row-major values of node n
 // All roots: outs[i] (outs may be NULL) gets the value of root i; assigns are written to in->slots after all reads.
 void interp_roots(const Graph *g, InterpInput *in, double **outs, Arena *a);

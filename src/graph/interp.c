@@ -71,8 +71,7 @@ static void eval_leaf(const Run *r, NodeId id, const double *const *x, double *y
     case OP_READ: y[k] = in->slots[i0][k]; break;
     case OP_CONST: y[k] = n->attr.f; break;
     case OP_RT_REAL:
-      CHECK(i0 == RT_LR || i0 >= RT_REALS);
-      y[k] = i0 == RT_LR ? in->lr : random_key(in->seed, in->step, r->g->sites.data[i0 - RT_REALS]);
+      y[k] = i0 == RT_LR ? in->lr : i0 == RT_EPOCH ? (double)in->epoch : random_key(in->seed, in->step, r->g->sites.data[i0 - RT_REALS]);
       break;
     case OP_IOTA: y[k] = (double)k; break;
     default: BUG("no leaf");

@@ -30,9 +30,9 @@ static void print_attr(const Graph *g, const Node *n, Text *out) {
   case OP_DENSE: text_printf(out, " %" PRId64 "..%" PRId64, i[0], i[0] + i[1]); break;
   case OP_READ: text_printf(out, " %s", g->slots.data[i[0]].path); break;
   case OP_CONST: text_printf(out, " %.9g", n->attr.f); break;
-  case OP_RT_REAL: 
+  case OP_RT_REAL:
     if (i[0] >= RT_REALS) text_printf(out, " key %" PRId64, i[0] - RT_REALS);
-    else text_add(out, i[0] == RT_LR ? " lr" : " ?");
+    else text_add(out, i[0] == RT_LR ? " lr" : " epoch");
     break;
   case OP_IDS:
     text_printf(out, " %" PRId64, i[0]);

@@ -536,5 +536,6 @@ Graph *build(Model *m, DType dtype, Diag *d) {
   for (int i = 0; i < m->n_bindings; i++) b.s->binding_shape[i] = shape_summary(&b, b.bindings[i].value);
   build_tasks(&b);
   check_sharing(&b);
+  build_balance(&b);
   return b.g;
 }

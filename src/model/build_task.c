@@ -146,11 +146,11 @@ static NodeId scaled(Graph *g, NodeId n, double factor) {
 }
 static NodeId plus(Graph *g, NodeId a, NodeId b) { return a ? g_map2(g, OP_ADD, a, b) : b; }
 
-// Sets the task's roots; gives its loss, 0 after an error. Terms over one label share Σ w; else the sum is loss · Σ w of
-// the first.
+// Sets the task's roots; gives its loss, its weight included, 0 after an error. Terms over one label share Σ w; else the
+// sum is loss · Σ w of the first.
 static NodeId task_loss(Build *b, const ModelTask *t, NodeId head) {
   Graph *g = b->g;
-  NodeId loss = 0, sum = 0, weight = 0;
+  NodeId loss = 0, sum = 0, weight = 0, known = 0;
   bool one_label = true, fine = t->n_terms > 0;
   for (int i = 0; i < t->n_terms; i++) {
     Term x;
@@ -160,6 +160,7 @@ static NodeId task_loss(Build *b, const ModelTask *t, NodeId head) {
     }
     if (!weight) weight = x.weight;
     one_label &= x.weight == weight;
+    if (x.weight != known) known = plus(g, known, x.weight);
     loss = plus(g, loss, scaled(g, x.mean, t->terms[i].factor));
     sum = plus(g, sum, scaled(g, x.sum, t->terms[i].factor));
   }
@@ -168,6 +169,10 @@ static NodeId task_loss(Build *b, const ModelTask *t, NodeId head) {
   if (!one_label) sum = g_map2(g, OP_MUL, loss, weight);
   graph_out(g, arena_printf(b->a, "sum:%s", t->name), sum);
   graph_out(g, arena_printf(b->a, "weight:%s", t->name), weight);
+  loss = scaled(g, loss, t->weight);
+  bool apart = b->m->balance.spec.row >= 0 || b->m->wants_gram;   // balancing sees the losses one by one
+  if (apart) graph_out(g, arena_printf(b->a, "task:%s", t->name), loss);
+  if (apart) graph_out(g, arena_printf(b->a, "known:%s", t->name), known);
   return loss;
 }
 
@@ -245,7 +250,7 @@ void build_tasks(Build *b) {
     plan[i].width = (int)axis_size(g, node(g, prediction)->axis[1]);
     plan[i].is_probability = is_probability(b, prediction);
     NodeId loss = task_loss(b, t, head);
-    if (loss) total = plus(g, total, scaled(g, loss, t->weight));
+    if (loss) total = plus(g, total, loss);
   }
   g->loss = total;
   build_outputs(b);

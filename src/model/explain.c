@@ -126,7 +126,7 @@ static Graph *step_graph(const Model *m, const Graph *forward, Cost *c) {
     if (g->slots.data[i].role == SLOT_PARAM && !g->slots.data[i].frozen) slots[n++] = i;
   NodeId *reads = NEW_ARRAY(m->arena, NodeId, n + 1), *grads = NEW_ARRAY(m->arena, NodeId, n + 1);
   for (int i = 0; i < n; i++) reads[i] = graph_read(g, slots[i], (Place){0});
-  grad(g, g->loss, reads, n, grads);
+  step_gradients(g, slots, reads, n, grads);
   c->gemm = NEW_ARRAY(m->arena, const char *, n + 1);
   for (int i = 0; i < n && m->gemm; i++)
     if (grads[i] && has_gemm(g, grads[i], m->gemm)) c->gemm[c->n_gemm++] = g->slots.data[slots[i]].path;
@@ -325,6 +325,7 @@ static void explain_text(const Model *m, const Graph *g, const Cost *c, Text *ou
               (long long)t->epochs,
               (unsigned long long)t->seed);
   gemm_text(m, c, out);
+  balance_text(m, g, out);
   if (m->n_defaults) text_add(out, "\nleft out, so by default\n");
   for (int i = 0; i < m->n_defaults; i++) text_printf(out, "  %s = %s\n", m->defaults[i].what, m->defaults[i].value);
 }
@@ -404,6 +405,7 @@ static void explain_json(const Model *m, const Graph *g, const Cost *c, Text *ou
                           "data", data_json(m), "bindings", bindings_json(m, g), "tasks", tasks, "outputs", outputs, "cost",
                               cost, "defaults", defaults);
   json_object_set_new(all, "blas", gemm_json(m, c));
+  json_object_set_new(all, "balance", balance_json(m, g));
   char *text = json_dumps(all, JSON_INDENT(2));
   text_add(out, text ? text : "null");
   free(text);

@@ -6,7 +6,7 @@
 #define MTLC_MODEL_H
 #include "../../runtime/plan.h"
 #include "../front/ast.h"
-#include "../graph/graph.h"
+#include "../graph/balance.h"
 
 typedef struct { const char *name; const Decl *decl; uint32_t file; } LayerDef;       // std and user layers
 typedef struct { const char *name; const Decl *decl; bool shared; bool freeze; } Binding; // let, shared
@@ -28,6 +28,12 @@ typedef struct {
 typedef struct { const char *name; Place at; const Expr *value; } ModelOutput;
 typedef struct { int row; double args[8]; Place at; const char *text; } OptimizerSpec;   // row of graph/optim.def
 
+typedef struct {                       // how the tasks' losses are balanced
+  struct BalanceSpec spec;             // row −1: static, their weighted sum; spec.over: filled by build
+  const char **over; Place *over_at; int n_over;   // bindings whose parameters it is about; none: all
+  const char *text; Place at;
+} BalanceClause;
+
 typedef struct {
   Arena *arena;
   Sources *sources;
@@ -39,6 +45,8 @@ typedef struct {
   ModelTask *tasks; int n_tasks;
   ModelOutput *outputs; int n_outputs;
   OptimizerSpec optimizer;
+  BalanceClause balance;
+  bool wants_gram;                     // set before build: a program for gradient_cosines (train.h)
   TrainPlan train;                     // tasks[].width, buffers: filled after build and place
   const char *resolved;                // the spec with its imports inlined: text that alone makes this Model again
   const PrepState *prep;               // NULL until bound
@@ -54,7 +62,8 @@ typedef struct {
 Model *resolve(Arena *a, Sources *s, const Ast *main, const char *spec_path, const char *std_dir, Diag *d);
 void   model_bind(Model *m, const PrepState *prep);     // sizes of learned vocabularies
 // The forward graph with tasks' heads, outputs and losses. Errors to d; the graph is usable only if there are none.
-// Roots: out("head:TASK"), out("output:NAME"), out("sum:TASK"), out("weight:TASK"); graph.loss is the total loss.
+// Roots: out("head:TASK"), out("output:NAME"), out("sum:TASK"), out("weight:TASK"), and
+// for balancing out("task:TASK"), out("known:TASK"); graph.loss is the total loss.
 Graph *build(Model *m, DType dtype, Diag *d);
 void   model_print(const Model *m, Text *out);          // --emit model
 void   model_explain(const Model *m, const Graph *g, Text *out, bool json);   // shapes, parameters, FLOPs, defaults

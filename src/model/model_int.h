@@ -147,6 +147,8 @@ void resolve_tasks(Spec *s);
 void resolve_outputs(Spec *s);
 void resolve_train(Spec *s);
 void resolve_requires(Spec *s);
+// ---- resolve_balance.c
+void resolve_balance(Spec *s, const Clause *c, Place at);
 // `auc(task, at = …)`: finds (adds, if it is not in the task's list) the metric; false after an error.
 bool task_metric(Spec *s, const Expr *e, int *task, int *metric);
 int  task_index(Spec *s, const Expr *e);                               // of the task named; −1: error
@@ -316,6 +318,11 @@ const char *input_type_text(const DataInput *in, Arena *a);             // "list
 // ---- build_task.c
 void build_tasks(Build *b);
 void check_sharing(Build *b);
+// ---- explain_balance.c
+void balance_text(const Model *m, const Graph *g, Text *out);
+struct json_t *balance_json(const Model *m, const Graph *g);
+// ---- build_balance.c: what `balance` needs of the graph; sets graph.balance.
+void build_balance(Build *b);
 // Smallest and largest value that a node can take, as far as its ops tell.
 typedef struct { double lo, hi; } Interval;
 Interval node_range(const Graph *g, NodeId n, Arena *a);

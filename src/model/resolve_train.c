@@ -5,7 +5,7 @@
 static const Key train_keys[] = {
   {"optimizer", false}, {"batch", false}, {"epochs", false}, {"split", false}, {"weight", false}, {"seed", false}, {"stop", false},
       {"best", false},
-  {"shuffle", false},   {"balance", true}, {"penalty", true}, {"clip", true},  {"l2", true},    {"l1", true},
+  {"shuffle", false},   {"balance", false}, {"penalty", true}, {"clip", true},  {"l2", true},    {"l1", true},
       {"lazy", true},
   {"schedule", true},   {"precision", true},    {"blas", false},
 };
@@ -237,6 +237,7 @@ void resolve_train(Spec *s) {
   whole(s, d, "seed", 1, 0, ((int64_t)1 << 53) - 1, &seed);
   resolve_split(s, find_clause(d, "split"), d->word_at);
   resolve_weight(s, find_clause(d, "weight"), d->word_at);
+  resolve_balance(s, find_clause(d, "balance"), d->word_at);
   const Clause *shuffle = find_clause(d, "shuffle");
   t->shuffle = true;
   if (shuffle) need_bool(s, shuffle->value, "`shuffle`", &t->shuffle);
