@@ -81,12 +81,14 @@ static void add_block(Arena *a, const WordList *all, Form *f, int open, int clos
 }
 
 // A block stays on its declaration's line where it was written on one line and fits.
-static bool is_inline(const WordList *all, const Form *f, int open, int close) {
+static bool is_inline(Arena *a, const WordList *all, const Form *f, int open, int close) {
   enum { SHORT_BLOCK = 60 };
   if (has_comment(all, open, close) || !on_one_line(all, open, close)) return false;
-  int whole = words_width(all->data + f->from, f->to - f->from), block = words_width(all->data + open, close + 1 - open);
+  Form inside = {.decl = f->decl};
+  add_block(a, all, &inside, open, close);
+  int block = words_width(inside.words.data, inside.words.n), head = words_width(f->words.data, f->words.n);
   bool is_list = f->decl->kind == DECL_INPUT || f->decl->kind == DECL_LABEL;       // of names, that may be long
-  return whole + f->decl->n_clauses <= FORMAT_WIDTH || (is_list && block <= SHORT_BLOCK);
+  return head + 1 + block <= FORMAT_WIDTH || (is_list && block <= SHORT_BLOCK);
 }
 
 static int bracket_step(const Word *w) {
@@ -120,7 +122,7 @@ static Form read_form(Arena *a, const WordList *all, const Decl *d) {
   while (f.to > f.from && all->data[f.to - 1].kind == WORD_COMMENT) f.to--;
   int open = d->has_block ? brace(all, f.from, f.to) : -1, close = f.to - 1;
   copy_words(a, all, f.from, open < 0 ? f.to : open, &f.words);
-  if (open >= 0 && !is_inline(all, &f, open, close)) {
+  if (open >= 0 && !is_inline(a, all, &f, open, close)) {
     f.open = open;
     vec_push(a, &f.words, all->data[open]);
   } else {
@@ -156,10 +158,13 @@ static int word_column(const Form *f, int i) {
 
 static int form_width(const Form *f) { return word_column(f, f->words.n) - 1; }
 
-// A long list of names, or a layer with many parameters, stands as it is.
+// A long list of names, a layer with many parameters, what is broken by a comment: such stands as it is.
 static bool takes_part(const Form *f, int c) {
   enum { LONGEST_NAME = 40 };
-  return f->cell.n > c && words_width(f->words.data, f->cell.data[0]) <= LONGEST_NAME;
+  if (f->cell.n <= c || words_width(f->words.data, f->cell.data[0]) > LONGEST_NAME) return false;
+  for (int i = 0; i < f->cell.data[c]; i++)
+    if (f->words.data[i].kind == WORD_COMMENT) return false;
+  return true;
 }
 
 // Aligns cell c of forms from…to − 1, as far as that goes without wide gaps or lines that are too long.

@@ -41,6 +41,6 @@ void layout_comment(Layout *l, const Word *w, int indent);         // behind the
 // operators, where they grow too long. indent: of lines that go on outside of brackets. column (may be NULL): [n] where a word begins
 // at least, on the line that the first one is on; 0: nothing said.
 void layout_words(Layout *l, const Word *w, int n, int indent, const int *column);
-int  words_width(const Word *w, int n);                            // on one line
+int  words_width(const Word *w, int n);                            // on one line, comments aside
 void layout_print(Layout *l, Text *out);                           // aligns comments of neighbouring lines; frees all
 #endif

@@ -63,7 +63,8 @@ static bool blank_between(const Word *before, const Word *a, const Word *b) {
 int words_width(const Word *w, int n) {
   int width = 0;
   for (int i = 0; i < n; i++)
-    width += display_width(w[i].text, w[i].n) + (i > 0 && blank_between(i > 1 ? &w[i - 2] : NULL, &w[i - 1], &w[i]));
+    if (w[i].kind != WORD_COMMENT)
+      width += display_width(w[i].text, w[i].n) + (i > 0 && blank_between(i > 1 ? &w[i - 2] : NULL, &w[i - 1], &w[i]));
   return width;
 }
 
