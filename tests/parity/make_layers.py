@@ -69,11 +69,20 @@ def two_heads(w, one, two):
 
 # ---------------------------------------------------------------- the layers: (spec behind HEAD, forward(w, x, ids))
 CASES = {}
+LIST_HEAD = """model parity
+edition 2026
+import "std/attention.mtl"
+input x : vector(5)
+input item : id { buckets = 7 }
+input past : list(id) { like = item, max = 4 }
+label y, z : binary
+"""
+LIST_IDS = [7, 5, 7, 7, 7, 7]                                # item; of the list its length, 0 to 4, and its items
 
 
-def case(name, spec, tasks=None):
+def case(name, spec, tasks=None, head=HEAD, ids=(7, 5)):
     def add(f):
-        CASES[name] = (HEAD + spec + (TASKS % tasks if tasks else ""), f)
+        CASES[name] = (head + spec + (TASKS % tasks if tasks else ""), f, list(ids))
         return f
     return add
 
@@ -221,6 +230,74 @@ def norms(w, x, ids):
     return two_heads(w, dense(w, n, "n.dense", 4, lambda v: F.gelu(v, approximate="tanh")), dense(w, x, "s.dense", 4, F.silu))
 
 
+# ---------------------------------------------------------------- over lists: ids[:, 2:] behind the length ids[:, 1]
+def there(ids, dtype):
+    return (torch.arange(4)[None, :] < ids[:, 1:2]).to(dtype)
+
+
+def masked_softmax(score, mask):
+    """Over the last axis; 0 where the mask is, and everywhere in an empty list."""
+    e = torch.exp(score - score.max(-1, keepdim=True).values) * mask
+    total = e.sum(-1, keepdim=True)
+    return e / torch.where(total == 0, torch.ones_like(total), total)
+
+
+def masked_mean(x, mask):
+    return (x * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
+
+
+def masked_max(x, mask):
+    low = torch.where(mask.unsqueeze(-1) > 0, x, torch.full_like(x, -1e30)).max(1).values
+    return torch.where(mask.sum(1, keepdim=True) > 0, low, torch.zeros_like(low))
+
+
+@case("din", 'let items = instance embed(4)\nlet shown = item |> items\nlet seen = past |> items\n'
+      'let p = concat(seen |> din(shown, widths = [3]), x)\nlet q = concat(seen |> din(shown, widths = [3], normal = true), seen |> attention_pool(3))\n',
+      ("p", "q"), LIST_HEAD, LIST_IDS)
+def din(w, x, ids):
+    table, mask = w("items.table", 7, 4), there(ids, x.dtype)
+    shown, seen = table[ids[:, 0]], table[ids[:, 2:]]
+
+    def pooled(path, normal):
+        t = shown.unsqueeze(1).expand_as(seen)
+        h = mlp(w, torch.cat([seen, t, seen - t, seen * t], -1), path + ".score.mlp", [3], torch.sigmoid)
+        score = dense(w, h, path + ".score.dense", 1)[..., 0]
+        weights = masked_softmax(score, mask) if normal else score * mask
+        return (weights.unsqueeze(-1) * seen).sum(1)
+    add = dense(w, dense(w, seen, "q.attention_pool.hidden", 3, torch.tanh), "q.attention_pool.score", 1, bias=False)[..., 0]
+    extra = (masked_softmax(add, mask).unsqueeze(-1) * seen).sum(1)
+    return two_heads(w, torch.cat([pooled("p.din", False), x], -1), torch.cat([pooled("q.din", True), extra], -1))
+
+
+@case("transformer", 'let seen = past |> embed(4)\nlet p = mean(seen |> encoder(depth = 2, heads = 2, width = 6, rate = 0))\n'
+      'let q = seen |> conv_pool(sizes = [2, 3], width = 3)\n', ("concat(p, x)", "q"), LIST_HEAD, LIST_IDS)
+def transformer(w, x, ids):
+    mask = there(ids, x.dtype)
+    seen = w("seen.past.table", 7, 4)[ids[:, 2:]]
+
+    def norm(h, path):
+        return F.layer_norm(h, [4], w(path + ".gain", 4), w(path + ".shift", 4), 1e-5)
+
+    def attend(h, path):
+        q, k, v = (dense(w, h, f"{path}.{n}.dense", 4).reshape(-1, 4, 2, 2).transpose(1, 2) for n in "qkv")
+        weights = masked_softmax(q @ k.transpose(2, 3) / math.sqrt(2), mask[:, None, None, :])
+        return dense(w, (weights @ v).transpose(1, 2).reshape(-1, 4, 4), path + ".dense", 4)
+    h = seen + w("p.encoder.place", 4, 4)
+    for i in range(2):
+        at = f"p.encoder[{i}].block"
+        a = h + attend(norm(h, at + ".a.layer_norm"), at + ".a.attention")
+        wide = dense(w, norm(a, at + ".layer_norm"), at + ".feed_forward.wide", 6, lambda v: F.gelu(v, approximate="tanh"))
+        h = a + dense(w, wide, at + ".feed_forward.narrow", 4)
+    zeroed, parts = seen * mask.unsqueeze(-1), []
+    for i, size in enumerate([2, 3]):
+        before = (size - 1) // 2
+        padded = F.pad(zeroed, (0, 0, before, size - 1 - before))
+        kernel = w(f"q.conv_pool[{i}].w", size, 4, 3)
+        conv = sum(padded[:, k:k + 4] @ kernel[k] for k in range(size))
+        parts.append(masked_max(torch.relu(conv), mask))
+    return two_heads(w, torch.cat([masked_mean(h, mask), x], -1), torch.cat(parts, -1))
+
+
 # ---------------------------------------------------------------- the file
 def forward(f, w, batch):
     ids = torch.tensor(batch["ids"], dtype=torch.long)
@@ -233,10 +310,10 @@ def forward(f, w, batch):
     return total, outs
 
 
-def trained(f, values, batches, dtype):
+def trained(f, values, batches, dtype, optimizer, args):
     w = Weights(dtype, values)
     forward(f, w, batches[0])                                # makes the tensors
-    step = torch.optim.Adam(list(w.tensors.values()), lr=0.001, eps=1e-8)
+    step = ref.OPTIMIZERS[optimizer](list(w.tensors.values()), args)
     for i in range(ref.STEPS):
         step.zero_grad()
         forward(f, w, batches[i % len(batches)])[0].backward()
@@ -244,30 +321,36 @@ def trained(f, values, batches, dtype):
     return {path: ref.hexes(v) for path, v in w.tensors.items()}
 
 
-def case_json(seed, name, spec, f):
+def case_json(seed, name, spec, f, ids):
     rng = random.Random(seed)
     ref.SIZES = SIZES
-    batches = [ref.make_batch(rng, i, WIDTH, [7, 5], ["binary", "binary"], False) for i in range(len(SIZES))]
+    batches = [ref.make_batch(rng, i, WIDTH, ids, ["binary", "binary"], False) for i in range(len(SIZES))]
     start = Weights(torch.float64)
     forward(f, start, batches[0])
     values = start.values
 
+    # A bias before a softmax has a gradient of 0: Adam would make noise into steps of full size.
+    optimizer, args = ref.SGD if len(ids) > 2 else ref.ADAM
+
     def outputs(dtype):
         return [{k: ref.hexes(v) for k, v in forward(f, Weights(dtype, values), b)[1].items()} for b in batches]
+    for b in batches:                                        # a list's length lies behind the numbers
+        b["numbers"] = [row + [float(i[1])] if len(ids) > 2 else row for row, i in zip(b["x"], b["ids"])]
+        b["columns"] = [i[:1] + i[2:] if len(ids) > 2 else i for i in b["ids"]]
     return {
-        "model": name, "spec": spec, "dense": WIDTH, "ids": 2, "labels": 2, "capacity": max(SIZES),
+        "model": name, "spec": spec, "dense": len(batches[0]["numbers"][0]), "ids": len(batches[0]["columns"][0]), "labels": 2, "capacity": max(SIZES),
         "weights": {path: {"shape": shape, "value": ref.hexes(v)} for path, (shape, v) in values.items()},
-        "batches": [{"n": len(b["x"]), "dense": ref.hexes(sum(b["x"], [])), "ids": sum(b["ids"], []),
+        "batches": [{"n": len(b["x"]), "dense": ref.hexes(sum(b["numbers"], [])), "ids": sum(b["columns"], []),
                      "y": ref.hexes(sum(b["y"], [])), "w": ref.hexes(sum(b["w"], []))} for b in batches],
         "forward": ref.in_both(outputs),
-        "runs": [{"optimizer": "adam", "args": [0.001, 0.9, 0.999, 1e-8], "steps": ref.STEPS,
-                  "weights": ref.in_both(lambda t: trained(f, values, batches, t))}],
+        "runs": [{"optimizer": optimizer, "args": args, "steps": ref.STEPS,
+                  "weights": ref.in_both(lambda t: trained(f, values, batches, t, optimizer, args))}],
     }
 
 
 def main():
     torch.set_num_threads(1)
-    cases = [case_json(40 + i, name, spec, f) for i, (name, (spec, f)) in enumerate(CASES.items())]
+    cases = [case_json(40 + i, name, spec, f, ids) for i, (name, (spec, f, ids)) in enumerate(CASES.items())]
     about = f"made by make_layers.py with PyTorch {torch.__version__}; hex floats, row-major"
     path = pathlib.Path(__file__).parent / "layers.json"
     path.write_text(json.dumps({"about": about, "cases": cases}, indent=1) + "\n")

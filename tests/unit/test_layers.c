@@ -16,6 +16,8 @@ static Graph *graph_of(const Run *r, Arena *a, Diag *d) {
   for (int i = 0; i < g->slots.n; i++)
     if (!json_object_get(field(r->file, "weights"), g->slots.data[i].path)) fail_msg("%s: PyTorch has no %s", r->name, g->slots.data[i].path);
   assert_int_equal(g->slots.n, n);
+  assert_int_equal(m->data.dense_width, integer(r->file, "dense"));
+  assert_int_equal(m->data.n_ids, integer(r->file, "ids"));
   return g;
 }
 
