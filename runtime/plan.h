@@ -65,7 +65,7 @@ typedef struct {
   bool has_clip; double clip_lo, clip_hi;        // numbers, quantiles 0 … 1, or deviations from the mean, as the ends say
   ClipEnd clip_at_lo, clip_at_hi;
   MapKind map;
-  const double *bounds; int n_bounds;            // BUCKETIZE: ascending; or n_bounds 0 and by quantiles: `buckets` of equal counts
+  const double *bounds; int n_bounds;            // BUCKETIZE: ascending; n_bounds 0: quantiles, for `buckets` of equal counts
   int64_t buckets;
   bool indicator;                                // REAL, VECTOR: columns dense_at + width …: 1 where the value was missing
   ScaleKind scale;
@@ -79,27 +79,28 @@ typedef struct {
   const RowExpr *from;       // REAL, CATEGORY, ID; VECTOR: NULL
   int first_column;          // VECTOR: columns[first_column … + width − 1], or one column of n numbers when packed
   bool packed;               // VECTOR in one column: numbers apart by blanks, `;` or `,`
-  int width;                 // numbers per row in the dense group, indicators not counted: 1 for REAL, n for VECTOR, 0 for ids
+  int width;                 // numbers per row in the dense group, without indicators: 1 for REAL, n for VECTOR, 0 for ids
   Prep prep;                 // VECTOR: applied per element, statistics per element
   int64_t buckets;           // ID: hash of the text (FNV-1a 64, finaliser of splitmix64) mod buckets
   uint64_t hash_seed;        // ID
   const char *vocab_file;    // CATEGORY: a value a line, read when the preparation is learned; NULL: none
   const char *const *vocab; int n_vocab;         // CATEGORY: the values, NULL: learned or from the file
-  int64_t cardinality;       // CATEGORY: rows of its tables where the spec alone says it; 0: learned. `vocab` has "" too, where a missing
-                             // cell is a value of its own
+  int64_t cardinality;       // CATEGORY: rows of its tables where the spec alone says it; 0: learned. `vocab` has "" too, where a
+                             // missing cell is a value of its own
   int64_t min_count;         // CATEGORY: rarer training values are out of vocabulary; default 1
   UnknownPolicy unknown;     // CATEGORY at evaluation: out-of-vocabulary row, counted; or an error
   int dense_at;              // first column in the dense group, or −1
   int id_at;                 // column in the id group, or −1
   int like;                  // ID, CATEGORY, a LIST of these: 1 + the input whose vocabulary or buckets it has; 0: its own
-  // LIST: columns id_at … + max − 1 hold the items (REAL: dense_at …), dense column length_at how many there are; the rest is 0
+  // LIST: columns id_at … + max − 1 hold the items (REAL: dense_at …), dense column length_at their number; the rest is 0
   InputKind item;            // REAL, CATEGORY or ID; min_count, unknown, buckets, prep are those of the items
   int64_t max; bool keep_first;          // of a longer list the last `max` items are kept, or the first
   const char *separator;     // between items; NULL: blanks, `|`, `;`, `,`, or a list in brackets as in JSON
   int length_at;             // or −1
   TokenKind tokens;          // of a text: its items are its words or characters, and n-grams of up to so many of them
   int ngrams;
-  // TIME: `from` gives seconds since 1970; columns dense_at … are sin and cos of 2π · time_position(part) of each part. Missing: 0, 0
+  // TIME: `from` gives seconds since 1970; columns dense_at … are sin and cos of 2π · time_position(part) of each part.
+  // Missing: 0, 0
   TimePart part[N_TIME_PARTS]; int n_parts;
   const char *time_format;   // NULL: ISO 8601
 } DataInput;
@@ -157,7 +158,7 @@ typedef struct {
 } Vocabulary;
 typedef struct {
   Affine *dense;                   // [dense_width]
-  Vocabulary *vocab;               // [n_ids], at an input's id_at; n = 0 and values NULL for ids (cardinality = buckets) and `like`
+  Vocabulary *vocab;               // [n_ids], at an input's id_at; n = 0 and values NULL for ids and `like`
   Affine *label;                   // [n_labels]; identity where not scaled
   Vocabulary *label_class;         // [n_labels]; CLASS by text: class i is values[i]
   int64_t rows[3];

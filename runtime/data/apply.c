@@ -40,10 +40,11 @@ static bool prepare_number(Apply *k, int64_t row, const Prep *p, const Affine *f
 static void missing_value(Apply *k, int64_t row, const DataInput *in, Cell at, bool first) {
   bool told = cell_error(k->r, row, 1, "missing-value", at.column, at.name, "`%s` is missing", in->name);
   if (told && first)
-    diag_help(k->r->diag, in->kind == INPUT_TIME ? "say in the spec what to do: `missing =` own (no point of the circle) or drop"
-                          : in->kind == INPUT_LIST ? "say in the spec what to do: `missing =` empty or drop"
-                          : in->id_at >= 0 ? "say in the spec what to do: `missing =` own, mode (of a category) or drop"
-                                           : "say in the spec what to do: `missing =` mean, median, mode, drop, or a number");
+    diag_help(k->r->diag, "say in the spec what to do: `missing =` %s",
+              in->kind == INPUT_TIME   ? "own (no point of the circle) or drop"
+              : in->kind == INPUT_LIST ? "empty or drop"
+              : in->id_at >= 0         ? "own, mode (of a category) or drop"
+                                       : "mean, median, mode, drop, or a number");
 }
 
 static void apply_numbers(Apply *k, int at, int column) {

@@ -175,7 +175,7 @@ bool   valid_utf8(const char *s);
 // ---- prep.c: learning
 void prep_new(const DataPlan *p, PrepState *s, Arena *a); // room for all, zeroed
 bool prep_learn(Raw *r, PrepState *s, Arena *a);          // from rows with split 0; false: errors
-double clip_and_map(const Prep *p, const Affine *f, double v);   // f: of lo, hi and bounds. Not finite: outside of the map's domain
+double clip_and_map(const Prep *p, const Affine *f, double v);   // by f's lo, hi, bounds. Not finite: outside of the domain
 static inline InputKind item_kind(const DataInput *in) { return in->kind == INPUT_LIST ? in->item : in->kind; }
 // The vocabulary of a CATEGORY, or of a LIST of such: its own, or that of the input that it is like.
 static inline const Vocabulary *vocabulary_of(const DataPlan *p, const PrepState *s, const DataInput *in) {

@@ -156,7 +156,8 @@ static void read_cell(Raw *r, int at, int64_t row, CellItems *w) {
     }
   } else if (*first != '[' || in->separator) split_cell(w, s, in->separator);
   else if (!split_json(w, first)) {
-    cell_error(r, row, 1, "bad-list", input_cell(in, 0), in->name, "`%s` is no list: `[1, 2]` or `[\"a\", \"b\"]`", shown(r, s));
+    cell_error(r, row, 1, "bad-list", input_cell(in, 0), in->name, "`%s` is no list: `[1, 2]` or `[\"a\", \"b\"]`",
+               shown(r, s));
     return;
   }
   int64_t n = w->n < in->max ? w->n : in->max, from = in->keep_first ? 0 : w->n - n;

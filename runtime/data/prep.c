@@ -69,13 +69,14 @@ static double clipped(const Prep *p, const Affine *f, double v) {
 
 static bool limits_fit(Raw *r, const Prep *p, double *known, int64_t n, Affine *f, const char *column, const char *name) {
   if (learn_limits(p, known, n, f)) return true;
-  diag_data(r->diag, "no-range", r->table->path, 0, 0, column, "`clip` of `%s` would go from %g to %g in the training rows", name,
-            f->lo, f->hi);
+  diag_data(r->diag, "no-range", r->table->path, 0, 0, column, "`clip` of `%s` would go from %g to %g in the training rows",
+            name, f->lo, f->hi);
   return false;
 }
 
 // n > 0 values with missing ones replaced and clipped, which are changed: boundaries, then the scale of what map makes.
-static void learn_map_and_scale(Raw *r, const Prep *p, ScaleKind scale, double *x, int64_t n, const char *name, Affine *f, Arena *a) {
+static void learn_map_and_scale(Raw *r, const Prep *p, ScaleKind scale, double *x, int64_t n, const char *name, Affine *f,
+                                Arena *a) {
   bool constant = false;
   learn_bounds(p, x, n, f, a);
   for (int64_t i = 0; i < n; i++) x[i] = clip_and_map(p, f, x[i]);
@@ -149,7 +150,8 @@ static void check_times(Raw *r, int at) {
   const DataInput *in = &r->plan->inputs[at];
   for (int64_t i = 0; i < r->n; i++)
     if (r->split[i] == 0 && !isnan(r->number[at][i])) return;
-  diag_data(r->diag, "all-missing", r->table->path, 0, 0, input_column(r->plan, in, 0), "every training row misses `%s`", in->name);
+  diag_data(r->diag, "all-missing", r->table->path, 0, 0, input_column(r->plan, in, 0), "every training row misses `%s`",
+            in->name);
 }
 
 // ---------------------------------------------------------------- vocabularies

@@ -7,7 +7,8 @@
 enum { FORMAT = 1 };
 static const char *const input_kinds[] = {[INPUT_REAL] = "real", [INPUT_CATEGORY] = "category", [INPUT_ID] = "id",
                                           [INPUT_VECTOR] = "vector", [INPUT_LIST] = "list", [INPUT_TIME] = "time"};
-static const char *const list_kinds[] = {[INPUT_REAL] = "list(real)", [INPUT_CATEGORY] = "list(category)", [INPUT_ID] = "list(id)"};
+static const char *const list_kinds[] = {[INPUT_REAL] = "list(real)", [INPUT_CATEGORY] = "list(category)",
+                                         [INPUT_ID] = "list(id)"};
 static const char *const label_kinds[] = {[LABEL_BINARY] = "binary", [LABEL_CLASS] = "class", [LABEL_REAL] = "real",
                                           [LABEL_COUNT] = "count",   [LABEL_RANK] = "rank"};
 

@@ -104,8 +104,8 @@ void time_error(Raw *r, int64_t row, int column, const char *s, const char *form
   const char *as = format ? arena_printf(r->arena, " as \"%s\"", format) : "";
   bool told = cell_error(r, row, 1, "not-a-time", column, NULL, "`%s` is no time%s", shown(r, s), as);
   if (told && !format)
-    diag_help(r->diag, "that is `2024-05-01`, `2024-05-01 13:30`, or seconds since 1970; else an input says how it is written: "
-              "`format = \"%%d.%%m.%%Y\"`");
+    diag_help(r->diag, "that is `2024-05-01`, `2024-05-01 13:30`, or seconds since 1970; else an input says how it is "
+              "written: `format = \"%%d.%%m.%%Y\"`");
 }
 
 int expr_column(const RowExpr *e) { return e->op == RX_COLUMN ? e->index : -1; }

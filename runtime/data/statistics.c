@@ -1,5 +1,5 @@
-// statistics.c: what a preparation takes from a column of numbers: limits, boundaries of buckets, scales. Means and deviations
-// (population) in double, two passes, in the order of the values; so the same rows give the same bits.
+// statistics.c: what a preparation takes from a column of numbers: limits, boundaries of buckets, scales. Means and
+// deviations (population) in double, two passes, in the order of the values; so the same rows give the same bits.
 #include <math.h>
 #include "data_int.h"
 

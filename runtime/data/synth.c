@@ -162,7 +162,8 @@ static double plausible(const Prep *p, double v) {
   if (p->map == MAP_LOG1P) v = floor(100 * exp(v)) / 100;
   if (p->map == MAP_SQRT) v = v * v;
   if (!p->has_clip) return v;
-  bool lo = p->clip_at_lo == CLIP_AT_NUMBER && isfinite(p->clip_lo), hi = p->clip_at_hi == CLIP_AT_NUMBER && isfinite(p->clip_hi);
+  bool lo = p->clip_at_lo == CLIP_AT_NUMBER && isfinite(p->clip_lo);
+  bool hi = p->clip_at_hi == CLIP_AT_NUMBER && isfinite(p->clip_hi);
   if (lo && hi) return p->clip_lo + (p->clip_hi - p->clip_lo) * sigmoid(v);
   return lo ? p->clip_lo + exp(v) : hi ? p->clip_hi - exp(v) : v;
 }

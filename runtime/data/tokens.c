@@ -1,6 +1,6 @@
-// tokens.c: a text as its words, or its characters. The text is put in NFC and its case folded (Unicode; so ẞ and ss are one). A
-// word is a run of letters, marks and digits, as long as it can be; what stands between is dropped. Behind each word stand the
-// n-grams that end with it, shortest first, their words apart by one blank.
+// tokens.c: a text as its words, or its characters. The text is put in NFC and its case folded (Unicode; so ẞ and ss are
+// one). A word is a run of letters, marks and digits, as long as it can be; what stands between is dropped. Behind each word
+// stand the n-grams that end with it, shortest first, their words apart by one blank.
 #include <utf8proc.h>
 #include "data_int.h"
 

@@ -1,5 +1,5 @@
-// vocabulary_file.c: vocabularies that are given: by the spec, or as a file of one value a line (blank lines and line ends aside,
-// every character counts). A run keeps the values, so that the file is read once.
+// vocabulary_file.c: vocabularies that are given: by the spec, or as a file of one value a line (blank lines and line ends
+// aside, every character counts). A run keeps the values, so that the file is read once.
 #include <errno.h>
 #include <utf8proc.h>
 #include "data_int.h"
@@ -60,7 +60,8 @@ static bool add_lines(const DataInput *in, char *text, size_t n, Values *out, Ar
 static bool unlike(const DataInput *in, const Values *v, Diag *d) {    // no value stands twice
   for (int i = 1; i < v->n; i++)
     if (!strcmp(v->data[i - 1], v->data[i])) {
-      diag_data(d, "duplicate-value", in->vocab_file, 0, 0, NULL, "`%s` stands twice in the vocabulary of `%s`", v->data[i], in->name);
+      diag_data(d, "duplicate-value", in->vocab_file, 0, 0, NULL, "`%s` stands twice in the vocabulary of `%s`", v->data[i],
+                in->name);
       return false;
     }
   if (v->n) return true;

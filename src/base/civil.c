@@ -3,8 +3,8 @@
 #include <math.h>
 
 const char *const time_part_names[N_TIME_PARTS] = {"second", "minute", "hour", "weekday", "day", "yearday", "month", "year"};
-static const char *const months[] = {"January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
-                                     "November", "December"};
+static const char *const months[] = {"January", "February", "March",     "April",   "May",      "June",
+                                     "July",    "August",   "September", "October", "November", "December"};
 enum { DAY = 86400, MIN_YEAR = 0, MAX_YEAR = 9999 };
 
 // ---------------------------------------------------------------- the calendar

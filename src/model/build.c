@@ -458,7 +458,8 @@ static Value *input_value(Build *b, int i) {
   v->input = i + 1;
   if (in->kind == INPUT_LIST) {
     v->mask = g_list_mask(b->g, in->max, in->length_at);
-    v->node = ids ? g_ids(b->g, in->id_at, in->max, in->length_at) : g_expand(b->g, g_dense(b->g, in->dense_at, in->max), -1);
+    v->node = ids ? g_ids(b->g, in->id_at, in->max, in->length_at)
+                  : g_expand(b->g, g_dense(b->g, in->dense_at, in->max), -1);
   } else {
     int width = in->kind == INPUT_TIME ? 2 * in->n_parts : in->width * (1 + in->prep.indicator);
     v->node = ids ? g_column(b->g, OP_IDS, in->id_at) : g_dense(b->g, in->dense_at, width);

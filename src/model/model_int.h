@@ -118,7 +118,7 @@ void id_buckets(Spec *s, const Decl *d, DataInput *x, bool *bad);
 
 // ---- resolve_time.c
 RowExpr *row_cell_time(RowExpr *cell, const char *format);    // a cell as a time
-RowExpr *row_call(Spec *s, const Expr *e, RowType *type);              // hour(…), days(…), time(…); NULL and ROW_BAD after an error
+RowExpr *row_call(Spec *s, const Expr *e, RowType *type);              // hour(…), days(…), time(…); NULL, ROW_BAD: an error
 void time_input(Spec *s, const Decl *d, DataInput *x);
 
 // ---- resolve_list.c

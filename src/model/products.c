@@ -125,7 +125,7 @@ Value *fn_contract(BuiltinCall *c) {
     for (const char *s = part[i]; *s; s++)
       if (strchr(s + 1, *s)) return bad_labels(c, arena_printf(c->b->a, "the axis %c stands twice in \"%s\"", *s, part[i]));
   NodeId mask = 0;
-  for (int i = 0; i < 2; i++) {                          // a list's axis is summed over, or the result's first, or the mask is lost
+  for (int i = 0; i < 2; i++) {                          // a list's axis is summed over, or the result's first, or a list's no more
     if (!c->arg[1 + i]->mask) continue;
     if (!strchr(part[2], part[i][0])) in[i] = only_items(g, c->arg[1 + i]);
     else if (part[2][0] == part[i][0]) mask = c->arg[1 + i]->mask;

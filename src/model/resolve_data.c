@@ -44,7 +44,8 @@ static bool type_size(Spec *s, const Expr *t, const char *name, bool sized, int6
 }
 
 // ---------------------------------------------------------------- inputs
-static const Key number_keys[] = {{"missing", false}, {"clip", false}, {"map", false}, {"scale", false}, {"indicator", false}};
+static const Key number_keys[] = {{"missing", false}, {"clip", false}, {"map", false}, {"scale", false},
+                                  {"indicator", false}};
 static const Key category_keys[] = {{"vocab", false}, {"min_count", false}, {"unseen", false}, {"missing", false},
                                     {"like", false}, {"map", false}, {"clip", false}};
 static const Key time_keys[] = {{"format", false}, {"parts", false}, {"missing", false}};
@@ -107,14 +108,15 @@ static void vector_columns(Spec *s, const Decl *d, Name n, DataInput *x, bool *b
 
 // What an input's value is read from, as its type wants it; NULL: an error was given.
 static RowExpr *typed_value(Spec *s, const Decl *d, const DataInput *x, RowExpr *r, RowType type) {
-  bool number = x->kind == INPUT_REAL || (x->kind == INPUT_CATEGORY && x->prep.map == MAP_BUCKETIZE), time = x->kind == INPUT_TIME;
-  bool many = x->kind == INPUT_LIST, is_number = type == ROW_NUMBER || (type == ROW_TIME && x->kind == INPUT_REAL), is_time = time && type == ROW_TIME;
+  bool real = x->kind == INPUT_REAL, time = x->kind == INPUT_TIME, many = x->kind == INPUT_LIST;
+  bool number = real || (x->kind == INPUT_CATEGORY && x->prep.map == MAP_BUCKETIZE);
+  bool is_number = type == ROW_NUMBER || (type == ROW_TIME && real), is_time = time && type == ROW_TIME;
   if (type == ROW_CELL && time) return row_cell_time(r, x->time_format);
   if (type == ROW_CELL) r->numeric = number;
   if (type == ROW_CELL || (is_number && !many) || is_time) return r;      // a category or an id may be a number as well
   const char *what = number ? "a number" : time ? "a time" : many ? "a raw column" : "a raw column or a number";
-  diag_error(s->diag, "type-mismatch", d->value->at, "an input of type `%s` needs %s, which `%s` is not", input_type_text(x, s->m.arena),
-             what, expr_text(s->m.arena, d->value));
+  diag_error(s->diag, "type-mismatch", d->value->at, "an input of type `%s` needs %s, which `%s` is not",
+             input_type_text(x, s->m.arena), what, expr_text(s->m.arena, d->value));
   if (type == ROW_TIME) diag_help(s->diag, "a part of it is a number, as `hour(…)`; `days(a - b)` is how far two are apart");
   return NULL;
 }
@@ -171,7 +173,8 @@ static void input_decl(Spec *s, const Decl *d) {
   int64_t width = 1;
   bool bad = kind < 0;
   bool several = kind == INPUT_LIST || kind == TYPE_TEXT;      // they look at their clauses themselves
-  if (!bad && kind != INPUT_LIST) bad = !type_size(s, d->type, input_types[kind], kind == INPUT_VECTOR, 1, MAX_VECTOR, &width);
+  if (!bad && kind != INPUT_LIST)
+    bad = !type_size(s, d->type, input_types[kind], kind == INPUT_VECTOR, 1, MAX_VECTOR, &width);
   if (kind >= 0 && !several) check_clauses(s, d, blocks[kind].keys, blocks[kind].n, blocks[kind].what);
   for (int i = 0; i < d->n_names; i++) {
     if (s->m.data.dense_width + width > MAX_DENSE || s->m.data.n_ids > MAX_DENSE) {

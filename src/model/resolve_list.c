@@ -90,8 +90,9 @@ bool text_input(Spec *s, const Decl *d, DataInput *x) {
   x->item = vocab || find_clause(d, "min_count") ? INPUT_CATEGORY : INPUT_ID;
   x->tokens = TOKENS_WORD;
   check_clauses(s, d, keys, COUNT_OF(keys), "an input of type `text`");
-  if ((c = find_clause(d, "tokens"))) x->tokens = choose(s, c->value, "`tokens`", tokens, 2) == 1 ? TOKENS_CHARACTER : TOKENS_WORD;
-  else add_default(s, d->at, arena_printf(s->m.arena, "%s.tokens", x->name), "word");
+  c = find_clause(d, "tokens");
+  if (c && choose(s, c->value, "`tokens`", tokens, 2) == 1) x->tokens = TOKENS_CHARACTER;
+  if (!c) add_default(s, d->at, arena_printf(s->m.arena, "%s.tokens", x->name), "word");
   if ((c = find_clause(d, "ngrams"))) need_int(s, c->value, "`ngrams`", 1, MAX_NGRAMS, &ngrams);
   else add_default(s, d->at, arena_printf(s->m.arena, "%s.ngrams", x->name), "1");
   x->ngrams = (int)ngrams;

@@ -75,7 +75,8 @@ static void map_bucketize(Spec *s, const Expr *e, Prep *p) {
   const Expr *x;
   if (!match_args(s, e, "`bucketize`", keys, 1, &x)) return;
   if (!x) {
-    diag_error(s->diag, "missing-argument", e->at, "`bucketize` needs boundaries, `bucketize([18, 65])`, or how many buckets");
+    diag_error(s->diag, "missing-argument", e->at,
+               "`bucketize` needs boundaries, `bucketize([18, 65])`, or how many buckets");
     return;
   }
   p->map = MAP_BUCKETIZE;
@@ -115,7 +116,8 @@ void prep_indicator(Spec *s, const Decl *d, DataInput *x) {
   const Clause *c = find_clause(d, "indicator");
   if (!c || !need_bool(s, c->value, "`indicator`", &x->prep.indicator) || !x->prep.indicator) return;
   if (x->prep.missing != MISSING_ERROR && x->prep.missing != MISSING_DROP) return;
-  diag_error(s->diag, "bad-value", c->at, "`indicator` marks values that were missing, and `%s` has none of them left", x->name);
+  diag_error(s->diag, "bad-value", c->at, "`indicator` marks values that were missing, and `%s` has none of them left",
+             x->name);
   diag_help(s->diag, "say what stands for them: `missing =` mean, median, mode or a number");
 }
 
@@ -150,7 +152,7 @@ static void vocabulary_values(Spec *s, const Clause *c, DataInput *x) {
   if (e->kind == EX_LIST) {
     x->vocab = text_list(s, c, &x->n_vocab);
     check_repeats(s, c, x->vocab, x->n_vocab, "the value");
-    if (x->vocab && !x->n_vocab && !e->n_args) diag_error(s->diag, "bad-value", e->at, "a vocabulary needs a value at least");
+    if (x->vocab && !e->n_args) diag_error(s->diag, "bad-value", e->at, "a vocabulary needs a value at least");
     return;
   }
   bool file = name && strcmp(name, "file") == 0;
@@ -177,8 +179,9 @@ void category_vocabulary(Spec *s, const Decl *d, DataInput *x) {
   }
   if (count) need_int(s, count->value, "`min_count`", 1, INT32_MAX, &x->min_count);
   else if (!x->vocab_file && !x->vocab) add_default(s, d->at, arena_printf(s->m.arena, "%s.min_count", x->name), "1");
-  if ((c = find_clause(d, "unseen"))) x->unknown = choose(s, c->value, "`unseen`", unseens, 2) == 1 ? UNKNOWN_ERROR : UNKNOWN_OOV;
-  else add_default(s, d->at, arena_printf(s->m.arena, "%s.unseen", x->name), "own");
+  c = find_clause(d, "unseen");
+  if (c && choose(s, c->value, "`unseen`", unseens, 2) == 1) x->unknown = UNKNOWN_ERROR;
+  if (!c) add_default(s, d->at, arena_printf(s->m.arena, "%s.unseen", x->name), "own");
 }
 
 // Of a category: `map = bucketize(…)` makes it one of a number.
@@ -187,7 +190,8 @@ bool category_buckets(Spec *s, const Decl *d, DataInput *x) {
   const Clause *map = find_clause(d, "map"), *c;
   const char *name = map ? callee_name(map->value) : NULL;
   if (!map) {
-    if ((c = find_clause(d, "clip"))) diag_error(s->diag, "bad-value", c->at, "`clip` is for numbers: here, for `map = bucketize(…)`");
+    if ((c = find_clause(d, "clip")))
+      diag_error(s->diag, "bad-value", c->at, "`clip` is for numbers: here, for `map = bucketize(…)`");
     return false;
   }
   if (!name || strcmp(name, "bucketize") != 0) {

@@ -1,5 +1,5 @@
-// resolve_time.c: inputs of type `time`, and times in expressions over a row: `time(…)`, `hour(…)`, `days(a - b)`. A time is a number
-// of seconds since 1970; a cell becomes one where a time is wanted.
+// resolve_time.c: inputs of type `time`, and times in expressions over a row: `time(…)`, `hour(…)`, `days(a - b)`. A time is
+// a number of seconds since 1970; a cell becomes one where a time is wanted.
 #include "model_int.h"
 
 // ---------------------------------------------------------------- in expressions
@@ -49,7 +49,8 @@ static RowExpr *time_call(Spec *s, const Expr *e) {
   if (!r || type == ROW_TIME) return r;
   if (type == ROW_CELL) return row_cell_time(r, format);
   if (type == ROW_NUMBER && !arg[1]) return r;
-  diag_error(s->diag, "type-mismatch", arg[0]->at, "`time` reads a raw column, which `%s` is not", expr_text(s->m.arena, arg[0]));
+  diag_error(s->diag, "type-mismatch", arg[0]->at, "`time` reads a raw column, which `%s` is not",
+             expr_text(s->m.arena, arg[0]));
   return NULL;
 }
 
@@ -108,7 +109,8 @@ RowExpr *row_call(Spec *s, const Expr *e, RowType *type) {
     vec_push(s->m.arena, &w, "time");
     vec_push(s->m.arena, &w, "days");
     for (int i = 0; i < N_TIME_PARTS; i++) vec_push(s->m.arena, &w, time_part_names[i]);
-    diag_error(s->diag, "unknown-name", e->at, "`%s` is no function of a row's columns", name ? name : expr_text(s->m.arena, e));
+    diag_error(s->diag, "unknown-name", e->at, "`%s` is no function of a row's columns",
+               name ? name : expr_text(s->m.arena, e));
     if (name) help_nearest(s->diag, name, &w);
     help_list(s->diag, "they are", &w);
   }

@@ -232,8 +232,10 @@ static void spread_list(Maker *k, NodeId n) {                           // domai
   vec_push(arena_of(k), &k->inputs,
            ((Input){ id.buffer, id.offset, { id.stride[0], 0, 0, id.stride[1] }, U32, -1, 0, node_in(g, n, 1) }));
   vec_push(arena_of(k), &k->inputs,
-           ((Input){ x.buffer, x.offset, { x.stride[0], 0, width ? x.stride[2] : 0, x.stride[1] }, t, -1, 0, node_in(g, n, 0) }));
-  vec_push(arena_of(k), &k->inputs, ((Input){ k->p->dense, ids->attr.i[2], { dense->ld }, dense->dtype, -1, 0, node_in(g, n, 1) }));
+           ((Input){ x.buffer, x.offset, { x.stride[0], 0, width ? x.stride[2] : 0, x.stride[1] }, t, -1, 0,
+                     node_in(g, n, 0) }));
+  vec_push(arena_of(k), &k->inputs,
+           ((Input){ k->p->dense, ids->attr.i[2], { dense->ld }, dense->dtype, -1, 0, node_in(g, n, 1) }));
   vec_push(arena_of(k), &k->outputs,
            ((Output){ -1, out.buffer, out.offset, { out.stride[0], width ? out.stride[1] : 0 }, t, n }));
 }

@@ -363,8 +363,8 @@ static int64_t letters_to_take(const Graph *t, const Dot *d, char *taken) {
   return best;
 }
 
-// Σ over a letter that is not in the result: over rows one after the other, as all stand in one phase; else the letter is kept in
-// front, so that no product waits for another, and summed over when all are there.
+// Σ over a letter that is not in the result: over rows one after the other, as all stand in one phase; else the letter is
+// kept in front, so that no product waits for another, and summed over when all are there.
 static bool summed_at_the_end(const Graph *t, const Dot *d) {
   const char *result = d->a.label[2];
   return strlen(result) < MAX_RANK && (!*result || axis_of(t, d, *result) != AXIS_OF_ROWS);

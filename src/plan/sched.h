@@ -48,7 +48,8 @@ typedef enum {
   CALL_DOT,                  // anchor[m, n] = Σ_k left · right, dims = [m, n], k ascending fma chain (blocked + tree when
                              //   k is rows); n runs over lanes: right has stride 1 along n. Then epilogue on dims
   CALL_SPREAD,               // out[v, j] = Σ over rows r ascending with ids[r] = v of in[r, j]; zeroed first; no program. Of
-                             //   lists: over r ascending, then i ascending below the row's length, with ids[r, i] = v of in[r, j, i]
+                             //   lists: over r ascending, then i ascending below the row's length, with ids[r, i] = v of
+                             //   in[r, j, i]
   CALL_HOST                  // a C routine of the runtime (host.h): `host` says all; dims are those of its result
 } CallKind;
 

@@ -41,7 +41,8 @@ static Test begin(int line, const char *lines, int train) {
   Test t = {.arena = arena_new(), .line = line};
   t.sources = sources_new(t.arena);
   t.diag = diag_new(t.arena, t.sources);
-  char *spec = arena_printf(t.arena, "model m\nedition 2026\n%s\nlabel y : binary = row >= 0\ntask k { head = param([1], zeros), loss = bce(y) }\n"
+  char *spec = arena_printf(t.arena,
+            "model m\nedition 2026\n%s\nlabel y : binary = row >= 0\ntask k { head = param([1], zeros), loss = bce(y) }\n"
                             "train { split = rule(train = row < %d, test = true) }\n", lines, train);
   char *path = arena_printf(t.arena, "%s/m.mtl", folder);
   uint32_t source = source_add(t.sources, path, spec, strlen(spec));
@@ -59,12 +60,14 @@ static void check_again(Test *t, const Rows *want) {
   PrepState prep = {0};
   const DataPlan *p = &t->model->data;
   assert_true(prep_save(p, &t->data->prep, &json));
-  if (!prep_load(p, &prep, json.data, json.n, t->arena, t->diag)) fail_msg("line %d: %s\n%s", t->line, messages(t), json.data);
+  if (!prep_load(p, &prep, json.data, json.n, t->arena, t->diag)) fail_msg("line %d: %s\n%s", t->line, messages(t),
+      json.data);
   Dataset *d = data_apply(p, &prep, &FILES(t->path), false, t->diag);
   if (!d) fail_msg("line %d: %s", t->line, messages(t));
   int64_t from = d->split[2].n - want->n;                    // the test rows are the last of the file
   assert_true(from >= 0);
-  assert_memory_equal(d->split[2].dense + from * p->dense_width, want->dense, sizeof(float) * (size_t)(want->n * p->dense_width));
+  assert_memory_equal(d->split[2].dense + from * p->dense_width, want->dense,
+            sizeof(float) * (size_t)(want->n * p->dense_width));
   assert_memory_equal(d->split[2].ids + from * p->n_ids, want->ids, sizeof(uint32_t) * (size_t)(want->n * p->n_ids));
   data_free(d);
   text_free(&json);
@@ -194,12 +197,16 @@ static void missing_lists(void **state) {
 static void wrong_lists(void **state) {
   (void)state;
   REJECTS("input h : list(real)", 1, "h\n1 2\n3 x\n", "row 2, line 3, column \"h\": error[not-a-number]: `x` is no number");
-  REJECTS("input h : list(real) { map = log1p }", 1, "h\n1 2\n-7\n", "column \"h\": error[out-of-domain]: -7 has no log(1 + x)");
-  REJECTS("input h : list(id) { buckets = 9 }", 1, "h\n[a]\n[a\n", "row 2, line 3, column \"h\": error[bad-list]: `[a` is no list");
-  static const char *const bad[] = {"[a,]", "[,a]", "[a] b", "['a]", "[a b'c]", "['a' b]", "[[a]]", "['\\x']", "['\\ud800']", "[a"};
+  REJECTS("input h : list(real) { map = log1p }", 1, "h\n1 2\n-7\n",
+          "column \"h\": error[out-of-domain]: -7 has no log(1 + x)");
+  REJECTS("input h : list(id) { buckets = 9 }", 1, "h\n[a]\n[a\n",
+          "row 2, line 3, column \"h\": error[bad-list]: `[a` is no list");
+  static const char *const bad[] = {"[a,]", "[,a]", "[a] b", "['a]", "[a b'c]", "['a' b]", "[[a]]", "['\\x']",
+  "['\\ud800']", "[a"};
   for (int i = 0; i < COUNT_OF(bad); i++)
     REJECTS("input h : list(id) { buckets = 9 }", 1, arena_printf(scratch, "h\na\n\"%s\"\n", bad[i]), "error[bad-list]");
-  REJECTS("input h : list(id) { buckets = 9 }", 2, "h\n[]\n\"\"\na\n", "error[all-missing]: `h` has no item in any training row");
+  REJECTS("input h : list(id) { buckets = 9 }", 2, "h\n[]\n\"\"\na\n",
+          "error[all-missing]: `h` has no item in any training row");
   REJECTS("input h : list(category) { unseen = error }", 1, "h\na\na q\n",
           "row 2, line 3, column \"h\": error[unknown-category]: `q` does not occur in the training rows");
 }
@@ -232,7 +239,8 @@ static void words_of_a_text(void **state) {
     text_free(&got);
     end(&t);
   }
-  Test t = PREPARED("input h : text { buckets = 100, max = 2 }\ninput w : text = data.h { like = h, max = 1, keep = last }", 1, "h\nx\nSay Hi\n");
+  Test t = PREPARED("input h : text { buckets = 100, max = 2 }\ninput w : text = data.h { like = h, max = 1, keep = last }",
+            1, "h\nx\nSay Hi\n");
   const uint32_t *ids = t.data->split[2].ids;
   assert_int_equal(ids[0], hash_bytes("say", 3, 0) % 100);
   assert_int_equal(ids[1], hash_bytes("hi", 2, 0) % 100);
@@ -271,7 +279,8 @@ static void numbers_by_numpy(void **state) {
                "v_0,v_1\n1,10\n2,20\n3,30\n5,50\n9,9\n");
   expect_rows(&t, "| 1.42857 -0.914286");                    // (5 − 2.5) / 1.75; (9 − 25) / 17.5
   end(&t);
-  t = PREPARED("input v : list(real) { max = 3, clip = quantile(0)..quantile(0.5), map = bucketize(2) }", 2, "v\n1 2\n3 4\n0 2.4 9\n");
+  t = PREPARED("input v : list(real) { max = 3, clip = quantile(0)..quantile(0.5), map = bucketize(2) }", 2,
+            "v\n1 2\n3 4\n0 2.4 9\n");
   expect_rows(&t, "| 0 1 1 3");                              // limits 1 and 2.5, the bound 2.25
   end(&t);
 }
@@ -307,7 +316,8 @@ static void missing_numbers(void **state) {
   expect_rows(&t, "| 2 6 1 0");
   end(&t);
   REJECTS("input v : real", 1, "v,w\n1,0\n\"\",0\n", "row 2, line 3, column \"v\": error[missing-value]: `v` is missing");
-  REJECTS("input v : real { clip = 10..quantile(0.5) }", 3, "v\n1\n2\n3\n", "error[no-range]: `clip` of `v` would go from 10 to 2");
+  REJECTS("input v : real { clip = 10..quantile(0.5) }", 3, "v\n1\n2\n3\n",
+          "error[no-range]: `clip` of `v` would go from 10 to 2");
   REJECTS("input v : real { map = bucketize([1]), missing = drop }", 1, "v\nx\n", "`x` is no number");
 }
 
@@ -322,7 +332,8 @@ static void categories_of_numbers(void **state) {
   expect_rows(&t, "4 | / 3 |");
   end(&t);
   REJECTS("input v : category { map = bucketize([2, 3]), missing = error }", 1, "v\n1\n\"\"\n", "error[missing-value]");
-  REJECTS("input v : category { map = bucketize(2) }", 1, "v\n1\nb\n", "row 2, line 3, column \"v\": error[not-a-number]: `b`");
+  REJECTS("input v : category { map = bucketize(2) }", 1, "v\n1\nb\n",
+          "row 2, line 3, column \"v\": error[not-a-number]: `b`");
 }
 
 // ---------------------------------------------------------------- vocabularies
@@ -336,13 +347,16 @@ static void given_vocabularies(void **state) {
   Test scrap = begin(__LINE__, "", 1);
   file(&scrap, "v.txt", "\xef\xbb\xbfOslo\r\n\r\nBonn\n Rome");
   t = PREPARED("input v : list(category) { vocab = file(\"v.txt\"), separator = \",\", max = 4 }\n"
-               "input w : category { vocab = \"v.txt\", missing = error }", 1, "v,w\nBonn,Bonn\n\"Oslo,Bonn,Rome,Rom\",Oslo\n");
+               "input w : category { vocab = \"v.txt\", missing = error }", 1,
+               "v,w\nBonn,Bonn\n\"Oslo,Bonn,Rome,Rom\",Oslo\n");
   expect_rows(&t, "3 2 0 0 3 | 4");                          // " Rome" keeps its blank, and comes first
   end(&t);
   REJECTS("input w : category { vocab = \"v.txt\", unseen = error }", 1, "w\nBonn\nBon\n", "error[unknown-category]: `Bon`");
-  REJECTS("input w : category { vocab = \"none.txt\" }", 1, "w\nBonn\nBon\n", "error[cannot-read]: the vocabulary of `w`: No such file");
+  REJECTS("input w : category { vocab = \"none.txt\" }", 1, "w\nBonn\nBon\n",
+          "error[cannot-read]: the vocabulary of `w`: No such file");
   file(&scrap, "v.txt", "a\nb\na\n");
-  REJECTS("input w : category { vocab = \"v.txt\" }", 1, "w\na\n", "error[duplicate-value]: `a` stands twice in the vocabulary of `w`");
+  REJECTS("input w : category { vocab = \"v.txt\" }", 1, "w\na\n",
+          "error[duplicate-value]: `a` stands twice in the vocabulary of `w`");
   file(&scrap, "v.txt", "\n\n");
   REJECTS("input w : category { vocab = \"v.txt\" }", 1, "w\na\n", "error[empty-file]: the vocabulary of `w` has no value");
   file(&scrap, "v.txt", "a\nb\xff\n");
@@ -369,17 +383,23 @@ static void times_as_text(void **state) {
     {"2026-11-24T13:45:10+01:00", NULL, 1795524310}, {"2026-11-24 13:45:10 -0230", NULL, 1795536910},
     {"2024-02-29", NULL, 1709164800}, {"2000-02-29", NULL, 951782400}, {"1969-12-31 23:59:59", NULL, -1},
     {"0001-01-01", NULL, -62135596800.0}, {"9999-12-31 23:59:59", NULL, 253402300799.0}, {"1900-03-01", NULL, -2203891200.0},
-    {"1795527910", NULL, 1795527910}, {"-1", NULL, -1}, {"1795527910.5", NULL, 1795527910.5}, {"0", NULL, 0}, {"1795527910000", NULL, 1795527910}, {"0000-03-01", NULL, -62162035200.0},
-    {"24.11.2026", "%d.%m.%Y", 1795478400}, {"11/24/26  1:45 PM", "%D %I:%M %p", 1795527900}, {"12:05 am 1 Jan 1970", "%I:%M %p %e %b %Y", 300},
-    {"24-november-2026", "%d-%B-%Y", 1795478400}, {"20261124134510", "%Y%m%d%H%M%S", 1795527910}, {"2026 328", "%Y %j", 1795478400},
+    {"1795527910", NULL, 1795527910}, {"-1", NULL, -1}, {"1795527910.5", NULL, 1795527910.5}, {"0", NULL, 0},
+    {"1795527910000", NULL, 1795527910}, {"0000-03-01", NULL, -62162035200.0},
+    {"24.11.2026", "%d.%m.%Y", 1795478400}, {"11/24/26  1:45 PM", "%D %I:%M %p", 1795527900}, {"12:05 am 1 Jan 1970",
+    "%I:%M %p %e %b %Y", 300},
+    {"24-november-2026", "%d-%B-%Y", 1795478400}, {"20261124134510", "%Y%m%d%H%M%S", 1795527910}, {"2026 328", "%Y %j",
+    1795478400},
     {"1795527910", "%s", 1795527910}, {"100%", "%S0%%", 10}, {"69", "%y", -31536000}, {"68", "%y", 3092601600.0},
     {"2026-11-24 10:00 +09:00", "%F %R %z", 1795482000}, {"2026-11-24T10:00:00.000250", "%FT%T.%f", 1795514400.00025},
   };
   static const struct { const char *text, *format; } bad[] = {
-    {"", NULL}, {"2026-13-01", NULL}, {"2026-02-30", NULL}, {"2025-02-29", NULL}, {"1900-02-29", NULL}, {"2026-11-24 24:00", NULL},
-    {"2026-11-24 23:60", NULL}, {"2026-11-24 23:59:60", NULL}, {"2026-11-24x", NULL}, {"2026-11-24 ", NULL}, {"24.11.2026", NULL},
+    {"", NULL}, {"2026-13-01", NULL}, {"2026-02-30", NULL}, {"2025-02-29", NULL}, {"1900-02-29", NULL}, {"2026-11-24 24:00",
+    NULL},
+    {"2026-11-24 23:60", NULL}, {"2026-11-24 23:59:60", NULL}, {"2026-11-24x", NULL}, {"2026-11-24 ", NULL}, {"24.11.2026",
+    NULL},
     {"2026-11-24 10:00 +25:00", NULL}, {"20261124", NULL}, {"yesterday", NULL},
-    {"2026-1", "%Y-%m-%d"}, {"31.04.2026", "%d.%m.%Y"}, {"13 PM", "%I %p"}, {"0 PM", "%I %p"}, {"2026 366", "%Y %j"}, {"Nov", "%d"},
+    {"2026-1", "%Y-%m-%d"}, {"31.04.2026", "%d.%m.%Y"}, {"13 PM", "%I %p"}, {"0 PM", "%I %p"}, {"2026 366", "%Y %j"},
+    {"Nov", "%d"},
   };
   (void)state;
   for (int i = 0; i < COUNT_OF(good); i++) {
@@ -425,7 +445,8 @@ static void times_as_inputs(void **state) {
   Test t = PREPARED("input at : time", 1, "at\n2026-11-24\n2026-11-23 06:00\n2026-11-26 12:00:00Z\n");
   expect_rows(&t, "| 1 6.12323e-17 0.222521 0.974928 / | 1.22465e-16 -1 1.22465e-16 -1");   // Monday, 6 h; Thursday noon
   end(&t);
-  t = PREPARED("input at : time = data.t { format = \"%d.%m.%Y\", parts = [month, day], missing = own }", 1, "t\n1.7.2026\n1.1.2026\n\"\"\n");
+  t = PREPARED("input at : time = data.t { format = \"%d.%m.%Y\", parts = [month, day], missing = own }", 1,
+            "t\n1.7.2026\n1.1.2026\n\"\"\n");
   expect_rows(&t, "| 0 1 0 1 / | 0 0 0 0");
   expect_summary(&t, "at: 1 missing");
   end(&t);
@@ -434,10 +455,49 @@ static void times_as_inputs(void **state) {
                "at,b\n2026-11-23,2026-11-24\n2026-11-24 13:00,2026-11-25\n2026-11-23 18:30,1795478400\n");
   expect_rows(&t, "1 | 18 7.22917 0.229167 20780.8");
   end(&t);
-  REJECTS("input at : time", 1, "at\n2026-11-24\n2026-02-30\n", "row 2, line 3, column \"at\": error[not-a-time]: `2026-02-30` is no time");
+  REJECTS("input at : time", 1, "at\n2026-11-24\n2026-02-30\n",
+          "row 2, line 3, column \"at\": error[not-a-time]: `2026-02-30` is no time");
   REJECTS("input at : time", 1, "at\n2026-11-24\n24.12.2026\n", "`format = \"%d.%m.%Y\"`");
-  REJECTS("input at : time { format = \"%H:%M\" }", 1, "at\n12:30\n25:00\n", "column \"at\": error[not-a-time]: `25:00` is no time as \"%H:%M\"");
+  REJECTS("input at : time { format = \"%H:%M\" }", 1, "at\n12:30\n25:00\n",
+          "column \"at\": error[not-a-time]: `25:00` is no time as \"%H:%M\"");
   REJECTS("input at : time", 1, "at,b\n2026-11-24,\n\"\",\n", "error[missing-value]: `at` is missing");
+}
+
+// Any cells: rows or an error, never a crash (run it with sanitizers).
+static void any_cells(void **state) {
+  static const char alphabet[] = "[]'\\\\uuDd8 8cC00  a|;:-T1Z+.%nN,\t\xc3\xa9\xcc\x81\xff";
+  static const char *const formats[] = {"%Y-%m-%d", "%s", "%d %B %y %I %p", "%j %f %z %%", "%D %T"};
+  uint64_t x = 11;
+  (void)state;
+  for (int i = 0; i < 400; i++) {
+    Text csv = {0};
+    Test t = begin(__LINE__, arena_printf(scratch,
+              "input a : list(id) { buckets = 9, max = 3 }\ninput b : list(real) = data.a { max = 2 }\n"
+                   "input c : text = data.a { vocab = learned, ngrams = 3, max = 5, tokens = %s }\ninput d : time = data.a\n"
+                   "input e : time = data.a { format = \"%s\" }\ninput f : category = hour(data.a)",
+                             i % 2 ? "word" : "character", formats[i % 5]), 2);
+    text_add(&csv, "a\n");
+    for (int row = 0; row < 4; row++) {
+      for (int k = 0; k < i % 24; k++) {
+        x = x * 6364136223846793005u + 1442695040888963407u;
+        char c = alphabet[(x >> 33) % (sizeof alphabet - 1)];
+        if (c != ',') text_char(&csv, c);
+      }
+      text_add(&csv, "z\n");
+    }
+    t.path = file(&t, "rows.csv", csv.data);
+    t.data = data_prepare(&t.model->data, &FILES(t.path), t.diag);
+    assert_true((t.data != NULL) == (diag_errors(t.diag) == 0));
+    for (char *cell = csv.data, *next; cell; cell = next) {
+      double v;
+      if ((next = strchr(cell, '\n'))) *next++ = 0;
+      for (int k = 0; k < COUNT_OF(formats); k++)
+        if (parse_time(cell, formats[k], &v)) assert_true(isfinite(v));
+      if (parse_time(cell, NULL, &v)) assert_true(isfinite(v));
+    }
+    text_free(&csv);
+    end(&t);
+  }
 }
 
 static int make_folder(void **state) {
@@ -461,9 +521,11 @@ static int remove_folder(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(items_of_a_cell), cmocka_unit_test(lists_of_each_kind), cmocka_unit_test(missing_lists),
-    cmocka_unit_test(wrong_lists), cmocka_unit_test(words_of_a_text), cmocka_unit_test(numbers_by_numpy), cmocka_unit_test(missing_numbers),
+    cmocka_unit_test(wrong_lists), cmocka_unit_test(words_of_a_text), cmocka_unit_test(numbers_by_numpy),
+    cmocka_unit_test(missing_numbers),
     cmocka_unit_test(categories_of_numbers), cmocka_unit_test(given_vocabularies), cmocka_unit_test(hashes),
     cmocka_unit_test(times_as_text), cmocka_unit_test(times_there_and_back), cmocka_unit_test(times_as_inputs),
+    cmocka_unit_test(any_cells),
   };
   return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -90,7 +90,8 @@ static char *spec_of(const json_t *file) {
   size_t i;
   json_t *c;
   json_array_foreach(field(file, "cases"), i, c)
-    text_printf(&t, "%s\nlayer case_%d(x, a, h) {\n%s\n}\noutput y%d = case_%d(%s, a, h)\n", json_string_value(field(c, "layers")),
+    text_printf(&t, "%s\nlayer case_%d(x, a, h) {\n%s\n}\noutput y%d = case_%d(%s, a, h)\n", json_string_value(field(c,
+              "layers")),
                 (int)i, json_string_value(field(c, "body")), (int)i, (int)i, json_string_value(field(c, "x")));
   return t.data;
 }
@@ -329,7 +330,8 @@ static void test_uniform(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_draws), cmocka_unit_test(test_normal),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_draws),
+            cmocka_unit_test(test_normal),
                                      cmocka_unit_test(test_uniform)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
