@@ -78,6 +78,7 @@ static NodeId served(Build *b, const Value *v, Place at, const char *what, const
   NodeId n = node(g, v->node)->rank == 1 ? g_expand(g, v->node, 1) : v->node;
   if (node(g, n)->rank == 2 && g->axes.data[node(g, n)->axis[1]].kind == AXIS_FIXED) return n;
   diag_error(b->d, "shape-mismatch", at, "the %s `%s` must be one vector a row, not %s", what, name, value_text(b, v));
+  help_list_of_items(b, v);
   return 0;
 }
 

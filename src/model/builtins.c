@@ -11,6 +11,8 @@ Value *fn_misfit(BuiltinCall *c, const Value *v, const char *needs) {
   if (v->input || (v->kind == V_TENSOR && v->at.file && v->at.off != at.off))
     diag_note(b->d, v->at, "this is %s", value_text(b, v));
   if (v->kind == V_IDS) diag_help(b->d, "embed it: `embed(%s, 8)`", b->m->data.inputs[v->input - 1].name);
+  if (v->input && b->m->data.inputs[v->input - 1].kind == INPUT_TIME && strcmp(c->f->name, "cardinality") == 0)
+    diag_help(b->d, "a part of it is a category of its own: `input NAME : category = hour(SOURCE.COLUMN)`");
   return &bad_value;
 }
 

@@ -4,6 +4,10 @@
 // nothing that stands in their place is seen, by values or by gradients.
 #include "model_int.h"
 
+void help_list_of_items(Build *b, const Value *v) {
+  if (v->mask) diag_help(b->d, "a list becomes one vector a row by `mean(…)`, `sum(…)`, `max(…)` or by attention");
+}
+
 static bool keeps(const Graph *g, const Value *v, NodeId n) {
   if (!v || !v->mask || !has_rows(g, n) || node(g, n)->rank < 2) return false;
   bool aligned = v->kind == V_IDS || node(g, v->node)->rank == node(g, n)->rank;
@@ -46,13 +50,12 @@ NodeId mask_of_windows(Graph *g, NodeId mask, int64_t n, int64_t stride) {
 }
 
 // Lists one behind the other: all items of what is no list are there.
-NodeId concat_masks(Graph *g, Value *const *parts, int n) {
+NodeId concat_masks(Graph *g, Value *const *parts, const NodeId *nodes, int n) {
   NodeId *mask = NEW_ARRAY(g->arena, NodeId, n + 1), one = g_const(g, 1);
   bool any = false;
   for (int i = 0; i < n; i++) any |= parts[i]->mask != 0;
   for (int i = 0; any && i < n; i++) {
-    const Node *x = node(g, parts[i]->node);
-    AxisId axis[2] = {AXIS_OF_ROWS, x->axis[has_rows(g, parts[i]->node)]};
+    AxisId axis[2] = {AXIS_OF_ROWS, node(g, nodes[i])->axis[has_rows(g, nodes[i])]};
     mask[i] = parts[i]->mask ? parts[i]->mask : g_broadcast(g, one, 2, axis);
   }
   return any ? g_concat(g, mask, n, 1) : 0;

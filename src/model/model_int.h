@@ -304,7 +304,9 @@ NodeId items_mask(const Value *v, int axis);         // [rows, m] of the node's 
 NodeId items_beside(Graph *g, const Value *v, int axis);   // the same as it broadcasts against v: [rows, m, 1 …]
 NodeId only_items(Graph *g, const Value *v);         // v's node, 0 where no item is
 NodeId mask_of_windows(Graph *g, NodeId mask, int64_t n, int64_t stride);     // of n windows: is the first item there?
-NodeId concat_masks(Graph *g, Value *const *parts, int n);                    // along axis 1; 0: no part is a list
+// Of the nodes of n parts along axis 1; 0: no part is a list.
+NodeId concat_masks(Graph *g, Value *const *parts, const NodeId *nodes, int n);
+void   help_list_of_items(Build *b, const Value *v);  // where v is a list: how it becomes one vector a row
 
 // ---- model_print.c
 void row_print(const DataPlan *p, const RowExpr *r, Text *out);      // as it would be written

@@ -95,6 +95,22 @@ static NodeId *joined_parts(BuiltinCall *c, Flat *all) {
   return parts;
 }
 
+// Are the parts of one rank? A list beside a vector is the mistake that is made.
+static bool same_ranks(BuiltinCall *c, const Flat *all, const NodeId *parts) {
+  Build *b = c->b;
+  for (int i = 1; i < all->n; i++) {
+    int r = item_rank(b->g, parts[0]), k = item_rank(b->g, parts[i]);
+    if (r == k) continue;
+    build_error(b, c->env, "shape-mismatch", c->at, "`%s` joins tensors of as many axes, and these have %d and %d", c->f->name,
+                r, k);
+    diag_note(b->d, all->data[0]->at, "this is %s", value_text(b, all->data[0]));
+    diag_note(b->d, all->data[i]->at, "this is %s", value_text(b, all->data[i]));
+    help_list_of_items(b, all->data[0]->mask ? all->data[0] : all->data[i]);
+    return false;
+  }
+  return true;
+}
+
 Value *fn_concat(BuiltinCall *c) {
   Build *b = c->b;
   Graph *g = b->g;
@@ -104,12 +120,14 @@ Value *fn_concat(BuiltinCall *c) {
   if (!parts) return &bad_value;
   int before = fn_begin(c);
   for (int i = 0; i < all.n; i++) parts[i] = as_vector(g, parts[i]);
+  if (!same_ranks(c, &all, parts)) return &bad_value;
   Value first = {.kind = V_TENSOR, .node = parts[0]};
   int axis = fn_axis(c, c->named[0] ? c->named[0] : &last, &first);
   if (axis < 0) return &bad_value;
+  NodeId mask = axis == 1 ? concat_masks(g, all.data, parts, all.n) : 0;
   int n = axis == 1 && node(g, parts[0])->rank == 2 ? join_slices(g, parts, all.n) : all.n;
   Value *v = tensor_result(b, c->env, g_concat(g, parts, n, axis), c->at, before, all.data, all.n);
-  return axis == 1 && v->kind == V_TENSOR ? with_mask(v, concat_masks(g, all.data, all.n)) : v;
+  return axis == 1 ? with_mask(v, mask) : v;
 }
 
 // A new axis over equal tensors.
