@@ -216,13 +216,27 @@ static void of_weighted_loss(const Balance *b, const NodeId *c, NodeId *grads) {
   grad(b->g, weighted_sum(b->g, c, loss, b->n_tasks), b->reads, b->n, grads);
 }
 
+// Gradients of one table by the same ids are added row by row before they are spread: one of the table's size, not two.
+static NodeId add_gradients(Graph *g, NodeId a, NodeId b) {
+  bool spread = a && b && node(g, a)->op == OP_SPREAD && node(g, b)->op == OP_SPREAD && node_in(g, a, 1) == node_in(g, b, 1);
+  if (!spread) return add_to(g, a, b);
+  NodeId in[] = {g_map2(g, OP_ADD, node_in(g, a, 0), node_in(g, b, 0)), node_in(g, a, 1)};
+  return graph_add(g, OP_SPREAD, in, 2, node(g, a)->attr, g->at);
+}
+
+static NodeId scaled_gradient(Graph *g, NodeId x, NodeId c) {
+  if (node(g, x)->op != OP_SPREAD) return g_map2(g, OP_MUL, x, c);
+  NodeId in[] = {g_map2(g, OP_MUL, node_in(g, x, 0), c), node_in(g, x, 1)};
+  return graph_add(g, OP_SPREAD, in, 2, node(g, x)->attr, g->at);
+}
+
 // A parameter that is not balanced: the sum of its losses' gradients, each scaled where the method scales all.
 static NodeId own_gradient(const Balance *b, const NodeId *c, int i) {
   NodeId sum = 0;
   for (int k = 0; k < b->n_tasks; k++) {
     NodeId x = grads_of(b, k)[i];
-    if (x && b->row->flags & BALANCE_OWN) x = g_map2(b->g, OP_MUL, x, c[k]);
-    if (x) sum = add_to(b->g, sum, x);
+    if (x && b->row->flags & BALANCE_OWN) x = scaled_gradient(b->g, x, c[k]);
+    if (x) sum = add_gradients(b->g, sum, x);
   }
   return sum;
 }

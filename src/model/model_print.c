@@ -281,6 +281,7 @@ static void train_print(const Model *m, Text *out) {
     text_printf(out, " %s %g", optim_rows[m->optimizer.row].arg[i], m->optimizer.args[i]);
   text_printf(out, " batch %lld epochs %lld seed %llu%s%s\n", (long long)t->batch, (long long)t->epochs,
               (unsigned long long)t->seed, t->shuffle ? " shuffled" : "", m->blas == BLAS_OFF ? " without blas" : "");
+  if (m->balance.spec.row >= 0) text_printf(out, "balance %s\n", m->balance.text);
   if (t->patience)
     text_printf(out, "stop after %lld epochs without a %s %s\n", (long long)t->patience, t->stop.minimise ? "lower"
                 : "higher", t->stop.text);

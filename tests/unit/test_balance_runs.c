@@ -11,6 +11,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 #include "src/graph/balance.h"
+#include "src/jit/jit.h"
 #include "src/mtl.h"
 
 enum { TASKS = 3, EPOCHS = 6 };
@@ -102,6 +103,12 @@ static double figure(const json_t *report, size_t epoch, const char *task, const
   return json_is_number(v) ? json_number_value(v) : NAN;
 }
 
+static void remove_runs(void) {
+  char command[8900];
+  snprintf(command, sizeof command, "rm -rf '%s' '%s'", path_of("whole"), path_of("cut"));
+  assert_int_equal(system(command), 0);
+}
+
 static const char *const tasks[TASKS] = { "one", "two", "three" };
 
 // What the weights of a step add up to, every task being known; 0: it depends.
@@ -154,9 +161,7 @@ static void check_method(const char *method) {
   if (n != m || memcmp(a, b, n)) fail_msg("%s: resumed, other weights", method);
   free(a), free(b);
   json_decref(whole), json_decref(resumed);
-  char command[8900];
-  snprintf(command, sizeof command, "rm -rf '%s' '%s'", path_of("whole"), path_of("cut"));
-  assert_int_equal(system(command), 0);
+  remove_runs();
 }
 
 static void test_methods(void **state) {
@@ -172,7 +177,34 @@ static void test_variants(void **state) {
   check_method("cagrad(c = 0.2, over = params(trunk))");
 }
 
+// Equal bits on every target that this machine runs.
+static void test_targets(void **state) {
+  static const char *const methods[] = { "cagrad", "gradnorm(on = representation)", "uncertainty" };
+  static const char *const targets[] = { "portable", "avx2", "avx512" };
+  const char *before = getenv("MTLC_TARGET");
+  (void)state;
+  for (int m = 0; m < COUNT_OF(methods); m++) {
+    char *first = NULL;
+    size_t n = 0, size;
+    write_spec(methods[m]);
+    for (int t = 0; t < COUNT_OF(targets); t++) {
+      setenv("MTLC_TARGET", targets[t], 1);
+      if (target_detect() == N_TARGETS) continue;
+      json_decref(run(path_of("whole"), NULL, NULL, 0));
+      char *weights = read_all(path_of("whole/weights.safetensors"), &size);
+      if (first && (size != n || memcmp(first, weights, n))) fail_msg("%s: other weights on %s", methods[m], targets[t]);
+      if (!first) first = weights, n = size;
+      else free(weights);
+      remove_runs();
+    }
+    free(first);
+  }
+  if (before) setenv("MTLC_TARGET", before, 1);
+  else unsetenv("MTLC_TARGET");
+}
+
 int main(void) {
-  const struct CMUnitTest all[] = { cmocka_unit_test(test_methods), cmocka_unit_test(test_variants) };
+  const struct CMUnitTest all[] = { cmocka_unit_test(test_methods), cmocka_unit_test(test_variants),
+                                    cmocka_unit_test(test_targets) };
   return cmocka_run_group_tests(all, make_rows, remove_folder);
 }

@@ -323,6 +323,60 @@ static void test_compiled(void **state) {
   json_decref(file);
 }
 
+// ---------------------------------------------------------------- what is not balanced
+// A table outside of `over` goes along the sum of its losses' gradients, spread once; under a method that scales all, along
+// the weighted sum.
+static NodeId over_task(Case *c, NodeId h, const char *name, int label) {
+  Graph *g = c->g;
+  AxisId axis[] = { axis_fixed(g, 3), axis_fixed(g, 1) };
+  NodeId w = g_read(g, graph_slot(g, name, SLOT_PARAM, F64, 2, axis, (Init){0}, nowhere)), z = g_dot(g, h, w, "rk,kn>rn");
+  NodeId d = g_map2(g, OP_SUB, g_drop(g, z, 1), g_column(g, OP_LABEL, label)), loss = g_sum(g, g_map2(g, OP_MUL, d, d), 0);
+  graph_out(g, arena_printf(c->a, "task:%s", name), loss);
+  graph_out(g, arena_printf(c->a, "known:%s", name), g_const(g, 1));
+  return g->loss = g->loss ? g_map2(g, OP_ADD, g->loss, loss) : loss;
+}
+
+static void check_over(const char *method, bool scaled) {
+  Case c = { .a = arena_new() };
+  double table[15], mix[9], one[3], two[3], memory[64] = {0}, *slots[] = { table, mix, one, two, memory }, y[8];
+  const double known[8] = { 1, 1, 1, 1, 1, 1, 1, 1 };
+  const uint32_t ids[] = { 3, 0, 3, 1 };
+  bool over[] = { false, true, false, false };
+  NodeId reads[4], grads[4], plain[2];
+  int params[] = { 0, 1, 2, 3 };
+  Graph *g = c.g = graph_new(c.a, F64, 4, NULL);
+  AxisId a3 = axis_fixed(g, 3), axes[] = { axis_fixed(g, 5), a3 }, square[] = { a3, a3 };
+  for (int i = 0; i < 15; i++) table[i] = sin(i + 1);
+  for (int i = 0; i < 9; i++) mix[i] = cos(2 * i);
+  for (int i = 0; i < 3; i++) one[i] = 0.5 - i, two[i] = 0.7 * i - 0.2;
+  for (int i = 0; i < 8; i++) y[i] = sin(5 * i);
+  NodeId rows = g_gather(g, g_read(g, graph_slot(g, "table", SLOT_PARAM, F64, 2, axes, (Init){0}, nowhere)), g_column(g, OP_IDS, 0));
+  NodeId h = g_dot(g, rows, g_read(g, graph_slot(g, "mix", SLOT_PARAM, F64, 2, square, (Init){0}, nowhere)), "rk,kn>rn");
+  over_task(&c, h, "one", 0), over_task(&c, h, "two", 1);
+  c.spec = (struct BalanceSpec){ .row = method_named(method), .arg = { 1.5, 0.025 }, .over = over, .n_over = 4 };
+  g->balance = &c.spec;
+  for (int i = 0; i < 4; i++) reads[i] = graph_read(g, i, nowhere);
+  step_gradients(g, params, reads, 4, grads);
+  assert_int_equal(node(g, grads[0])->op, OP_SPREAD);
+  InterpInput in = { .n = 4, .ids = ids, .n_ids = 1, .y = y, .w = known, .n_labels = 2, .slots = slots, .epoch = 1, .step = 1 };
+  TaskLoss t[BALANCE_TASKS];
+  assert_int_equal(balance_tasks(g, t), 2);
+  double *c_k = interp(g, g->roots.data[root_named(g, "balance")].value, &in, c.a), *got = interp(g, grads[0], &in, c.a);
+  for (int k = 0; k < 2; k++) grad(g, t[k].loss, reads, 1, &plain[k]);
+  double *first = interp(g, plain[0], &in, c.a), *second = interp(g, plain[1], &in, c.a);
+  for (int i = 0; i < 15; i++) {
+    double want = scaled ? c_k[0] * first[i] + c_k[1] * second[i] : first[i] + second[i];
+    close_to(got[i], want, 1e-12, 1, method, "table");
+  }
+  arena_free(c.a);
+}
+
+static void test_over(void **state) {
+  (void)state;
+  check_over("mgda", false);
+  check_over("gradnorm", true);
+}
+
 // ---------------------------------------------------------------- cosines of gradients
 // Over two batches of 12 rows, from M of the program GRAM; against gradients taken apart in the interpreter.
 static double *flat_gradient(const Case *c, NodeId loss, const int *params, const NodeId *reads, int n, const InterpInput *in,
@@ -489,7 +543,8 @@ static void test_toy(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_interpreted), cmocka_unit_test(test_compiled), cmocka_unit_test(test_cosines), cmocka_unit_test(test_toy),
+    cmocka_unit_test(test_interpreted), cmocka_unit_test(test_compiled), cmocka_unit_test(test_cosines), cmocka_unit_test(test_over),
+    cmocka_unit_test(test_toy),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
