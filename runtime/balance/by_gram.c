@@ -119,3 +119,24 @@ void balance_aligned_mtl(const BalanceInput *in, double *c) {
     for (int i = 0; i < n; i++) c[i] += v[i * n + j] * sum * sqrt(value[first] / value[j]);
   }
 }
+
+// ---------------------------------------------------------------- UPGrad
+// c = Σ_i v_i / K: Σ_k v_ik g_k is the nearest to g_i of all directions that make no task worse: v_i minimises vᵀMv with
+// v ≥ e_i. One coordinate after the other (Hildreth 1957).
+void balance_upgrad(const BalanceInput *in, double *c) {
+  enum { MOST = 10000 };
+  for (int k = 0; k < in->n; k++) c[k] = 0;
+  for (int i = 0; i < in->n; i++) {
+    double v[BALANCE_TASKS] = {0}, moved = INFINITY, norm = sqrt(gram(in, i, i));
+    v[i] = 1;
+    for (int turn = 0; turn < MOST && moved > 1e-13 * norm; turn++) {
+      moved = 0;
+      for (int j = 0; j < in->n; j++) {
+        double before = v[j];
+        v[j] = fmax(before - product(in, v, j) / gram(in, j, j), j == i);
+        moved = fmax(moved, fabs(v[j] - before) * sqrt(gram(in, j, j)));
+      }
+    }
+    for (int k = 0; k < in->n; k++) c[k] += v[k] / in->n;
+  }
+}

@@ -160,8 +160,25 @@ def aligned_mtl(G, args):
     return values[0].sqrt() * vectors @ torch.diag(values ** -0.5) @ vectors.T @ torch.ones(len(G))
 
 
+def upgrad(G, args):
+    """Each gradient's nearest point of the cone {d: G d >= 0}, by projections on its half-spaces (Dykstra 1983)."""
+    d = torch.zeros(G.shape[1])
+    for g in G:
+        x, y = g.clone(), torch.zeros_like(G)
+        for _ in range(20000):
+            before = x.clone()
+            for j in range(len(G)):
+                z = x + y[j]
+                x = z - min(0.0, (z @ G[j]).item()) / (G[j] @ G[j]) * G[j]
+                y[j] = z - x
+            if (x - before).norm() < 1e-15 * g.norm():
+                break
+        d += x / len(G)
+    return torch.linalg.lstsq(G.T, d).solution
+
+
 GRAM = {"mgda": mgda, "cagrad": cagrad, "nash_mtl": lambda G, a: power(G, 1.0), "fairgrad": lambda G, a: power(G, 1 / a[0]),
-        "pcgrad": pcgrad, "gradvac": gradvac, "imtl_g": imtl_g, "aligned_mtl": aligned_mtl}
+        "pcgrad": pcgrad, "gradvac": gradvac, "imtl_g": imtl_g, "aligned_mtl": aligned_mtl, "upgrad": upgrad}
 
 
 # ---------------------------------------------------------------- methods that minimise a function of the losses
@@ -283,7 +300,7 @@ def train(name, args, tasks, optimizer, on, start, batches):
 RUNS = [("static", [], 3), ("uncertainty", [-0.5], 3), ("dwa", [2.0], 3), ("gls", [], 3), ("imtl_l", [0.0], 3),
         ("stch", [1.0, 2], 3), ("stch", [0.5, 1], 3), ("famo", [0.025, 1e-3], 3), ("gradnorm", [1.5, 0.025], 3), ("mgda", [], 3),
         ("pcgrad", [], 2), ("gradvac", [0.5], 2), ("imtl_g", [], 3), ("cagrad", [0.5], 3), ("cagrad", [2.0], 3),
-        ("nash_mtl", [20], 3), ("fairgrad", [1.0], 3), ("fairgrad", [2.0], 3), ("fairgrad", [0.5], 3), ("aligned_mtl", [], 3)]
+        ("nash_mtl", [20], 3), ("fairgrad", [1.0], 3), ("fairgrad", [2.0], 3), ("fairgrad", [0.5], 3), ("aligned_mtl", [], 3), ("upgrad", [], 3)]
 ON_REPRESENTATION = ["gradnorm", "mgda", "imtl_g", "aligned_mtl"]
 
 

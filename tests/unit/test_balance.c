@@ -152,6 +152,22 @@ static void test_pcgrad(void **state) {   // of two tasks none is made worse; wi
   assert_true(conflicts > 20);
 }
 
+static void test_upgrad(void **state) {   // no task is made worse, of any number; without a conflict the mean
+  (void)state;
+  for (uint64_t seed = 1; seed < 100; seed++) {
+    Tasks t = random_tasks(2 + (int)(seed % 4), seed);
+    double c[MOST], d[P];
+    bool conflict = false;
+    weights(&t, "upgrad", 0, c);
+    direction(&t, c, d);
+    for (int i = 0; i < t.n * t.n; i++) conflict |= t.m[i] < 0;
+    for (int i = 0; i < t.n; i++) {
+      assert_true(dot(d, t.g[i]) >= -1e-9 * sqrt(dot(d, d) * t.m[i * t.n + i]));
+      if (!conflict) near_to(c[i], 1.0 / t.n, 1e-12);
+    }
+  }
+}
+
 // No d within c·‖g₀‖ of g₀ has a better worst task: against many random ones.
 static void test_cagrad(void **state) {
   (void)state;
@@ -295,7 +311,8 @@ static void test_degenerate(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_mgda_two), cmocka_unit_test(test_mgda_optimal), cmocka_unit_test(test_imtl_g),
-    cmocka_unit_test(test_nash), cmocka_unit_test(test_pcgrad), cmocka_unit_test(test_cagrad),
+    cmocka_unit_test(test_nash), cmocka_unit_test(test_pcgrad), cmocka_unit_test(test_upgrad),
+    cmocka_unit_test(test_cagrad),
     cmocka_unit_test(test_aligned),
     cmocka_unit_test(test_gradvac), cmocka_unit_test(test_losses), cmocka_unit_test(test_rlw), cmocka_unit_test(test_absent),
     cmocka_unit_test(test_degenerate),
