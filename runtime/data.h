@@ -29,11 +29,14 @@ typedef struct {
                                             // whose list was longer than `max`; of a list, clipped and unknown count items
   struct { const char *label; int64_t unknown[3]; double mean[3]; } *label;                         // [n_labels]
   double seconds;
+  bool cached;                              // the rows were prepared by an earlier run
 } DataSummary;
 typedef struct { Arena *arena; PrepState prep; Rows split[3]; DataSummary summary; } Dataset;
 
 // The file of each source of the plan, NULL where there is none; test: held-out rows of the first source, or NULL.
-typedef struct { const char *const *source; const char *test; } DataFiles;
+// memory: bytes that rows may take; 0: half of the machine's. What does not fit lies in files in `folder` (made if need be);
+// folder NULL: all stays in memory.
+typedef struct { const char *const *source; const char *test; int64_t memory; const char *folder; } DataFiles;
 
 // Reads the files (`test` when split is by files alone), splits, learns from the training rows, prepares all. NULL when d
 // has errors: at most 20 data errors are reported, the rest counted; nothing is half-prepared.
@@ -44,6 +47,8 @@ Dataset *data_apply(const DataPlan *p, const PrepState *prep, const DataFiles *f
 // The same file(s) as a run was trained on, split as then; used by resume and eval of a run's own splits.
 Dataset *data_split_again(const DataPlan *p, const PrepState *prep, const DataFiles *f, Diag *d);
 void     data_free(Dataset *s);
+// So many bytes of rows were looked at: where they lie in a file, memory is given back from time to time.
+void     rows_touch(const Rows *r, int64_t bytes);
 // prep.json: exact (doubles as %.17g); readable by a person. Load checks against the plan.
 bool prep_save(const DataPlan *p, const PrepState *s, Text *json);
 bool prep_load(const DataPlan *p, PrepState *s, const char *json, size_t n, Arena *a, Diag *d);

@@ -172,6 +172,7 @@ typedef struct {
   float    *y;                     // [n_labels, n]: scaled value, class number or 0/1; 0 where unknown
   float    *w;                     // [n_labels, n]: the row's weight where known, else 0
   int64_t  *row;                   // [n]: data row in its file, from 1
+  struct RowFile *file;            // where they lie; NULL: in memory
 } Rows;
 
 // ======================================================================= 2. the compiled step

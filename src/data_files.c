@@ -97,6 +97,8 @@ bool find_files(mtl_context *c, const Model *m, const char *const *words, const 
   }
   if (!test && spec && p->sources[0].test_file && !given[0]) test = beside(a, spec, p->sources[0].test_file);
   for (int i = 0; i < p->n_sources; i++) file[i] = absolute(a, file[i]);
-  *files = (DataFiles){file, absolute(a, test)};
+  char *cache = cache_folder();
+  *files = (DataFiles){file, absolute(a, test), c->memory, cache ? arena_printf(a, "%s/rows", cache) : NULL};
+  free(cache);
   return fine;
 }

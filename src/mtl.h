@@ -13,6 +13,8 @@ extern "C" {
 typedef struct mtl_context mtl_context;
 mtl_context *mtl_new(void);
 void         mtl_free(mtl_context *c);
+// Bytes that the rows of a file may take; 0: half of the machine's memory. What does not fit lies in the cache folder.
+void         mtl_memory(mtl_context *c, int64_t bytes);
 // Errors and warnings so far, printed with place and caret (colour: ANSI), or as a JSON array. Valid until the next call.
 const char  *mtl_errors(mtl_context *c, bool colour);
 const char  *mtl_errors_json(mtl_context *c);

@@ -135,7 +135,7 @@ static void read_files(Arena *a, json_t *j, const char *data, RunInfo *info) {
     path[info->n_files++] = arena_strdup(a, json_string_value(value));
   }
   const char *test = json_string_value(json_object_get(j, "test"));
-  info->files = (DataFiles){path, test ? arena_strdup(a, test) : NULL};
+  info->files = (DataFiles){.source = path, .test = test ? arena_strdup(a, test) : NULL};
   info->file_names = names;
 }
 

@@ -31,6 +31,8 @@ const char *mtl_errors_json(mtl_context *c) {
 
 void mtl_text_free(char *text) { free(text); }
 
+void mtl_memory(mtl_context *c, int64_t bytes) { c->memory = bytes; }
+
 char *json_text(json_t *j) {
   char *s = json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
   json_decref(j);

@@ -130,6 +130,74 @@ rm -r wrong
 expect 0 "repeated = last"                     run events.csv twice.csv
 has err "repeated keys are counted"            "products: 1 repeated keys"
 
+# ---- more rows than memory
+expect 0 "rows to try"                         "$mtlc" synth shop.mtl --rows 30000 -o many
+many() {
+  "$mtlc" run shop.mtl --data many/events.csv --data products=many/products.csv --data suppliers=many/suppliers.csv "$@" --epochs 1
+}
+expect 0 "in memory"                           many -o in_memory --memory 1G
+XDG_CACHE_HOME=$PWD/cache
+export XDG_CACHE_HOME
+expect 0 "on disk"                             many -o on_disk --memory 100K
+has err "on disk: prepared now"                "3000 test ("
+expect 0 "once more"                           many -o again --memory 100K
+has err "once more: the rows are there"        "3000 test (prepared before; "
+check "once more: the same weights"            cmp on_disk/weights.safetensors again/weights.safetensors
+sed -i 's/scale = zscore/scale = minmax/' shop.mtl
+expect 0 "another preparation"                 many -o minmax --memory 100K
+has err "another preparation: prepared now"    "3000 test ("
+sed -i 's/scale = minmax/scale = zscore/; s/dense(1)/dense(2) |> dense(1)/' shop.mtl
+expect 0 "other layers"                        many -o layers --memory 100K
+has err "other layers: the rows are there"     "3000 test (prepared before; "
+sed -i 's/dense(2) |> dense(1)/dense(1)/' shop.mtl
+cp many/products.csv p.csv && cp p.csv many/products.csv
+expect 0 "a file that was written anew"        many -o anew --memory 100K
+has err "a file that was written anew: prepared now" "3000 test ("
+for f in cache/mtlc/rows/*.info; do printf x | dd of="$f" bs=1 seek=200 conv=notrunc 2>/dev/null; done
+expect 0 "a broken entry"                      many -o broken --memory 100K
+has err "a broken entry: prepared now"         "3000 test ("
+check "a broken entry: the same weights"       cmp on_disk/weights.safetensors broken/weights.safetensors
+check "the same weights"                       cmp in_memory/weights.safetensors on_disk/weights.safetensors
+check "the same preparation"                   cmp in_memory/prep.json on_disk/prep.json
+files="--data many/events.csv --memory 1"
+expect 0 "predict on disk"                     "$mtlc" predict on_disk $files -o one.csv
+expect 0 "predict in memory"                   "$mtlc" predict on_disk --data many/events.csv -o two.csv
+check "the same predictions"                   cmp one.csv two.csv
+expect 0 "eval on disk"                        "$mtlc" eval on_disk --memory 1K
+cp out one.txt
+expect 0 "eval in memory"                      "$mtlc" eval on_disk
+check "the same metrics"                       cmp out one.txt
+expect 4 "no room on the disk"                 sh -c 'ulimit -f 64; XDG_CACHE_HOME=$PWD/full; export XDG_CACHE_HOME; "$@"' sh \
+  "$mtlc" eval on_disk --memory 1K
+has err "no room on the disk: text"            "File too large"
+expect 2 "a size that is none"                 "$mtlc" eval on_disk --memory much
+has err "a size that is none: text"            '`--memory` takes a size, as 500M or 4G, not `much`'
+
+
+# Lists, texts, times, medians and quantiles take their ways, too.
+cat >much.mtl <<'END'
+model much
+edition 2026
+source log { dedupe = [who, at] }
+input at    : time
+input words : text { vocab = learned, max = 6 }
+input seen  : list(id) { buckets = 100, max = 5 }
+input sizes : list(real) { max = 4, scale = zscore }
+input price : real { missing = median, clip = quantile(0.05)..quantile(0.9), scale = robust }
+input who   : id { buckets = 50 }
+label buy   : binary
+label kind  : class(3)
+let h = concat(at, mean(embed(words, 4)), mean(embed(seen, 4)), price, embed(who, 4))
+task a { head = h |> dense(1) |> sigmoid, loss = bce(buy) }
+task b { head = h |> dense(3) |> softmax, loss = cross_entropy(kind) }
+train { epochs = 1, weight = log.w, split = time(log.at, train = 0.7, valid = 0.1, test = 0.2) }
+END
+expect 0 "all kinds of inputs: rows"           "$mtlc" synth much.mtl --rows 9000 -o much.csv
+expect 0 "all kinds of inputs in memory"       "$mtlc" run much.mtl --data much.csv -o much_1 --memory 1G
+expect 0 "all kinds of inputs on disk"         "$mtlc" run much.mtl --data much.csv -o much_2 --memory 1
+check "all kinds of inputs: the same weights"  cmp much_1/weights.safetensors much_2/weights.safetensors
+check "all kinds of inputs: the same preparation" cmp much_1/prep.json much_2/prep.json
+
 # ---- made rows
 expect 2 "several files to standard output"    "$mtlc" synth shop.mtl --rows 5
 has err "they need a folder"                   "name a folder for them with -o"

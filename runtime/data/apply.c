@@ -8,9 +8,11 @@ typedef struct {
   Raw *r;
   const PrepState *prep;
   int split;
-  int64_t *row;                // [n]: row of the file, from 0
-  int64_t n;
-  Rows *out;
+  int64_t *row;                // [n]: row of the file, from 0: of a piece of the rows
+  int64_t n, next;             // next: where the next piece begins in the file
+  uint32_t **id;               // [n_inputs]: of each text of a category
+  double *sum_known; int64_t *known;   // [n_labels]
+  Rows *out;                   // what of them is the piece's; out->n is that of all
   DataSummary *sum;
   Arena *arena;
 } Apply;
@@ -18,9 +20,9 @@ typedef struct {
 // ---------------------------------------------------------------- numbers
 static const char *map_name(const Prep *p) { return p->map == MAP_SQRT ? "square root" : "log(1 + x)"; }
 
-// (map(clip(v)) − shift) · factor as float32; false: an error was met.
 typedef struct { int column; const char *name; } Cell;       // where a value stands, for errors: cell_error
 
+// (map(clip(v)) − shift) · factor as float32; false: an error was met.
 static bool prepare_number(Apply *k, int64_t row, const Prep *p, const Affine *f, Cell at, double v, float *out) {
   double m = clip_and_map(p, f, v), x = (m - f->shift) * f->factor;
   *out = 0;
@@ -72,10 +74,6 @@ static void apply_numbers(Apply *k, int at, int column) {
 }
 
 // ---------------------------------------------------------------- ids
-static uint32_t bucket(const DataInput *in, const char *s) {
-  return (uint32_t)(hash_bytes(s, strlen(s), in->hash_seed) % (uint64_t)in->buckets);
-}
-
 static uint32_t mode_id(const Vocabulary *v) {               // of the most frequent value; the first of several
   int64_t best = -1;
   for (int64_t i = 0; i < v->n; i++)
@@ -84,7 +82,7 @@ static uint32_t mode_id(const Vocabulary *v) {               // of the most freq
 }
 
 static uint32_t id_of(const DataInput *in, const Vocabulary *v, const char *s) {
-  return item_kind(in) == INPUT_ID ? bucket(in, s) : (uint32_t)(vocabulary_find(v, s) + 1);
+  return item_kind(in) == INPUT_ID ? bucket_of(in, s) : (uint32_t)(vocabulary_find(v, s) + 1);
 }
 
 // An unknown category: row 0 of its table, counted; an error where the spec says so, but for rare values of training rows.
@@ -136,18 +134,29 @@ static void apply_time(Apply *k, int at) {
   }
 }
 
+// Of each text of the column, made once; NULL: its code is the id.
+static const uint32_t *id_map(Apply *k, int at) {
+  const DataInput *in = &k->r->plan->inputs[at];
+  if (item_kind(in) == INPUT_ID) return NULL;
+  const Distinct *d = &k->r->id[in->id_at];
+  const Vocabulary *v = vocabulary_of(k->r->plan, k->prep, in);
+  if (k->id[at]) return k->id[at];
+  k->id[at] = xmalloc(sizeof *k->id[at] * (size_t)(d->n + 1));
+  for (int64_t c = 0; c < d->n; c++) k->id[at][c] = (uint32_t)(vocabulary_find(v, d->value[c]) + 1);
+  return k->id[at];
+}
+
 static void apply_ids(Apply *k, int at) {
   const DataInput *in = &k->r->plan->inputs[at];
   const Distinct *d = &k->r->id[in->id_at];
   const Vocabulary *v = vocabulary_of(k->r->plan, k->prep, in);
-  uint32_t *id = xmalloc(sizeof *id * (size_t)(d->n + 1)), missing;
-  for (int64_t c = 0; c < d->n; c++) id[c] = id_of(in, v, d->value[c]);
-  missing = in->prep.missing == MISSING_MODE ? mode_id(v) : id_of(in, v, "");
+  const uint32_t *id = id_map(k, at);
+  uint32_t missing = in->prep.missing == MISSING_MODE ? mode_id(v) : id_of(in, v, "");
   bool first = true;
   uint32_t *out = k->out->ids + in->id_at;
   for (int64_t i = 0; i < k->n; i++, out += k->r->plan->n_ids) {
     int32_t code = d->code[k->row[i]];
-    *out = code < 0 ? missing : id[code];
+    *out = code < 0 ? missing : id ? id[code] : (uint32_t)code;
     k->sum->input[at].missing += code < 0;
     if (code < 0 && in->prep.missing == MISSING_ERROR) {
       missing_value(k, k->row[i], in, (Cell){input_cell(in, 0), in->name}, first);
@@ -156,25 +165,20 @@ static void apply_ids(Apply *k, int at) {
       unknown_category(k, at, k->row[i], code);
     }
   }
-  free(id);
 }
 
 // ---------------------------------------------------------------- lists
 static void apply_item_ids(Apply *k, int at) {
   const DataInput *in = &k->r->plan->inputs[at];
-  const Distinct *d = &k->r->id[in->id_at];
   const ItemList *l = &k->r->list[at];
-  const Vocabulary *v = vocabulary_of(k->r->plan, k->prep, in);
-  uint32_t *id = xmalloc(sizeof *id * (size_t)(d->n + 1));
-  for (int64_t c = 0; c < d->n; c++) id[c] = id_of(in, v, d->value[c]);
+  const uint32_t *id = id_map(k, at);
   for (int64_t i = 0; i < k->n; i++) {
     uint32_t *out = k->out->ids + i * k->r->plan->n_ids + in->id_at;
     for (int64_t j = items_from(l, k->row[i]); j < l->end[k->row[i]]; j++) {
-      *out++ = id[l->code[j]];
-      if (in->item == INPUT_CATEGORY && !id[l->code[j]]) unknown_category(k, at, k->row[i], l->code[j]);
+      *out = id ? id[l->code[j]] : (uint32_t)l->code[j];
+      if (!*out++ && in->item == INPUT_CATEGORY) unknown_category(k, at, k->row[i], l->code[j]);
     }
   }
-  free(id);
 }
 
 static void apply_item_numbers(Apply *k, int at) {
@@ -207,6 +211,7 @@ static void apply_list(Apply *k, int at) {
   }
   if (in->item == INPUT_REAL) apply_item_numbers(k, at);
   else apply_item_ids(k, at);
+  store_touch(&k->r->list[at].items, k->n * in->max * k->r->list[at].items.row_bytes);
 }
 
 // ---------------------------------------------------------------- labels
@@ -253,9 +258,7 @@ void classes_apply(Raw *r, const PrepState *s) {
 static void apply_label(Apply *k, int at) {
   const DataLabel *l = &k->r->plan->labels[at];
   Cell cell = {expr_column(l->from), l->name};
-  float *y = k->out->y + at * k->n, *w = k->out->w + at * k->n;
-  double sum = 0;
-  int64_t known = 0;
+  float *y = k->out->y + at * k->out->n, *w = k->out->w + at * k->out->n;
   for (int64_t i = 0; i < k->n; i++) {
     int64_t row = k->row[i];
     if (!k->r->known[at][row]) continue;
@@ -264,45 +267,82 @@ static void apply_label(Apply *k, int at) {
     w[i] = 1;
     if (l->kind == LABEL_REAL) w[i] = prepare_number(k, row, &l->prep, &k->prep->label[at], cell, v, &y[i]);
     if (k->r->weight) w[i] *= (float)k->r->weight[row];
-    sum += v;
-    known++;
+    k->sum_known[at] += v;
+    k->known[at]++;
   }
-  k->sum->label[at].unknown[k->split] = k->n - known;
-  k->sum->label[at].mean[k->split] = known ? sum / (double)known : NAN;
 }
 
 // ---------------------------------------------------------------- the whole
-static void take_rows(Apply *k) {
-  const DataPlan *p = k->r->plan;
-  Arena *a = k->arena;
-  for (int64_t i = 0; i < k->r->n; i++) k->n += k->r->split[i] == k->split;
-  size_t n = (size_t)k->n;
-  *k->out = (Rows){.n = k->n,
-                   .dense = NEW_ARRAY(a, float, n * (size_t)p->dense_width + 1),
-                   .ids = NEW_ARRAY(a, uint32_t, n * (size_t)p->n_ids + 1),
-                   .y = NEW_ARRAY(a, float, n * (size_t)p->n_labels + 1),
-                   .w = NEW_ARRAY(a, float, n * (size_t)p->n_labels + 1),
-                   .row = NEW_ARRAY(a, int64_t, n + 1)};
-  k->row = xmalloc(sizeof *k->row * (n + 1));
-  int64_t to = 0;
-  for (int64_t i = 0; i < k->r->n; i++) {
-    if (k->r->split[i] != k->split) continue;
-    k->row[to] = i;
-    k->out->row[to++] = i + 1;
+enum { PIECE = 1 << 16 };      // rows, where they lie in a file
+
+static bool open_rows(Apply *k, Rows *out) {
+  const Store *s = &k->r->store;
+  int64_t n = 0;
+  for (int64_t i = 0; i < k->r->n; i++) n += k->r->split[i] == k->split;
+  bool fits = s->fd < 0 && s->cap * s->row_bytes + rows_bytes(k->r->plan, k->r->n) <= s->limit;
+  return rows_open(k->r->plan, n, fits ? NULL : s->folder, s->limit, out, k->arena, k->r->diag);
+}
+
+// The next rows of the split, at most `most`.
+static void take_rows(Apply *k, int64_t most) {
+  for (k->n = 0; k->n < most && k->next < k->r->n; k->next++) {
+    if (k->r->split[k->next] != k->split) continue;
+    k->out->row[k->n] = k->next + 1;
+    k->row[k->n++] = k->next;
   }
 }
 
-void prep_apply(Raw *r, const PrepState *s, int split, Rows *out, DataSummary *sum, Arena *a) {
-  Apply k = {.r = r, .prep = s, .split = split, .out = out, .sum = sum, .arena = a};
-  take_rows(&k);
-  for (int i = 0; i < r->plan->n_inputs; i++) {
-    if (r->plan->inputs[i].kind == INPUT_LIST) apply_list(&k, i);
-    else if (r->plan->inputs[i].kind == INPUT_TIME) apply_time(&k, i);
-    else if (is_bucketized(&r->plan->inputs[i])) apply_buckets(&k, i);
-    else if (r->plan->inputs[i].id_at >= 0) apply_ids(&k, i);
-    for (int c = 0; c < r->plan->inputs[i].width; c++) apply_numbers(&k, i, c);
+static void apply_input(Apply *k, int at) {
+  const DataInput *in = &k->r->plan->inputs[at];
+  if (in->kind == INPUT_LIST) apply_list(k, at);
+  else if (in->kind == INPUT_TIME) apply_time(k, at);
+  else if (is_bucketized(in)) apply_buckets(k, at);
+  else if (in->id_at >= 0) apply_ids(k, at);
+  for (int c = 0; c < in->width; c++) apply_numbers(k, at, c);
+}
+
+static void apply_piece(Apply *k) {
+  const DataPlan *p = k->r->plan;
+  for (int i = 0; i < p->n_inputs; i++) {
+    apply_input(k, i);
   }
-  for (int i = 0; i < r->plan->n_labels; i++) apply_label(&k, i);
-  sum->rows[split] = k.n;
+  for (int i = 0; i < p->n_labels; i++) apply_label(k, i);
+}
+
+static void count_labels(const Apply *k, int64_t n) {
+  for (int i = 0; i < k->r->plan->n_labels; i++) {
+    k->sum->label[i].unknown[k->split] = n - k->known[i];
+    k->sum->label[i].mean[k->split] = k->known[i] ? k->sum_known[i] / (double)k->known[i] : NAN;
+  }
+}
+
+static Rows behind(const DataPlan *p, const Rows *r, int64_t at) {
+  return (Rows){r->n, r->dense + at * p->dense_width, r->ids + at * p->n_ids, r->y + at, r->w + at, r->row + at, NULL};
+}
+
+bool prep_apply(Raw *r, const PrepState *s, int split, Rows *out, DataSummary *sum, Arena *a) {
+  const DataPlan *p = r->plan;
+  Rows piece;
+  Apply k = {.r = r, .prep = s, .split = split, .out = &piece, .sum = sum, .arena = a};
+  if (!open_rows(&k, out)) return false;
+  int64_t most = out->file ? PIECE : out->n;
+  k.row = xmalloc(sizeof *k.row * (size_t)(most + 1));
+  k.id = xcalloc((size_t)p->n_inputs + 1, sizeof *k.id);
+  k.sum_known = xcalloc((size_t)p->n_labels + 1, sizeof *k.sum_known);
+  k.known = xcalloc((size_t)p->n_labels + 1, sizeof *k.known);
+  for (int64_t at = 0; at < out->n; at += k.n) {
+    piece = behind(p, out, at);
+    take_rows(&k, most);
+    apply_piece(&k);
+    rows_touch(out, rows_bytes(p, k.n));
+    store_touch(&r->store, k.n * r->store.row_bytes);
+  }
+  count_labels(&k, out->n);
+  sum->rows[split] = out->n;
+  for (int i = 0; i < p->n_inputs; i++) free(k.id[i]);
+  free(k.id);
+  free(k.sum_known);
+  free(k.known);
   free(k.row);
+  return true;
 }

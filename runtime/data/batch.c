@@ -1,5 +1,5 @@
 // batch.c: the order of an epoch's rows, and rows in that order → the input buffers of a batch.
-#include "../data.h"
+#include "data_int.h"
 
 // A number below n, without bias: Lemire 2019, "Fast random integer generation in an interval".
 static uint64_t below(uint64_t key, uint64_t *counter, uint64_t n) {
@@ -19,6 +19,8 @@ void shuffle_epoch(uint64_t seed, int64_t epoch, int64_t n, int64_t *order) {
     order[j] = x;
   }
 }
+
+enum { AROUND = 1 << 16 };     // bytes that Linux maps around one that is looked at: of the row's numbers, and of its ids
 
 static void copy_reals(DType t, void *to, int64_t at, const float *from, int64_t n) {
   if (t == F32) memcpy((float *)to + at, from, sizeof(float) * (size_t)n);
@@ -40,4 +42,5 @@ void batch_fill(const Rows *r, const int64_t *order, int64_t first, int64_t n, i
       copy_reals(dtype, y, l * label_ld + i, r->y + l * r->n + row, 1);
       copy_reals(dtype, w, l * label_ld + i, r->w + l * r->n + row, 1);
     }
+  if (r->file) rows_touch(r, order ? n * 2 * AROUND : n * 4 * (dense_width + n_ids + 2 * n_labels));
 }

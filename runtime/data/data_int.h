@@ -26,7 +26,8 @@ struct Reader {
 };
 // rows: of a block at most; 0: all. The names are there, `want` may be set; NULL: errors in d.
 Reader *reader_open(const char *path, const DataSource *format, int64_t rows, Diag *d);
-Reader *sqlite_open(const char *path, const char *what, const DataSource *format, int64_t rows, Diag *d);   // what: see sqlite.c
+const char *reader_file(const char *path, Arena *a);      // of `shop.db:events` the file
+Reader *sqlite_open(const char *path, const char *what, const DataSource *format, int64_t rows, Diag *d);   // what: sqlite.c
 Reader *csv_open(const char *path, const DataSource *format, int64_t rows, Diag *d);
 Table  *reader_table(Reader *r);                          // all rows; closes r. NULL: errors in diag
 
@@ -43,13 +44,55 @@ int32_t distinct_add(Distinct *d, const char *s);
 int32_t distinct_find(const Distinct *d, const char *s);  // −1: not there
 void    distinct_free(Distinct *d);
 
+// ---- store.c: columns that grow together: in memory, beyond a limit in a file
+typedef struct { int64_t at; size_t bytes; } Extent;
+typedef struct {
+  void **data; size_t item;    // *data: where it is now
+  VEC(Extent) extents;         // on disk: its parts of the file
+  size_t mapped;
+} StoreColumn;
+typedef struct {
+  Arena *arena;
+  const char *folder;          // of such files; NULL: there is none, all stays in memory
+  int64_t limit;               // bytes of memory
+  int64_t cap, row_bytes;      // rows that have room; bytes of a row in all columns
+  VEC(StoreColumn) columns;
+  int fd; int64_t end;         // −1: in memory; its length
+  int64_t touched;             // bytes since the last release
+  bool failed;
+  Diag *diag;
+} Store;
+void store_open(Store *s, Arena *a, const char *folder, int64_t limit, Diag *d);
+void store_add(Store *s, void *data, size_t item);        // data: address of the pointer that store_reserve sets
+bool store_reserve(Store *s, int64_t rows);               // false: error in diag
+void store_touch(Store *s, int64_t bytes);                // this much of a column was read or written
+void store_release(Store *s);                             // what is in the file need not stay in memory
+void store_close(Store *s);
+int  nameless_file(const char *folder);                   // made if need be; −1: errno
+bool claim_file(int fd, int64_t at, size_t bytes);        // space on the disk; false: errno
+int64_t memory_limit(int64_t wanted);                     // wanted; 0: half of the machine's memory
+
+// ---- rows.c
+// Room for n rows: in arena memory or, where `folder` is not NULL, in a file, of which `limit` bytes are kept in memory at
+// most. false: error in d.
+bool rows_open(const DataPlan *p, int64_t n, const char *folder, int64_t limit, Rows *out, Arena *a, Diag *d);
+int64_t rows_bytes(const DataPlan *p, int64_t n);
+bool rows_map(const DataPlan *p, int64_t n, const char *path, int64_t limit, Rows *out, Arena *a);   // false: not of n rows
+bool rows_keep(const DataPlan *p, Rows *r, const char *folder, const char *path, Arena *a);          // its file gets a name
+void rows_close(Rows *r);
+
+// ---- row_cache.c
+bool row_cache_load(const DataPlan *p, const PrepState *prep, const DataFiles *f, Dataset *s);   // false: not there
+void row_cache_save(const DataPlan *p, const DataFiles *f, Dataset *s);    // where the rows lie in files
+
 // ---- list.c: cells of several items
 enum { ITEMS_MISSING = 1, ITEMS_CUT = 2 };
 typedef struct {
   int64_t *end;                // [rows]: index behind the row's last item; its first is behind the row before
   uint8_t *flag;               // [rows]: ITEMS_…
-  int32_t *code; double *value;   // of all items, one after the other: CATEGORY and ID numbers of texts, REAL values
-  int64_t n, cap;
+  int32_t *code; double *value;   // of all items, one after the other: as text_code, REAL values
+  int64_t n;
+  Store items;                 // of code or value
 } ItemList;
 static inline int64_t items_from(const ItemList *l, int64_t row) { return row ? l->end[row - 1] : 0; }
 
@@ -67,12 +110,13 @@ typedef struct Joined Joined;
 typedef struct { int64_t row, line; } RowLine;
 struct Raw {
   const DataPlan *plan;
+  Store store;                 // of all that has an item a row
   Reader *reader; Arena *arena;
   Table *table;                // of the reader: the block at hand of the first source
   int *column;                 // plan column → column of its source's table, −1: absent
   bool *needed;                // [n_columns]
   Joined *joined;              // [n_sources]: of each but the first. NULL: all cells stand in `table`
-  int64_t from, n, cap;        // rows from … n−1 are the block's; room in the columns
+  int64_t from, n;             // rows from … n−1 are the block's
   int8_t *split;               // [n]: 0 train, 1 valid, 2 test, SPLIT_UNUSED, SPLIT_DROPPED
   uint8_t *gone;               // [n]: taken out before its cells are looked at
   double *time;                // [n]: SPLIT_TIME alone
@@ -100,8 +144,7 @@ enum { SPLIT_UNUSED = -1, SPLIT_DROPPED = -2, SPLIT_DUPLICATE = -3, MAX_DATA_ERR
 enum { GONE_ABSENT = 1, GONE_DUPLICATE };      // Raw.gone
 // What a file must hold. INPUTS: a label that is absent or wrong is unknown. LABELS: these too. ALL: the split's, too.
 typedef enum { NEED_INPUTS, NEED_LABELS, NEED_ALL } RawNeed;
-// files: one for each source of the plan.
-Raw *raw_read(const DataPlan *p, const char *const *files, RawNeed need, Diag *d);   // NULL: errors in d
+Raw *raw_read(const DataPlan *p, const DataFiles *f, RawNeed need, Diag *d);   // NULL: errors in d
 // What the plan reads of a source's file: sets Raw.column and Reader.want. A needed column that is missing is an error.
 void raw_columns(Raw *r, int source, Reader *f);
 void raw_label(Raw *r, int at);                           // fills label `at` in the block; those that it reads are filled
@@ -132,7 +175,10 @@ void items_free(CellItems *w);
 static inline const char *items_at(const CellItems *w, int64_t i) { return w->text.data + (i ? w->end[i - 1] : 0); }
 bool split_tokens(CellItems *w, const char *s, TokenKind kind, int ngrams);   // tokens.c; false: s is not in UTF-8
 void read_list(Raw *r, int input);
-void list_free(ItemList *l);
+
+// What stands for a text of a category or id: the bucket of an id, else its number among the distinct texts.
+int32_t  text_code(Raw *r, const DataInput *in, const char *s);
+uint32_t bucket_of(const DataInput *in, const char *s);
 
 // ---- row_value.c: RowExpr over one row
 typedef enum { VALUE_UNKNOWN, VALUE_NUMBER, VALUE_TEXT, VALUE_BOOL } ValueKind;
@@ -186,7 +232,7 @@ static inline bool has_number(const DataInput *in) { return in->kind == INPUT_TI
 int64_t vocabulary_find(const Vocabulary *v, const char *s);   // −1: not in it
 
 // ---- apply.c
-// Rows of one split, prepared. Class labels are numbered first (classes_apply), once a file.
+// Rows of one split, prepared; false: no room for them. Class labels are numbered first (classes_apply), once a file.
 void classes_apply(Raw *r, const PrepState *s);
-void prep_apply(Raw *r, const PrepState *s, int split, Rows *out, DataSummary *sum, Arena *a);
+bool prep_apply(Raw *r, const PrepState *s, int split, Rows *out, DataSummary *sum, Arena *a);
 #endif

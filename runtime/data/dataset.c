@@ -18,6 +18,7 @@ static Dataset *new_dataset(const DataPlan *p) {
 
 void data_free(Dataset *s) {
   if (!s) return;
+  for (int k = 0; k < 3; k++) rows_close(&s->split[k]);
   arena_free(s->arena);
   free(s);
 }
@@ -38,8 +39,7 @@ static void count_rest(Dataset *s, const Raw *r) {
 }
 
 // All rows of a file become those of split 2.
-static bool apply_file(const DataPlan *p, const PrepState *prep, const char *const *files, RawNeed need, Dataset *s,
-                       Diag *d) {
+static bool apply_file(const DataPlan *p, const PrepState *prep, const DataFiles *files, RawNeed need, Dataset *s, Diag *d) {
   Raw *r = raw_read(p, files, need, d);
   if (!r) return false;
   split_all(r, 2);
@@ -48,14 +48,14 @@ static bool apply_file(const DataPlan *p, const PrepState *prep, const char *con
   r->mute = need == NEED_INPUTS;
   classes_apply(r, prep);
   r->mute = false;
-  prep_apply(r, prep, 2, &s->split[2], &s->summary, s->arena);
-  bool ok = raw_finish(r);
+  bool ok = prep_apply(r, prep, 2, &s->split[2], &s->summary, s->arena);
+  ok = raw_finish(r) && ok;
   raw_free(r);
   return ok;
 }
 
 // The training file: split, learned from (prep NULL) and applied, all parts but `without`.
-static bool training_file(const DataPlan *p, const PrepState *prep, const char *const *files, int without, Dataset *s,
+static bool training_file(const DataPlan *p, const PrepState *prep, const DataFiles *files, int without, Dataset *s,
                           Diag *d) {
   Raw *r = raw_read(p, files, NEED_ALL, d);
   if (!r) return false;
@@ -67,7 +67,7 @@ static bool training_file(const DataPlan *p, const PrepState *prep, const char *
   else ok = ok && prep_learn(r, &s->prep, s->arena);
   if (ok) classes_apply(r, &s->prep);
   for (int k = 0; ok && k < 3; k++)
-    if (k != without) prep_apply(r, &s->prep, k, &s->split[k], &s->summary, s->arena);
+    if (k != without) ok = prep_apply(r, &s->prep, k, &s->split[k], &s->summary, s->arena);
   ok = raw_finish(r) && ok;
   raw_free(r);
   return ok;
@@ -83,7 +83,9 @@ static bool test_file(const DataPlan *p, const DataFiles *f, Dataset *s, Diag *d
   const char **files = NEW_ARRAY(s->arena, const char *, p->n_sources + 1);
   memcpy(files, f->source, sizeof *files * (size_t)p->n_sources);
   files[0] = f->test;
-  return apply_file(p, &s->prep, files, NEED_LABELS, s, d);
+  DataFiles held_out = *f;
+  held_out.source = files;
+  return apply_file(p, &s->prep, &held_out, NEED_LABELS, s, d);
 }
 
 static Dataset *prepare(const DataPlan *p, const PrepState *prep, const DataFiles *f, Diag *d) {
@@ -95,14 +97,20 @@ static Dataset *prepare(const DataPlan *p, const PrepState *prep, const DataFile
     return NULL;
   }
   Dataset *s = new_dataset(p);
-  bool ok = training_file(p, prep, f->source, files ? 2 : -1, s, d);
-  ok = ok && (!files || test_file(p, f, s, d));
+  bool cached = row_cache_load(p, prep, f, s);
+  if (!cached) {
+    data_free(s);
+    s = new_dataset(p);
+  }
+  bool ok = cached || training_file(p, prep, f, files ? 2 : -1, s, d);
+  ok = ok && (cached || !files || test_file(p, f, s, d));
   if (!ok) {
     data_free(s);
     return NULL;
   }
   for (int k = 0; k < 3; k++) s->prep.rows[k] = s->split[k].n;
   count_vocabularies(p, s);
+  if (!cached) row_cache_save(p, f, s);
   s->summary.seconds = monotonic_seconds() - start;
   return s;
 }
@@ -117,7 +125,7 @@ Dataset *data_apply(const DataPlan *p, const PrepState *prep, const DataFiles *f
   double start = monotonic_seconds();
   Dataset *s = new_dataset(p);
   s->prep = *prep;
-  if (!apply_file(p, prep, f->source, need_labels ? NEED_LABELS : NEED_INPUTS, s, d)) {
+  if (!apply_file(p, prep, f, need_labels ? NEED_LABELS : NEED_INPUTS, s, d)) {
     data_free(s);
     return NULL;
   }
@@ -142,7 +150,7 @@ void summary_print(const DataPlan *p, const DataSummary *s, Text *out) {
   if (s->unused) text_printf(out, ", %lld unused", (long long)s->unused);
   if (s->duplicates) text_printf(out, ", %lld duplicate%s", (long long)s->duplicates, s->duplicates == 1 ? "" : "s");
   if (s->dropped) text_printf(out, ", %lld dropped", (long long)s->dropped);
-  text_printf(out, " (%.2f s)\n", s->seconds);
+  text_printf(out, " (%s%.2f s)\n", s->cached ? "prepared before; " : "", s->seconds);
   for (int i = 1; i < p->n_sources; i++) {
     Text line = {0};
     add_count(&line, s->source[i].absent, p->sources[i].absent == ABSENT_DROP ? "rows dropped for want of a key"

@@ -53,7 +53,8 @@ static void repeated_key(Raw *r, int source, int64_t row, int64_t before) {
   r->shown++;
   diag_data(r->diag, "repeated-key", t->path, row + 1, t->line[row], r->plan->columns[s->key[0]].name,
             "the key %s of `%s` stands in row %lld already%s", key_text(r, s->n_key, own_cell, row, s->key), s->name,
-            (long long)before + 1, t->line[before] ? arena_printf(r->arena, " (line %lld)", (long long)t->line[before]) : "");
+            (long long)before + 1,
+            t->line[before] ? arena_printf(r->arena, " (line %lld)", (long long)t->line[before]) : "");
   if (!r->joined[source].repeated) diag_help(r->diag, "say in the spec what to do: `repeated =` first or last");
 }
 
@@ -125,7 +126,6 @@ void join_open(Raw *r, const char *const *files) {
 void join_free(Raw *r) {
   for (int i = 0; r->joined && i < r->plan->n_sources; i++) {
     Joined *j = &r->joined[i];
-    free(j->match);
     free(j->row_of);
     if (j->table) distinct_free(&j->keys);
     distinct_free(&j->lost);

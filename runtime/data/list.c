@@ -123,17 +123,10 @@ static bool split_json(CellItems *w, const char *s) {
 }
 
 // ---------------------------------------------------------------- what is kept of it
-static void room(ItemList *l, int64_t n, bool numbers) {
-  if (l->n + n <= l->cap) return;
-  while (l->n + n > l->cap) l->cap = l->cap ? 2 * l->cap : 1024;
-  if (numbers) l->value = xrealloc(l->value, sizeof *l->value * (size_t)l->cap);
-  else l->code = xrealloc(l->code, sizeof *l->code * (size_t)l->cap);
-}
-
 static void keep_item(Raw *r, ItemList *l, const DataInput *in, int64_t row, const char *s) {
   double x;
   if (in->item != INPUT_REAL) {
-    l->code[l->n++] = distinct_add(&r->id[in->id_at], s);
+    l->code[l->n++] = text_code(r, in, s);
   } else if (parse_number(s, &x)) {
     l->value[l->n++] = x;
   } else {
@@ -162,7 +155,10 @@ static void read_cell(Raw *r, int at, int64_t row, CellItems *w) {
   }
   int64_t n = w->n < in->max ? w->n : in->max, from = in->keep_first ? 0 : w->n - n;
   if (w->n > in->max) l->flag[row] |= ITEMS_CUT;
-  room(l, n, in->item == INPUT_REAL);
+  if (!store_reserve(&l->items, l->n + n)) {
+    r->failed = true;
+    return;
+  }
   for (int64_t i = 0; i < n; i++) keep_item(r, l, in, row, items_at(w, from + i));
 }
 
@@ -174,12 +170,6 @@ void read_list(Raw *r, int at) {
     else read_cell(r, at, row, &w);
     l->end[row] = l->n;
   }
+  store_touch(&l->items, (r->n - r->from) * l->items.row_bytes);
   items_free(&w);
-}
-
-void list_free(ItemList *l) {
-  free(l->code);
-  free(l->value);
-  free(l->end);
-  free(l->flag);
 }

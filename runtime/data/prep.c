@@ -317,7 +317,13 @@ bool prep_learn(Raw *r, PrepState *s, Arena *a) {
     return false;
   }
   prep_new(r->plan, s, a);
-  for (int i = 0; i < r->plan->n_inputs; i++) learn_input(r, i, s, a);
-  for (int i = 0; i < r->plan->n_labels; i++) learn_label(r, i, s, a);
+  for (int i = 0; i < r->plan->n_inputs; i++) {
+    learn_input(r, i, s, a);
+    store_touch(&r->store, r->n * (int64_t)sizeof(double) * (r->plan->inputs[i].width + 1));
+  }
+  for (int i = 0; i < r->plan->n_labels; i++) {
+    learn_label(r, i, s, a);
+    store_touch(&r->store, r->n * (int64_t)(2 * sizeof(double)));
+  }
   return raw_finish(r) && diag_errors(r->diag) == before;
 }

@@ -154,12 +154,19 @@ static void read_packed(Raw *r, int64_t row, const DataInput *in) {
                in->name, in->width);
 }
 
+uint32_t bucket_of(const DataInput *in, const char *s) {
+  return (uint32_t)(hash_bytes(s, strlen(s), in->hash_seed) % (uint64_t)in->buckets);
+}
+
+int32_t text_code(Raw *r, const DataInput *in, const char *s) {
+  return item_kind(in) == INPUT_ID ? (int32_t)bucket_of(in, s) : distinct_add(&r->id[in->id_at], s);
+}
+
 static void read_id(Raw *r, int64_t row, const DataInput *in) {
   Value v = row_value(r, row, in->from);
-  Distinct *d = &r->id[in->id_at];
   char number[40];
   if (v.kind && v.kind != VALUE_TEXT) snprintf(number, sizeof number, "%.17g", v.number);
-  d->code[row] = !v.kind ? -1 : v.kind == VALUE_TEXT ? distinct_add(d, v.text) : distinct_add(d, number);
+  r->id[in->id_at].code[row] = v.kind ? text_code(r, in, v.kind == VALUE_TEXT ? v.text : number) : -1;
 }
 
 static void forget_input(Raw *r, int64_t row, int at) {
@@ -338,67 +345,68 @@ static void read_weights(Raw *r, RawNeed need) {
 // ---------------------------------------------------------------- the whole
 enum { BLOCK = 2048 };         // rows: few enough for their text to stay in a core's cache
 
-static void *resized(void *p, size_t item, int64_t rows) { return xrealloc(p, item * (size_t)rows); }
-
-static void input_room(Raw *r, int at, int64_t cap) {
+static void open_input(Raw *r, int at) {
   const DataInput *in = &r->plan->inputs[at];
   ItemList *l = &r->list[at];
-  for (int k = in->dense_at; k < in->dense_at + in->width; k++) r->dense[k] = resized(r->dense[k], sizeof **r->dense, cap);
-  if (has_number(in)) r->number[at] = resized(r->number[at], sizeof **r->number, cap);
+  Store *s = &r->store;
+  for (int k = in->dense_at; k < in->dense_at + in->width; k++) store_add(s, &r->dense[k], sizeof **r->dense);
+  if (has_number(in)) store_add(s, &r->number[at], sizeof **r->number);
+  if (in->id_at >= 0) {
+    distinct_init(&r->id[in->id_at], r->arena, 0);
+    r->id[in->id_at].copies = r->arena;
+  }
   if (in->kind == INPUT_LIST) {
-    l->end = resized(l->end, sizeof *l->end, cap);
-    l->flag = resized(l->flag, sizeof *l->flag, cap);
+    store_add(s, &l->end, sizeof *l->end);
+    store_add(s, &l->flag, sizeof *l->flag);
+    store_open(&l->items, r->arena, s->folder, s->limit / 4, r->diag);
+    if (in->item == INPUT_REAL) store_add(&l->items, &l->value, sizeof *l->value);
+    else store_add(&l->items, &l->code, sizeof *l->code);
   } else if (in->id_at >= 0) {
-    Distinct *d = &r->id[in->id_at];
-    d->code = resized(d->code, sizeof *d->code, cap);
+    store_add(s, &r->id[in->id_at].code, sizeof *r->id[in->id_at].code);
   }
 }
 
-static void make_room(Raw *r, int64_t rows) {
-  const DataPlan *p = r->plan;
-  if (rows <= r->cap) return;
-  int64_t cap = r->cap ? 2 * r->cap : BLOCK;
-  while (cap < rows) cap *= 2;
-  r->split = resized(r->split, sizeof *r->split, cap);
-  r->gone = resized(r->gone, sizeof *r->gone, cap);
-  if (p->weight) r->weight = resized(r->weight, sizeof *r->weight, cap);
-  if (p->split.kind == SPLIT_TIME) r->time = resized(r->time, sizeof *r->time, cap);
-  if (p->split.group) r->group = resized(r->group, sizeof *r->group, cap);
-  for (int i = 0; i < p->n_inputs; i++) input_room(r, i, cap);
-  for (int i = 0; i < p->n_labels; i++) {
-    r->label[i] = resized(r->label[i], sizeof **r->label, cap);
-    r->known[i] = resized(r->known[i], sizeof **r->known, cap);
-    if (p->labels[i].kind == LABEL_CLASS) r->classes[i].code = resized(r->classes[i].code, sizeof *r->classes[i].code, cap);
-  }
-  for (int i = 1; i < p->n_sources; i++) r->joined[i].match = resized(r->joined[i].match, sizeof *r->joined[i].match, cap);
-  r->cap = cap;
-}
-
-static void open_columns(Raw *r) {
+static void open_inputs(Raw *r) {
   const DataPlan *p = r->plan;
   Arena *a = r->arena;
   r->dense = NEW_ARRAY(a, double *, p->dense_width + 1);
   r->id = NEW_ARRAY(a, Distinct, p->n_ids + 1);
+  r->list = NEW_ARRAY(a, ItemList, p->n_inputs + 1);
+  r->number = NEW_ARRAY(a, double *, p->n_inputs + 1);
+  for (int i = 0; i < p->n_inputs; i++) open_input(r, i);
+}
+
+static void open_labels(Raw *r) {
+  const DataPlan *p = r->plan;
+  Arena *a = r->arena;
   r->label = NEW_ARRAY(a, double *, p->n_labels + 1);
   r->known = NEW_ARRAY(a, uint8_t *, p->n_labels + 1);
   r->classes = NEW_ARRAY(a, Distinct, p->n_labels + 1);
   r->check = raw_checks(p, a);
-  r->joined = NEW_ARRAY(a, Joined, p->n_sources + 1);
-  r->list = NEW_ARRAY(a, ItemList, p->n_inputs + 1);
-  r->number = NEW_ARRAY(a, double *, p->n_inputs + 1);
-  distinct_init(&r->groups, a, 0);
-  r->groups.copies = a;
-  for (int i = 0; i < p->n_inputs; i++) {
-    int at = p->inputs[i].id_at;
-    if (at < 0) continue;
-    distinct_init(&r->id[at], a, 0);
-    r->id[at].copies = a;
-  }
   for (int i = 0; i < p->n_labels; i++) {
+    store_add(&r->store, &r->label[i], sizeof **r->label);
+    store_add(&r->store, &r->known[i], sizeof **r->known);
     if (p->labels[i].kind != LABEL_CLASS) continue;
     distinct_init(&r->classes[i], a, 0);
     r->classes[i].copies = a;
+    store_add(&r->store, &r->classes[i].code, sizeof *r->classes[i].code);
   }
+}
+
+static void open_columns(Raw *r) {
+  const DataPlan *p = r->plan;
+  Store *s = &r->store;
+  open_inputs(r);
+  open_labels(r);
+  store_add(s, &r->split, sizeof *r->split);
+  store_add(s, &r->gone, sizeof *r->gone);
+  distinct_init(&r->groups, r->arena, 0);
+  r->groups.copies = r->arena;
+  if (p->weight) store_add(s, &r->weight, sizeof *r->weight);
+  if (p->split.kind == SPLIT_TIME) store_add(s, &r->time, sizeof *r->time);
+  if (p->split.group) store_add(s, &r->group, sizeof *r->group);
+  r->joined = NEW_ARRAY(r->arena, Joined, p->n_sources + 1);
+  for (int i = 1; i < p->n_sources; i++) store_add(s, &r->joined[i].match, sizeof *r->joined[i].match);
 }
 
 // Where line − row changes: behind blank lines, and rows of several lines.
@@ -412,11 +420,12 @@ static void keep_lines(Raw *r) {
   }
 }
 
-static void read_block(Raw *r, RawNeed need) {
+// false: there is no room for it.
+static bool read_block(Raw *r, RawNeed need) {
   const Table *t = r->table;
+  if (!store_reserve(&r->store, t->first + t->n_rows)) return false;
   r->from = t->first;
   r->n = t->first + t->n_rows;
-  make_room(r, r->n);
   keep_lines(r);
   memset(r->split + r->from, 0, (size_t)t->n_rows);
   memset(r->gone + r->from, 0, (size_t)t->n_rows);
@@ -428,14 +437,17 @@ static void read_block(Raw *r, RawNeed need) {
   read_inputs(r);
   if (r->weight) read_weights(r, need);
   if (need == NEED_ALL) split_block(r);
+  store_touch(&r->store, t->n_rows * r->store.row_bytes);
+  return true;
 }
 
 static void read_rows(Raw *r, RawNeed need) {
   Reader *f = r->reader;
   raw_columns(r, 0, f);
   if (r->errors || r->failed) return;                        // a joined source is not whole
-  while (f->next(f)) read_block(r, need);
-  if (f->failed) r->failed = true;
+  bool room = true;
+  while (room && f->next(f)) room = read_block(r, need);
+  if (f->failed || !room) r->failed = true;
   join_report(r);
   for (int i = 0; i < r->plan->n_labels; i++) {
     r->mute = need == NEED_INPUTS;
@@ -444,15 +456,16 @@ static void read_rows(Raw *r, RawNeed need) {
   }
 }
 
-Raw *raw_read(const DataPlan *p, const char *const *files, RawNeed need, Diag *d) {
-  Reader *f = reader_open(files[0], &p->sources[0], BLOCK, d);
+Raw *raw_read(const DataPlan *p, const DataFiles *files, RawNeed need, Diag *d) {
+  Reader *f = reader_open(files->source[0], &p->sources[0], BLOCK, d);
   if (!f) return NULL;
   Raw *r = xcalloc(1, sizeof *r);
   *r = (Raw){.plan = p, .reader = f, .table = &f->table, .diag = d, .arena = arena_new()};
+  store_open(&r->store, r->arena, files->folder, memory_limit(files->memory), d);
   r->column = NEW_ARRAY(r->arena, int, p->n_columns + 1);
   r->needed = needed_columns(p, need, r->arena);
   open_columns(r);
-  join_open(r, files);
+  join_open(r, files->source);
   read_rows(r, need);
   if (raw_finish(r)) return r;
   raw_free(r);
@@ -481,36 +494,22 @@ bool raw_finish(Raw *r) {
   return r->errors == 0 && !r->failed;
 }
 
-static void free_all(void *const *p, int n) {
-  for (int i = 0; p && i < n; i++) free(p[i]);
-}
-
 static void free_distincts(Distinct *d, int n) {
-  for (int i = 0; d && i < n; i++) {
-    free(d[i].code);
-    distinct_free(&d[i]);
-  }
+  for (int i = 0; d && i < n; i++) distinct_free(&d[i]);
 }
 
 void raw_free(Raw *r) {
   if (!r) return;
   const DataPlan *p = r->plan;
-  free(r->split);
-  free(r->gone);
   free(r->told.slot);
   free(r->rows.slot);
-  free(r->weight);
-  free(r->time);
-  free(r->group);
   distinct_free(&r->groups);
-  free_all((void **)r->dense, p->dense_width);
-  free_all((void **)r->label, p->n_labels);
-  free_all((void **)r->known, p->n_labels);
   free_distincts(r->id, p->n_ids);
-  free_all((void **)r->number, p->n_inputs);
-  for (int i = 0; r->list && i < p->n_inputs; i++) list_free(&r->list[i]);
+  for (int i = 0; r->list && i < p->n_inputs; i++)
+    if (p->inputs[i].kind == INPUT_LIST) store_close(&r->list[i].items);
   free_distincts(r->classes, p->n_labels);
   join_free(r);
+  store_close(&r->store);
   r->reader->close(r->reader);
   arena_free(r->arena);
   free(r);

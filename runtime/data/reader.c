@@ -25,6 +25,11 @@ static size_t database_part(const char *path) {
   return 0;
 }
 
+const char *reader_file(const char *path, Arena *a) {
+  size_t n = database_part(path);
+  return n ? arena_strndup(a, path, n) : path;
+}
+
 Reader *reader_open(const char *path, const DataSource *format, int64_t rows, Diag *d) {
   size_t n = database_part(path);
   if (!n && !is_database(path)) return csv_open(path, format, rows, d);

@@ -126,7 +126,7 @@ const char *row_cell(const Raw *r, int64_t row, int column, bool *missing) {
   const char *s = t->cell[k * t->width + at];
   const DataSource *f = &r->plan->sources[source];
   *missing = !*s;
-  for (int i = 0; i < f->n_na && !*missing; i++) *missing = !strcmp(s, f->na[i]);
+  for (int i = 0; i < f->n_na && !*missing; i++) *missing = *f->na[i] == *s && !strcmp(s, f->na[i]);
   return s;
 }
 

@@ -35,14 +35,16 @@ static int slot_sets(const Trainer *t, bool with_best, SlotSet sets[2]) {
 }
 
 // Of the rows trained on: going on with other data would be another training.
-static char *data_digest(const Trainer *t) {
+static char *data_digest(Trainer *t) {
   const Rows *r = t->rows;
+  if (t->data_digest) return t->data_digest;
   size_t n = (size_t)r->n, labels = (size_t)t->dp->n_labels;
   uint64_t h = hash_bytes(r->dense, sizeof *r->dense * n * (size_t)t->dp->dense_width, n);
   h = hash_bytes(r->ids, sizeof *r->ids * n * (size_t)t->dp->n_ids, h);
   h = hash_bytes(r->y, sizeof *r->y * n * labels, h);
   h = hash_bytes(r->w, sizeof *r->w * n * labels, h);
-  return arena_printf(t->arena, "%016" PRIx64, h);
+  rows_touch(r, INT64_MAX / 2);
+  return t->data_digest = arena_printf(t->arena, "%016" PRIx64, h);
 }
 
 // ---------------------------------------------------------------- writing
@@ -70,7 +72,7 @@ static json_t *report_json(const TrainPlan *tp, const EpochReport *r) {
                    numbers(r->valid_loss, tp->n_tasks), "valid_metric", metrics, "stop_figure", number(r->stop_figure));
 }
 
-static json_t *state_json(const Trainer *t, uint64_t digest) {
+static json_t *state_json(Trainer *t, uint64_t digest) {
   const TrainPlan *tp = t->tp;
   json_t *reports = json_array();
   for (int i = 0; i < t->reports.n; i++) json_array_append_new(reports, report_json(tp, &t->reports.data[i]));

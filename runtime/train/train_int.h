@@ -55,6 +55,7 @@ typedef struct {
   double *task_loss;                      // [n_tasks] for progress
   Predictions *valid;                     // room for the predictions of the validation rows; NULL: there are none
   Guard guard;
+  char *data_digest;                      // of the rows, once it was asked for
 } Trainer;
 int64_t batch_rows(const Trainer *t, int64_t batch);                 // rows of it: the last one may be short
 void    run_batch(Trainer *t, int64_t batch);                        // loads it and does a step

@@ -50,6 +50,7 @@ int cmd_run(const Args *a) {
     o.message = show_message;
   }
   mtl_context *c = mtl_new();
+  mtl_memory(c, a->memory);
   char *report = NULL;
   int code = mtl_run(c, &o, &report);
   code = finish(c, a, code, report);

@@ -17,16 +17,18 @@ const Command command_table[] = {
     "  mtlc explain shop.mtl\n"
     "  mtlc explain shop.mtl --json\n" },
   { "run", "SPEC", "prepare the data, compile, train, judge on held-out rows, keep a run folder", cmd_run, 0, 1,
-    TAKES_ALWAYS | TAKES(DATA) | TAKES(TEST) | TAKES(OUT) | TAKES(SEED) | TAKES(EPOCHS) | TAKES(RESUME),
+    TAKES_ALWAYS | TAKES(DATA) | TAKES(TEST) | TAKES(OUT) | TAKES(SEED) | TAKES(EPOCHS) | TAKES(RESUME) | TAKES(MEMORY),
     "  mtlc run shop.mtl --data rows.csv                the run is kept in runs/MODEL-N\n"
     "  mtlc run shop.mtl --data train.csv --test test.csv -o runs/first --seed 7\n"
     "  mtlc run shop.mtl --data rows.csv.gz --epochs 3 --json > report.json\n"
     "  mtlc run shop.mtl --data events=rows.csv --data products=products.csv\n"
     "  mtlc run --resume runs/first                     goes on after Ctrl-C\n" },
-  { "eval", "RUN", "metrics of a trained run; without --data on its own held-out rows", cmd_eval, 1, 1, TAKES_ALWAYS | TAKES(DATA),
+  { "eval", "RUN", "metrics of a trained run; without --data on its own held-out rows", cmd_eval, 1, 1,
+    TAKES_ALWAYS | TAKES(DATA) | TAKES(MEMORY),
     "  mtlc eval runs/first\n"
     "  mtlc eval runs/first --data new.csv --json\n" },
-  { "predict", "RUN", "predictions of a trained run as CSV", cmd_predict, 1, 1, TAKES_ALWAYS | TAKES(DATA) | TAKES(OUT),
+  { "predict", "RUN", "predictions of a trained run as CSV", cmd_predict, 1, 1,
+    TAKES_ALWAYS | TAKES(DATA) | TAKES(OUT) | TAKES(MEMORY),
     "  mtlc predict runs/first --data new.csv -o predictions.csv\n"
     "  mtlc predict runs/first --data new.csv | head\n" },
   { "compile", "SPEC", "the compiler alone: any stage as text, assembly or object", cmd_compile, 1, 1,

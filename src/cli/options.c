@@ -13,6 +13,7 @@ const Option option_table[] = {
   { 0,   "epochs", "N",     "epochs, in place of the spec's",                              OPTION_COUNT, AT(epochs) },
   { 0,   "rows",   "N",     "number of rows to make; default 1000",                        OPTION_COUNT, AT(rows) },
   { 0,   "resume", "RUN",   "go on with an interrupted run",                               OPTION_TEXT,  AT(resume) },
+  { 0,   "memory", "SIZE",  "memory for rows, as 500M or 4G; the rest lies on disk; default: half",  OPTION_SIZE,  AT(memory) },
   { 0,   "emit",   "STAGE", "ast, model, graph, grad, sched, llvm, asm or obj",            OPTION_STAGE, AT(emit) },
   { 0,   "label",  "NAMES", "columns that are labels, apart by commas; default: guessed",  OPTION_TEXT,  AT(label) },
   { 0,   "json",   NULL,    "one JSON document on standard output",                        OPTION_FLAG,  AT(json) },
@@ -54,6 +55,21 @@ static bool read_number(const char *s, int64_t *value) {
   return n && !errno;
 }
 
+// Bytes, or with K, M, G or T behind: times 1024 each.
+static bool read_size(const char *s, int64_t *bytes) {
+  static const char units[] = "KMGT";
+  size_t n = strlen(s);
+  const char *unit = n ? strchr(units, s[n - 1] & ~32) : NULL;
+  char digits[32];
+  if (!n || n >= sizeof digits) return false;
+  memcpy(digits, s, n + 1);
+  if (unit) digits[n - 1] = 0;
+  if (!read_number(digits, bytes) || *bytes < 1) return false;
+  for (int i = 0; unit && i <= unit - units; i++)
+    if (__builtin_mul_overflow(*bytes, (int64_t)1024, bytes)) return false;
+  return true;
+}
+
 static bool is_stage(const char *value, Text *error) {
   int n = 0;
   while (stage_names[n] && strcmp(stage_names[n], value)) n++;
@@ -86,6 +102,10 @@ static bool store(const Option *o, const char *value, Args *args, Text *error) {
     if (args->n_files == MAX_FILES) return text_printf(error, "more than %d files", MAX_FILES), false;
     args->file[args->n_files++] = value;
     args->data = args->file;
+    return true;
+  case OPTION_SIZE:
+    if (!read_size(value, (int64_t *)field))
+      return text_printf(error, "`--%s` takes a size, as 500M or 4G, not `%s`", o->name, value), false;
     return true;
   case OPTION_COUNT:
   case OPTION_SEED:

@@ -8,11 +8,12 @@ typedef struct {
   const char *operand[MAX_OPERANDS]; int n_operands;   // SPEC or RUN
   const char *const *data; const char *file[MAX_FILES + 1]; int n_files;   // data: NULL, or the words of --data, then NULL
   const char *test, *out, *resume, *emit, *label;      // NULL: not given
+  int64_t memory;                                      // bytes; 0: not given
   int64_t epochs, rows, seed;                          // 0: not given; seed: see has_seed
   bool has_seed, json, quiet, help, check;
 } Args;
 
-typedef enum { OPTION_FLAG, OPTION_TEXT, OPTION_FILES, OPTION_COUNT, OPTION_SEED, OPTION_STAGE } OptionKind;   // COUNT: ≥ 1; FILES: may be given again
+typedef enum { OPTION_FLAG, OPTION_TEXT, OPTION_FILES, OPTION_SIZE, OPTION_COUNT, OPTION_SEED, OPTION_STAGE } OptionKind;   // COUNT: ≥ 1; FILES: may be given again; SIZE: bytes, K, M, G
 typedef struct {
   char letter;                                         // 0: none
   const char *name, *value, *help;                     // value: what the help calls it, NULL for a flag
@@ -25,7 +26,7 @@ extern const char *const stage_names[];                // of --emit; ends with N
 
 // Which options a command takes: bits in the order of option_table.
 typedef enum {
-  TAKES_DATA, TAKES_TEST, TAKES_OUT, TAKES_SEED, TAKES_EPOCHS, TAKES_ROWS, TAKES_RESUME, TAKES_EMIT, TAKES_LABEL, TAKES_JSON, TAKES_QUIET,
+  TAKES_DATA, TAKES_TEST, TAKES_OUT, TAKES_SEED, TAKES_EPOCHS, TAKES_ROWS, TAKES_RESUME, TAKES_MEMORY, TAKES_EMIT, TAKES_LABEL, TAKES_JSON, TAKES_QUIET,
   TAKES_HELP, TAKES_CHECK,
   N_OPTIONS
 } OptionId;

@@ -55,7 +55,7 @@ static void clean_at(Test t, int line) {
 #define clean(t) clean_at(t, __LINE__)
 
 // A training file, and one of held-out rows or NULL.
-#define FILES(path, held_out) (&(DataFiles){(const char *const[]){path}, held_out})
+#define FILES(path, held_out) (&(DataFiles){.source = (const char *const[]){path}, .test = held_out})
 
 // ---------------------------------------------------------------- a plan: amounts of a shop
 static const char *const empty_na[] = {""};

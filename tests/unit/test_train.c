@@ -157,7 +157,8 @@ static Rows make_rows(Arena *a, int64_t n, int64_t first_row) {
              NEW_ARRAY(a, uint32_t, 1),
              NEW_ARRAY(a, float, TASKS * n + 1),
              NEW_ARRAY(a, float, TASKS * n + 1),
-             NEW_ARRAY(a, int64_t, n + 1) };
+             NEW_ARRAY(a, int64_t, n + 1),
+             NULL };
   for (int64_t i = 0; i < n; i++) {
     float *x = r.dense + i * D;
     for (int j = 0; j < D; j++) x[j] = noise();
