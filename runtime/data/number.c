@@ -60,6 +60,7 @@ static bool equal_fold(const char *a, const char *b) {       // b in small lette
 
 int parse_truth(const char *s) {
   double v;
+  if ((*s == '0' || *s == '1') && !s[1]) return *s == '1';
   if (equal_fold(s, "true") || equal_fold(s, "yes")) return 1;
   if (equal_fold(s, "false") || equal_fold(s, "no")) return 0;
   return parse_number(s, &v) && (v == 0 || v == 1) ? v == 1 : -1;

@@ -105,7 +105,17 @@ void raw_columns(Raw *r, int source, Reader *f) {
 }
 
 // ---------------------------------------------------------------- inputs
+static double cell_number(Raw *r, int64_t row, int column) {             // NaN: missing
+  bool missing;
+  const char *s = row_cell(r, row, column, &missing);
+  double x = NAN;
+  if (missing || parse_number(s, &x)) return x;
+  cell_error(r, row, 1, "not-a-number", column, NULL, "`%s` is no number", shown(r, s));
+  return NAN;
+}
+
 static double real_value(Raw *r, int64_t row, const DataInput *in) {    // NaN: missing
+  if (in->from->op == RX_COLUMN && in->from->numeric) return cell_number(r, row, in->from->index);
   Value v = row_value(r, row, in->from);
   double x = v.number;
   if (!v.kind) return NAN;
@@ -115,14 +125,7 @@ static double real_value(Raw *r, int64_t row, const DataInput *in) {    // NaN: 
 }
 
 static void read_vector(Raw *r, int64_t row, const DataInput *in) {
-  for (int k = 0; k < in->width; k++) {
-    bool missing;
-    const char *s = row_cell(r, row, in->first_column + k, &missing);
-    double x = NAN;
-    if (!missing && !parse_number(s, &x))
-      cell_error(r, row, 1, "not-a-number", input_cell(in, k), NULL, "`%s` is no number", shown(r, s));
-    r->dense[in->dense_at + k][row] = x;
-  }
+  for (int k = 0; k < in->width; k++) r->dense[in->dense_at + k][row] = cell_number(r, row, in->first_column + k);
 }
 
 // The next number of a packed vector; *s moves behind it. false: `word` (a text) is none.
