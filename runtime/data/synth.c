@@ -95,7 +95,7 @@ static void set_elements(const Synth *s, Column *c) {
 
 static void input_role(const Synth *s, const DataInput *in) {
   static const ColumnRole roles[] = {[INPUT_REAL] = COLUMN_REAL, [INPUT_CATEGORY] = COLUMN_CATEGORY, [INPUT_ID] = COLUMN_ID,
-                                     [INPUT_VECTOR] = COLUMN_REAL, [INPUT_LIST] = COLUMN_LIST};
+                                     [INPUT_VECTOR] = COLUMN_REAL, [INPUT_LIST] = COLUMN_LIST, [INPUT_TIME] = COLUMN_TIME};
   if (in->kind != INPUT_VECTOR && in->from->op != RX_COLUMN) return;
   int first = in->kind == INPUT_VECTOR ? in->first_column : in->from->index;
   int n = in->kind == INPUT_VECTOR && !in->packed ? in->width : 1;

@@ -175,7 +175,7 @@ static void run_program(Engine *e, const Compiled *c, ProgramId prog, int64_t n,
   poison(e);
   load(e, &b, n);
   double **slots = slot_values(e, a), **outs = NEW_ARRAY(a, double *, c->program[prog]->roots.n + 1);
-  InterpInput in = { n, b.dense, b.ids, b.y, b.w, DENSE, IDS, LABELS, e->step + (prog == PROG_TRAIN), 0.01, slots, 0 };
+  InterpInput in = { n, b.dense, b.ids, b.y, b.w, DENSE, IDS, LABELS, e->step + (prog == PROG_TRAIN), 0.01, slots, 0, 0 };
   interp_roots(c->program[prog], &in, outs, a);
   engine_run(e, prog, n, 0.01);
   compare(e, c, prog, outs, slots, n, tolerance);

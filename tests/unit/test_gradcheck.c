@@ -53,7 +53,7 @@ static void fill(Bench *b) {
   }
   double *dense = numbers(b, ROWS * DENSE, 0.5, 1.5);
   for (int i = 0; i < ROWS; i++) dense[i * DENSE + LENGTH] = i * 7 % (LIST + 1);   // of the list in the last LIST ids
-  b->in = (InterpInput){ ROWS, dense, ids, y, w, DENSE, IDS, LABELS, 1, 0.1, b->slots, 0 };
+  b->in = (InterpInput){ ROWS, dense, ids, y, w, DENSE, IDS, LABELS, 1, 0.1, b->slots, 0, 0 };
 }
 
 static Bench bench_new(DType dtype, uint64_t seed) {

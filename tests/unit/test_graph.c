@@ -48,7 +48,7 @@ static Bench bench_new(uint64_t seed, Diag *d) {
   }
   double *dense = numbers(&b, N_ROWS * WIDTH, 0.5, 1.5);
   for (int i = 0; i < N_ROWS; i++) dense[i * WIDTH + LENGTH] = i % (LIST + 1);   // of the list in the last LIST ids
-  b.in = (InterpInput){N_ROWS, dense, ids, y, w, WIDTH, N_IDS, N_LABELS, 1, 0.1, b.slots, 0};
+  b.in = (InterpInput){N_ROWS, dense, ids, y, w, WIDTH, N_IDS, N_LABELS, 1, 0.1, b.slots, 0, 0};
   return b;
 }
 

@@ -276,7 +276,7 @@ static const uint32_t id_rows[ROWS] = {2, 0, 2};
 static const double y_rows[2 * ROWS] = {1, 0, 1, 0.5, -1, 2}, w_rows[2 * ROWS] = {1, 1, 0, 0, 1, 1};
 
 static double *value_of(const Built *b, const char *root, double **slots) {
-  InterpInput in = {ROWS, dense_rows, id_rows, y_rows, w_rows, 2, 1, 2, 1, 0.1, slots, 0};
+  InterpInput in = {ROWS, dense_rows, id_rows, y_rows, w_rows, 2, 1, 2, 1, 0.1, slots, 0, 0};
   return interp(b->g, root_of(b->g, root), &in, b->arena);
 }
 
@@ -319,7 +319,7 @@ static void test_forward(void **state) {
   assert_near(*value_of(&b, "sum:p", s), 2 * sum_p);
   assert_near(*value_of(&b, "weight:p", s), 2);
   assert_near(*value_of(&b, "sum:q", s), sum_q);
-  InterpInput in = {ROWS, dense_rows, id_rows, y_rows, w_rows, 2, 1, 2, 1, 0.1, s, 0};
+  InterpInput in = {ROWS, dense_rows, id_rows, y_rows, w_rows, 2, 1, 2, 1, 0.1, s, 0, 0};
   assert_near(*interp(b.g, b.g->loss, &in, b.arena), 3 * 2 * sum_p / 2 + sum_q / 2);
   arena_free(b.arena);
 }
@@ -336,7 +336,7 @@ static void test_masks(void **state) {
     for (int k = 0; k < 2; k++) l[k] -= w[k * ROWS + r] * (y[k * ROWS + r] != 0 ? log(p[r]) : log(1 - p[r]));
   }
   double loss = l[0] / 1 + 0.5 * l[1] / 2;
-  InterpInput in = {ROWS, dense_rows, id_rows, y, w, 2, 1, 2, 1, 0.1, s, 0};
+  InterpInput in = {ROWS, dense_rows, id_rows, y, w, 2, 1, 2, 1, 0.1, s, 0, 0};
   assert_near(*interp(b.g, b.g->loss, &in, b.arena), loss);
   assert_near(*interp(b.g, root_of(b.g, "sum:p"), &in, b.arena), loss * 1);       // weight of the first term
   in.w = none;

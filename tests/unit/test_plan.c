@@ -151,7 +151,7 @@ static void one_step(SchedMemory *m, const Graph *g, int64_t n, uint64_t seed, d
     slots[i] = NEW_ARRAY(a, double, slot_elements(m->s, i) + 1);
     for (int64_t k = 0; k < slot_elements(m->s, i); k++) slots[i][k] = slot_at(m, i, k);
   }
-  InterpInput in = {n, b.dense, b.ids, b.y, b.w, DENSE, IDS, LABELS, (int64_t)seed, 0.01, slots, 0};
+  InterpInput in = {n, b.dense, b.ids, b.y, b.w, DENSE, IDS, LABELS, (int64_t)seed, 0.01, slots, 0, 0};
   interp_roots(g, &in, outs, a);
   sched_poison(m);
   load(m, &b, n);
