@@ -20,7 +20,7 @@ void shuffle_epoch(uint64_t seed, int64_t epoch, int64_t n, int64_t *order) {
   }
 }
 
-enum { AROUND = 1 << 16 };     // bytes that Linux maps around one that is looked at: of the row's numbers, and of its ids
+enum { PAGE = 4096 };          // a row that is looked at alone brings one, of its numbers and of its ids
 
 static void copy_reals(DType t, void *to, int64_t at, const float *from, int64_t n) {
   if (t == F32) memcpy((float *)to + at, from, sizeof(float) * (size_t)n);
@@ -42,5 +42,5 @@ void batch_fill(const Rows *r, const int64_t *order, int64_t first, int64_t n, i
       copy_reals(dtype, y, l * label_ld + i, r->y + l * r->n + row, 1);
       copy_reals(dtype, w, l * label_ld + i, r->w + l * r->n + row, 1);
     }
-  if (r->file) rows_touch(r, order ? n * 2 * AROUND : n * 4 * (dense_width + n_ids + 2 * n_labels));
+  if (r->file) rows_touch(r, order ? n * 2 * PAGE : n * 4 * (dense_width + n_ids + 2 * n_labels));
 }

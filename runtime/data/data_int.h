@@ -73,8 +73,9 @@ bool claim_file(int fd, int64_t at, size_t bytes);        // space on the disk; 
 int64_t memory_limit(int64_t wanted);                     // wanted; 0: half of the machine's memory
 
 // ---- rows.c
-// Room for n rows: in arena memory or, where `folder` is not NULL, in a file, of which `limit` bytes are kept in memory at
-// most. false: error in d.
+// Room for n rows: in arena memory or, where `folder` is not NULL, in a file, whose pages are given back when half of `limit`
+// was looked at. The kernel maps more around each access, so more may be resident, which it takes back when it must. false:
+// error in d.
 bool rows_open(const DataPlan *p, int64_t n, const char *folder, int64_t limit, Rows *out, Arena *a, Diag *d);
 int64_t rows_bytes(const DataPlan *p, int64_t n);
 bool rows_map(const DataPlan *p, int64_t n, const char *path, int64_t limit, Rows *out, Arena *a);   // false: not of n rows
