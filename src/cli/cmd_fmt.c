@@ -4,13 +4,14 @@
 #include "term.h"
 #include <dirent.h>
 #include <errno.h>
+#include <jansson.h>
 #include <sys/stat.h>
 
 typedef struct {
   const Args *args;
   int code;                                        // the worst so far: 2 and 4 before 1
   int changed, seen;
-  Text json;                                       // objects, parted by commas
+  json_t *files;                                   // with --json: an object a file
 } Job;
 
 static void worsen(Job *j, int code) {
@@ -44,22 +45,10 @@ static void failed(Job *j, const char *path, const char *what) {
   worsen(j, errno == ENOENT || errno == EISDIR || errno == EACCES ? 2 : 4);
 }
 
-static void json_quote(Text *t, const char *s) {
-  text_char(t, '"');
-  for (; *s; s++) {
-    unsigned char c = (unsigned char)*s;
-    if (c == '"' || c == '\\') text_printf(t, "\\%c", c);
-    else if (c < 0x20) text_printf(t, "\\u%04x", c);
-    else text_char(t, (char)c);
-  }
-  text_char(t, '"');
-}
-
 static void note_json(Job *j, const char *path, bool changed, const char *errors) {
-  if (!j->args->json) return;
-  text_add(&j->json, j->json.n ? ",\n  {\"file\": " : "\n  {\"file\": ");
-  json_quote(&j->json, path);
-  text_printf(&j->json, ", \"changed\": %s, \"errors\": %s}", changed ? "true" : "false", errors);
+  json_error_t ignored;
+  if (j->files)
+    json_array_append_new(j->files, json_pack("{s:s, s:b, s:o}", "file", path, "changed", changed, "errors", json_loads(errors, 0, &ignored)));
 }
 
 // What is formatted goes where it came from. same: it was in the style before.
@@ -134,14 +123,14 @@ static void format_path(Job *j, const char *path, bool named) {
 }
 
 int cmd_fmt(const Args *a) {
-  Job j = {.args = a};
+  Job j = {.args = a, .files = a->json ? json_array() : NULL};
   for (int i = 0; i < a->n_operands; i++) format_path(&j, a->operand[i], true);
   if (a->json) {
-    Text t = {0};
-    text_printf(&t, "{\"exit\": %d, \"files\": [%s\n]}\n", j.code, j.json.n ? j.json.data : "");
-    if (!out_text(t.data)) worsen(&j, 4);
-    text_free(&t);
-    text_free(&j.json);
+    json_t *all = json_pack("{s:i, s:o}", "exit", j.code, "files", j.files);
+    char *text = json_dumps(all, JSON_INDENT(2));
+    if (!out_text(text) || !out_text("\n")) worsen(&j, 4);
+    free(text);
+    json_decref(all);
   } else if (!a->quiet && !j.code && strcmp(a->operand[0], "-")) {
     fprintf(stderr, "%d file%s, %d %s\n", j.seen, j.seen == 1 ? "" : "s", j.changed, a->check ? "to change" : "changed");
   }

@@ -6,7 +6,7 @@
 typedef struct {
   const Decl *decl;
   int from, to;                        // its words in the file's list; comments inside among them
-  VEC(Word) words;                     // head, and the block where it is inline
+  WordList words;                      // head, and the block where it is inline
   VEC(int) cell;                       // words at which cells begin, ascending
   VEC(const char *) key;               // what a cell is, where only equal ones are aligned; else ""
   int *column;                         // [words.n] where they begin
@@ -23,7 +23,7 @@ static bool is_last_comma(const Word *w, int n, int i) {
 }
 
 // Words from…to − 1, less commas behind a last item.
-static void copy_words(Arena *a, const WordList *all, int from, int to, __typeof__(((Form *)0)->words) *out) {
+static void copy_words(Arena *a, const WordList *all, int from, int to, WordList *out) {
   for (int i = from; i < to; i++)
     if (!is_last_comma(all->data, all->n, i)) vec_push(a, out, all->data[i]);
 }
@@ -242,7 +242,7 @@ static int key_width(const WordList *all, const Form *f, int close) {
 
 static void write_clause(Arena *a, Layout *l, const WordList *all, int from, int to, int width) {
   enum { INDENT = 2 };
-  __typeof__(((Form *)0)->words) words = {0};
+  WordList words = {0};
   copy_words(a, all, from, to, &words);
   int *column = NEW_ARRAY(a, int, words.n + 1);
   if (words.n > 1) column[1] = INDENT + width + 1;

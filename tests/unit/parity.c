@@ -3,44 +3,7 @@
 
 const Precision precisions[] = { { F32, "f32", 1e-6, 1e-5 }, { F64, "f64", 1e-10, 1e-10 } };
 
-// ---------------------------------------------------------------- the files
-json_t *field(const json_t *j, const char *key) {
-  json_t *v = json_object_get(j, key);
-  if (!v) fail_msg("the file lacks `%s`", key);
-  return v;
-}
-int64_t integer(const json_t *j, const char *key) { return json_integer_value(field(j, key)); }
-
-json_t *parity_file(const char *model) {
-  const char *top = getenv("srcdir");
-  char path[4096];
-  json_error_t error;
-  snprintf(path, sizeof path, "%s/tests/parity/%s.json", top ? top : ".", model);
-  json_t *j = json_load_file(path, 0, &error);
-  if (!j) fail_msg("%s: %s", path, error.text);
-  return j;
-}
-
-// n hex floats apart by blanks
-static double *numbers(const json_t *text, int64_t n, Arena *a) {
-  double *x = NEW_ARRAY(a, double, n + 1);
-  const char *s = json_string_value(text);
-  char *end = NULL;
-  assert_non_null(s);
-  for (int64_t i = 0; i < n; i++, s = end) {
-    x[i] = strtod(s, &end);
-    if (end == s) fail_msg("%lld numbers instead of %lld", (long long)i, (long long)n);
-  }
-  assert_true(s[strspn(s, " ")] == 0);
-  return x;
-}
-
 // ---------------------------------------------------------------- an engine with the file's numbers
-static void put(Engine *e, int buffer, int64_t at, double v) {
-  if (e->plan->buffers[buffer].dtype == F64) ((double *)e->buf[buffer])[at] = v;
-  else ((float *)e->buf[buffer])[at] = (float)v;
-}
-
 // The optimizer's slots by their initialisers, the parameters from the file.
 static void load_weights(Engine *e, const json_t *file, Arena *a) {
   engine_init(e, 1);
@@ -51,12 +14,6 @@ static void load_weights(Engine *e, const json_t *file, Arena *a) {
     const double *x = numbers(field(field(field(file, "weights"), s->path), "value"), b->rows_a * b->cols, a);
     for (int64_t k = 0; k < b->rows_a * b->cols; k++) put(e, s->buffer, k / b->cols * b->ld + k % b->cols, x[k]);
   }
-}
-
-// [rows, cols] of x into an IN buffer; −1: the plan reads no such input
-static void put_matrix(Engine *e, int buffer, const double *x, int64_t rows, int64_t cols) {
-  int64_t ld = buffer < 0 ? 0 : e->plan->buffers[buffer].ld;
-  for (int64_t k = 0; buffer >= 0 && k < rows * cols; k++) put(e, buffer, k / cols * ld + k % cols, x[k]);
 }
 
 static int64_t load_batch(Engine *e, const json_t *file, size_t at, Arena *a) {
@@ -87,13 +44,6 @@ static void compare(Comparison *c, Engine *e, int buffer, const json_t *want, in
   }
 }
 
-static int out_named(const StepPlan *p, const char *name) {
-  for (int i = 0; i < p->n_buffers; i++)
-    if (p->buffers[i].role == BUF_OUT && !strcmp(p->buffers[i].name, name)) return i;
-  fail_msg("no output %s", name);
-  return -1;
-}
-
 static void check_forward(Comparison *c, Engine *e, const json_t *file, const char *precision, Arena *a) {
   const json_t *all = field(field(file, "forward"), precision);
   for (size_t i = 0; i < json_array_size(all); i++) {
@@ -105,13 +55,6 @@ static void check_forward(Comparison *c, Engine *e, const json_t *file, const ch
       compare(c, e, out_named(e->plan, name), want, strncmp(name, "head:", 5) ? 1 : n, a);
     }
   }
-}
-
-int row_named(const char *name, bool is_loss) {
-  for (int i = 0; i < (is_loss ? n_loss_rows : n_optim_rows); i++)
-    if (!strcmp(is_loss ? loss_rows[i].name : optim_rows[i].name, name)) return i;
-  fail_msg("no loss or optimizer %s", name);
-  return -1;
 }
 
 // ---------------------------------------------------------------- runs

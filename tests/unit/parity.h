@@ -9,19 +9,15 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <jansson.h>
 #include "src/compile.h"
 #include "runtime/train.h"
+#include "buffers.h"
+#include "reference.h"
 
 #define SMALL 1e-3                              // a weight nearer 0 than this is compared absolutely, to 1e-8 (f64: 1e-13)
 typedef struct { DType dtype; const char *name; double forward, weights; } Precision;
 enum { N_PRECISIONS = 2 };
 extern const Precision precisions[N_PRECISIONS];
-
-json_t *parity_file(const char *name);                     // tests/parity/NAME.json
-json_t *field(const json_t *j, const char *key);           // fails the test where there is none
-int64_t integer(const json_t *j, const char *key);
-int     row_named(const char *name, bool is_loss);         // row of loss_rows or optim_rows
 
 // One run of a case (a model with weights, batches, outputs): which graph to compile, by which optimizer, and what is compared.
 typedef struct {

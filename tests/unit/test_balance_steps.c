@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <jansson.h>
+#include "reference.h"
 #include "src/compile.h"
 #include "src/graph/balance.h"
 #include "runtime/train/train_int.h"
@@ -17,25 +17,9 @@ static const Place nowhere;
 enum { MAX_SLOTS = 128, LABELS = 3, WIDTH = 6 };
 
 // ---------------------------------------------------------------- the file
-static json_t *field(const json_t *j, const char *key) {
-  json_t *v = json_object_get(j, key);
-  if (!v) fail_msg("the file lacks `%s`", key);
-  return v;
-}
-static int64_t integer(const json_t *j, const char *key) { return json_integer_value(field(j, key)); }
 static const char *text_of(const json_t *j, const char *key) { return json_string_value(field(j, key)); }
 
-static json_t *open_file(void) {
-  const char *top = getenv("srcdir");
-  char path[4096];
-  json_error_t error;
-  snprintf(path, sizeof path, "%s/tests/parity/balance.json", top ? top : ".");
-  json_t *j = json_load_file(path, 0, &error);
-  if (!j) fail_msg("%s: %s", path, error.text);
-  return j;
-}
-
-static int numbers(const char *text, double *x, int most) {   // hex floats apart by blanks; how many
+static int read_numbers(const char *text, double *x, int most) {   // hex floats apart by blanks; how many
   int n = 0;
   for (char *end = NULL; *(text += strspn(text, " ")); text = end) {
     assert_true(n < most);
@@ -64,13 +48,6 @@ static NodeId dense(Case *c, NodeId x, const char *name) {
   NodeId w = weight(c, arena_printf(c->a, "%s.w", name)), b = weight(c, arena_printf(c->a, "%s.b", name));
   NodeId z = g_dot(c->g, x, w, "rk,kn>rn");
   return g_map2(c->g, OP_ADD, z, b);
-}
-
-static int row_named(const char *name, bool is_loss) {
-  for (int i = 0; i < (is_loss ? n_loss_rows : n_optim_rows); i++)
-    if (!strcmp(is_loss ? loss_rows[i].name : optim_rows[i].name, name)) return i;
-  fail_msg("no loss or optimizer %s", name);
-  return -1;
 }
 
 static NodeId task(Case *c, NodeId h, const char *name, int label) {
@@ -128,9 +105,9 @@ typedef struct { InterpInput in; double x[24 * WIDTH], y[LABELS * 24], w[LABELS 
 static void load_batch(const json_t *file, int step, Batch *b) {
   const json_t *all = field(file, "batches"), *j = json_array_get(all, (size_t)step % json_array_size(all));
   b->in.n = integer(j, "rows");
-  assert_int_equal(numbers(text_of(j, "x"), b->x, COUNT_OF(b->x)), b->in.n * WIDTH);
-  assert_int_equal(numbers(text_of(j, "y"), b->y, COUNT_OF(b->y)), b->in.n * LABELS);
-  assert_int_equal(numbers(text_of(j, "w"), b->w, COUNT_OF(b->w)), b->in.n * LABELS);
+  assert_int_equal(read_numbers(text_of(j, "x"), b->x, COUNT_OF(b->x)), b->in.n * WIDTH);
+  assert_int_equal(read_numbers(text_of(j, "y"), b->y, COUNT_OF(b->y)), b->in.n * LABELS);
+  assert_int_equal(read_numbers(text_of(j, "w"), b->w, COUNT_OF(b->w)), b->in.n * LABELS);
 }
 
 static int64_t slot_elements(const Graph *g, int slot) {
@@ -146,7 +123,7 @@ static void start_slots(Case *c, double **slots) {
     int64_t n = slot_elements(c->g, i);
     slots[i] = NEW_ARRAY(c->a, double, n + 1);
     for (int64_t k = 0; k < n; k++) slots[i][k] = s->init.kind == INIT_ONES;
-    if (s->role == SLOT_PARAM) numbers(text_of(field(field(c->file, "weights"), s->path), "values"), slots[i], (int)n);
+    if (s->role == SLOT_PARAM) read_numbers(text_of(field(field(c->file, "weights"), s->path), "values"), slots[i], (int)n);
   }
 }
 
@@ -168,7 +145,7 @@ static void compare_end(const Case *c, double **slots, double bound, const char 
   json_t *want;
   json_object_foreach(field(c->run, "after"), path, want) {
     double x[64];
-    int n = numbers(json_string_value(want), x, COUNT_OF(x));
+    int n = read_numbers(json_string_value(want), x, COUNT_OF(x));
     for (int i = 0; i < c->g->slots.n; i++)
       for (int k = 0; !strcmp(c->g->slots.data[i].path, path) && k < n; k++)
         close_to(slots[i][k], x[k], bound, 1e-3, what, path);
@@ -208,7 +185,7 @@ static void interpret(const json_t *file, const json_t *run) {
     load_batch(file, step, b);
     b->in.epoch = step / integer(file, "epoch") + 1;
     interp_roots(g, &b->in, outs, c.a);
-    int tasks = numbers(json_string_value(json_array_get(field(run, "c"), (size_t)step)), want, LABELS);
+    int tasks = read_numbers(json_string_value(json_array_get(field(run, "c"), (size_t)step)), want, LABELS);
     for (int k = 0; weights >= 0 && k < tasks; k++) close_to(outs[weights][k], want[k], 1e-7, 1e-3, what, "weight");
     if (c.spec.row >= 0 && balance_rows[c.spec.row].again) interpret_again(&c, g, &b->in, slots[memory]);
   }
@@ -218,7 +195,7 @@ static void interpret(const json_t *file, const json_t *run) {
 
 static void test_interpreted(void **state) {
   (void)state;
-  json_t *file = open_file();
+  json_t *file = reference_file("balance");
   const json_t *runs = field(file, "runs");
   bool *seen = calloc((size_t)n_balance_rows, sizeof *seen);
   for (size_t r = 0; r < json_array_size(runs); r++) {
@@ -249,7 +226,7 @@ static void put_weights(const Case *c, Engine *e) {
     const PlanSlot *s = &e->plan->slots[i];
     double x[64];
     if (s->role != SLOT_PARAM) continue;
-    numbers(text_of(field(field(c->file, "weights"), s->path), "values"), x, COUNT_OF(x));
+    read_numbers(text_of(field(field(c->file, "weights"), s->path), "values"), x, COUNT_OF(x));
     put_all(e, s->buffer, x, e->plan->buffers[s->buffer].rows_a, e->plan->buffers[s->buffer].cols);
   }
 }
@@ -269,7 +246,7 @@ static Engine *compile_case(Case *c, DType dtype, TargetId target, Compiled *out
 
 static void compare_weights(const Case *c, Engine *e, int step, double bound, const char *what, const PlanBalance *b) {
   double want[LABELS];
-  int tasks = numbers(json_string_value(json_array_get(field(c->run, "c"), (size_t)step)), want, LABELS);
+  int tasks = read_numbers(json_string_value(json_array_get(field(c->run, "c"), (size_t)step)), want, LABELS);
   for (int k = 0; b->weights >= 0 && k < tasks; k++)
     close_to(engine_out(e, b->weights, 0, k), want[k], bound, 1e-1, what, "weight");
 }
@@ -297,7 +274,7 @@ static void run_compiled(const json_t *file, const json_t *run, DType dtype, Tar
   json_t *want;
   json_object_foreach(field(run, "after"), path, want) {
     double x[64];
-    numbers(json_string_value(want), x, COUNT_OF(x));
+    read_numbers(json_string_value(want), x, COUNT_OF(x));
     for (int i = 0; i < e->plan->n_slots; i++) {
       const Buffer *slot = &e->plan->buffers[e->plan->slots[i].buffer];
       for (int64_t k = 0; !strcmp(e->plan->slots[i].path, path) && k < slot->rows_a * slot->cols; k++)
@@ -312,7 +289,7 @@ static void run_compiled(const json_t *file, const json_t *run, DType dtype, Tar
 // Every method once in float32, on the widest target.
 static void test_compiled(void **state) {
   (void)state;
-  json_t *file = open_file();
+  json_t *file = reference_file("balance");
   const json_t *runs = field(file, "runs");
   for (size_t r = 0; r < json_array_size(runs); r++) {
     const json_t *run = json_array_get(runs, r);
@@ -424,7 +401,7 @@ static double wanted_cosine(const json_t *file, const json_t *run, const Batch *
 
 static void test_cosines(void **state) {
   (void)state;
-  json_t *file = open_file();
+  json_t *file = reference_file("balance");
   const json_t *run = json_array_get(field(file, "runs"), 0);
   Case c = { .a = arena_new(), .file = file, .run = run, .wants_gram = true };
   Compiled out;

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include "buffers.h"
 #include "src/compile.h"
 #include "runtime/train.h"
 
@@ -114,11 +115,6 @@ static void poison(Engine *e) {                               // what a step mus
   }
 }
 
-static void put(Engine *e, int buffer, int64_t at, double v) {
-  if (e->plan->buffers[buffer].dtype == F64) ((double *)e->buf[buffer])[at] = v;
-  else ((float *)e->buf[buffer])[at] = (float)v;
-}
-
 static void load(Engine *e, const Batch *b, int64_t n) {
   for (int i = 0; i < e->plan->n_buffers; i++) {
     const Buffer *x = &e->plan->buffers[i];
@@ -144,13 +140,6 @@ static double **slot_values(Engine *e, Arena *a) {
       for (int64_t c = 0; c < b->cols; c++) s[i][r * b->cols + c] = engine_out(e, e->plan->slots[i].buffer, r, c);
   }
   return s;
-}
-
-static int out_named(const StepPlan *p, const char *name) {
-  for (int i = 0; i < p->n_buffers; i++)
-    if (p->buffers[i].role == BUF_OUT && !strcmp(p->buffers[i].name, name)) return i;
-  fail_msg("no output %s", name);
-  return -1;
 }
 
 static void compare(Engine *e, const Compiled *c, ProgramId prog, double **outs, double **slots, int64_t n, double tolerance) {

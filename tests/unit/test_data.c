@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <zlib.h>
 #include <cmocka.h>
+#include "diag_text.h"
 #include "runtime/data/data_int.h"
 
 // ---------------------------------------------------------------- files, errors
@@ -37,13 +38,7 @@ static char *kept(Test t, const char *name) {                // a file of tests/
   return arena_printf(t.arena, "%s/tests/data/%s", src ? src : ".", name);
 }
 
-static char *messages(Test t) {
-  Text out = {0};
-  diag_print(t.diag, &out, false);
-  char *s = arena_strdup(t.arena, out.data ? out.data : "");
-  text_free(&out);
-  return s;
-}
+static char *messages(Test t) { return diag_text(t.diag, t.arena); }
 static void says_at(Test t, const char *part, int line) {
   char *s = messages(t);
   if (!strstr(s, part)) fail_msg("line %d: no `%s` in:\n%s", line, part, s);

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include "buffers.h"
 #include "src/compile.h"
 #include "runtime/train.h"
 
@@ -340,23 +341,6 @@ static void build_loss(Bench *b, int row) {
 
 // ---------------------------------------------------------------- compiled
 typedef struct { Bench b; Compiled out; StepCode code; Engine *e; int loss; char what[64]; } Check;
-
-static int out_named(const StepPlan *p, const char *name) {
-  for (int i = 0; i < p->n_buffers; i++)
-    if (p->buffers[i].role == BUF_OUT && !strcmp(p->buffers[i].name, name)) return i;
-  return -1;
-}
-
-static void put(Engine *e, int buffer, int64_t at, double v) {
-  if (e->plan->buffers[buffer].dtype == F64) ((double *)e->buf[buffer])[at] = v;
-  else ((float *)e->buf[buffer])[at] = (float)v;
-}
-
-// [rows, cols] of x into an IN buffer; −1: an input that nothing reads
-static void put_matrix(Engine *e, int buffer, const double *x, int64_t rows, int64_t cols) {
-  int64_t ld = buffer < 0 ? 0 : e->plan->buffers[buffer].ld;
-  for (int64_t k = 0; buffer >= 0 && k < rows * cols; k++) put(e, buffer, k / cols * ld + k % cols, x[k]);
-}
 
 static void put_slot(Engine *e, int slot, int64_t k, double v) {
   const Buffer *b = &e->plan->buffers[e->plan->slots[slot].buffer];

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "diag_text.h"
 #include "runtime/data/data_int.h"
 #include "src/model/model.h"
 #ifndef SOURCE_STD
@@ -19,13 +20,7 @@ typedef struct { Arena *arena; Sources *sources; Diag *diag; Model *model; Datas
 
 #define FILES(path) (DataFiles){.source = (const char *const[]){path}}
 
-static char *messages(Test *t) {
-  Text out = {0};
-  diag_print(t->diag, &out, false);
-  char *s = arena_strdup(t->arena, out.data ? out.data : "");
-  text_free(&out);
-  return s;
-}
+static char *messages(Test *t) { return diag_text(t->diag, t->arena); }
 
 static char *file(Test *t, const char *name, const char *text) {
   char *path = arena_printf(t->arena, "%s/%s", folder, name);

@@ -28,7 +28,7 @@ static void test_layer(void **state) {
 }
 
 int main(void) {
-  json_t *file = parity_file("layers");
+  json_t *file = reference_file("layers");
   const json_t *cases = json_object_get(file, "cases");
   size_t n = json_array_size(cases);
   struct CMUnitTest *tests = xcalloc(n, sizeof *tests);

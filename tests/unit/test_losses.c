@@ -7,44 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <jansson.h>
+#include "reference.h"
 #include "src/graph/graph.h"
-
-static json_t *field(const json_t *j, const char *key) {
-  json_t *v = json_object_get(j, key);
-  if (!v) fail_msg("the file lacks `%s`", key);
-  return v;
-}
-
-static json_t *open_file(void) {
-  const char *top = getenv("srcdir");
-  char path[4096];
-  json_error_t error;
-  snprintf(path, sizeof path, "%s/tests/parity/losses.json", top ? top : ".");
-  json_t *j = json_load_file(path, 0, &error);
-  if (!j) fail_msg("%s: %s", path, error.text);
-  return j;
-}
-
-static double *hex_numbers(const json_t *text, int64_t n, Arena *a) {
-  double *x = NEW_ARRAY(a, double, n + 1);
-  const char *s = json_string_value(text);
-  char *end = NULL;
-  assert_non_null(s);
-  for (int64_t i = 0; i < n; i++, s = end) {
-    x[i] = strtod(s, &end);
-    if (end == s) fail_msg("%lld numbers instead of %lld", (long long)i, (long long)n);
-  }
-  assert_true(s[strspn(s, " ")] == 0);
-  return x;
-}
-
-static int row_named(const char *name) {
-  for (int i = 0; i < n_loss_rows; i++)
-    if (strcmp(loss_rows[i].name, name) == 0) return i;
-  fail_msg("no loss %s", name);
-  return -1;
-}
 
 static NodeId head_of(Graph *g, const char *end, NodeId z) {
   static const struct { const char *name; OpId op; } ends[] = {
@@ -78,31 +42,31 @@ static void check_case(const json_t *c, int64_t rows) {
   Arena *a = arena_new();
   Graph *g = graph_new(a, F64, rows, diag_new(a, NULL));
   int64_t width = json_integer_value(field(c, "width"));
-  int row = row_named(json_string_value(field(c, "loss")));
+  int row = row_named(json_string_value(field(c, "loss")), true);
   LossArgs args = args_of(c, row, a);
   NodeId z = g_dense(g, 0, width), y = g_column(g, OP_LABEL, 0), dz;
   NodeId head = head_of(g, json_string_value(field(c, "head")), z);
   NodeId loss = loss_build(g, row, head, y, &args);
   assert_true(loss != 0);
   grad(g, g_sum(g, loss, 0), &z, 1, &dz);
-  InterpInput in = {.n = rows, .dense = hex_numbers(field(c, "z"), rows * width, a), .y = hex_numbers(field(c, "y"), rows, a),
+  InterpInput in = {.n = rows, .dense = numbers(field(c, "z"), rows * width, a), .y = numbers(field(c, "y"), rows, a),
                     .dense_width = (int)width, .n_labels = 1};
   char what[64];
   snprintf(what, sizeof what, "%s of %s", loss_rows[row].name, json_string_value(field(c, "head")));
-  compare(what, interp(g, loss, &in, a), hex_numbers(field(c, "value"), rows, a), rows);
-  compare(what, interp(g, dz, &in, a), hex_numbers(field(c, "dz"), rows * width, a), rows * width);
+  compare(what, interp(g, loss, &in, a), numbers(field(c, "value"), rows, a), rows);
+  compare(what, interp(g, dz, &in, a), numbers(field(c, "dz"), rows * width, a), rows * width);
   arena_free(a);
 }
 
 static void as_pytorch(void **state) {
   (void)state;
-  json_t *file = open_file();
+  json_t *file = reference_file("losses");
   const json_t *cases = field(file, "cases");
   bool *seen = test_calloc((size_t)n_loss_rows, sizeof *seen);
   for (size_t i = 0; i < json_array_size(cases); i++) {
     const json_t *c = json_array_get(cases, i);
     check_case(c, json_integer_value(field(file, "rows")));
-    seen[row_named(json_string_value(field(c, "loss")))] = true;
+    seen[row_named(json_string_value(field(c, "loss")), true)] = true;
   }
   for (int i = 0; i < n_loss_rows; i++)
     if (!seen[i]) fail_msg("the loss %s has no case in losses.json", loss_rows[i].name);
@@ -119,9 +83,9 @@ static void far_from_0(void **state) {
   NodeId p = g_map1(g, OP_SIGMOID, g_dense(g, 0, 1)), label = g_column(g, OP_LABEL, 0);
   InterpInput in = {.n = 4, .dense = z, .y = y, .dense_width = 1, .n_labels = 1};
   LossArgs weighted = {.number = {0, 2}}, focal = {.number = {2, 0.25}};
-  double *got = interp(g, loss_build(g, row_named("bce"), p, label, &weighted), &in, a);
+  double *got = interp(g, loss_build(g, row_named("bce", true), p, label, &weighted), &in, a);
   for (int i = 0; i < 4; i++) assert_true(got[i] == bce[i] * (y[i] != 0 ? 2 : 1));
-  got = interp(g, loss_build(g, row_named("focal"), p, label, &focal), &in, a);
+  got = interp(g, loss_build(g, row_named("focal", true), p, label, &focal), &in, a);
   for (int i = 0; i < 4; i++) assert_true(got[i] == bce[i] * (y[i] != 0 ? 0.25 : 0.75));
   arena_free(a);
 }
@@ -131,7 +95,7 @@ static void mean_of_ziln(void **state) {
   static const double z[] = {0, 1, 0.5, -2, 0.3, -1};
   Arena *a = arena_new();
   Graph *g = graph_new(a, F64, 2, diag_new(a, NULL));
-  NodeId head = g_dense(g, 0, 3), mean = loss_prediction(g, row_named("ziln"), head);
+  NodeId head = g_dense(g, 0, 3), mean = loss_prediction(g, row_named("ziln", true), head);
   InterpInput in = {.n = 2, .dense = z, .dense_width = 3};
   double *got = interp(g, mean, &in, a);
   assert_int_equal(item_elements(g, mean), 1);
@@ -140,7 +104,7 @@ static void mean_of_ziln(void **state) {
     double sigma = log1p(exp(x[2])), want = exp(x[1] + sigma * sigma / 2) / (1 + exp(-x[0]));
     assert_true(fabs(got[i] - want) < 1e-14);
   }
-  assert_true(loss_prediction(g, row_named("mse"), head) == head);
+  assert_true(loss_prediction(g, row_named("mse", true), head) == head);
   arena_free(a);
 }
 

@@ -89,7 +89,7 @@ static Graph *graph_of(const Run *r, Arena *a, Diag *d) {
 }
 
 static void check_model(Builder *model, const char *name, bool host) {
-  json_t *file = parity_file(name);
+  json_t *file = reference_file(name);
   check_case(file, name, graph_of, &model, host);
   json_decref(file);
 }

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "diag_text.h"
 #include "runtime/data/data_int.h"
 #ifdef HAVE_SQLITE
 #include <sqlite3.h>
@@ -18,13 +19,7 @@ static Test begin(void) {
   return (Test){a, diag_new(a, NULL)};
 }
 
-static char *messages(Test t) {
-  Text out = {0};
-  diag_print(t.diag, &out, false);
-  char *s = arena_strdup(t.arena, out.data ? out.data : "");
-  text_free(&out);
-  return s;
-}
+static char *messages(Test t) { return diag_text(t.diag, t.arena); }
 
 static void says(Test t, const char *part) {
   char *s = messages(t);

@@ -8,7 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <jansson.h>
+#include "buffers.h"
+#include "reference.h"
 #include "src/compile.h"
 #include "runtime/train.h"
 #ifndef SOURCE_STD
@@ -17,35 +18,6 @@
 
 typedef struct { DType dtype; const char *name; double bound; } Precision;     // error ≤ bound · max(1, |want|)
 static const Precision f64 = {F64, "f64", 1e-10}, f32 = {F32, "f32", 3e-5};
-
-static json_t *open_file(void) {
-  const char *top = getenv("srcdir");
-  char path[4096];
-  json_error_t error;
-  snprintf(path, sizeof path, "%s/tests/parity/tensors.json", top ? top : ".");
-  json_t *j = json_load_file(path, 0, &error);
-  if (!j) fail_msg("%s: %s", path, error.text);
-  return j;
-}
-
-static json_t *field(const json_t *j, const char *key) {
-  json_t *v = json_object_get(j, key);
-  if (!v) fail_msg("the file lacks `%s`", key);
-  return v;
-}
-static int64_t integer(const json_t *j, const char *key) { return json_integer_value(field(j, key)); }
-
-static double *numbers(const json_t *text, int64_t n, Arena *a) {              // n hex floats apart by blanks
-  double *x = NEW_ARRAY(a, double, n + 1);
-  const char *s = json_string_value(text);
-  char *end = NULL;
-  assert_non_null(s);
-  for (int64_t i = 0; i < n; i++, s = end) {
-    x[i] = strtod(s, &end);
-    if (end == s) fail_msg("%lld numbers instead of %lld", (long long)i, (long long)n);
-  }
-  return x;
-}
 
 // ---------------------------------------------------------------- all cases, compiled
 typedef struct {
@@ -113,18 +85,6 @@ static void build_all(Bench *c, DType dtype, Diag *d, Sources *s) {
   if (!compile_graph(c->g, -1, NULL, m->data.dense_width, m->data.n_ids, m->data.n_labels, &c->out, d)) assert_clean(c, d);
 }
 
-static int out_named(const Bench *c, const char *name) {
-  const StepPlan *p = &c->out.plan;
-  for (int i = 0; i < p->n_buffers; i++)
-    if (p->buffers[i].role == BUF_OUT && !strcmp(p->buffers[i].name, name)) return i;
-  return -1;
-}
-
-static void put(Engine *e, int buffer, int64_t at, double v) {
-  if (e->plan->buffers[buffer].dtype == F64) ((double *)e->buf[buffer])[at] = v;
-  else ((float *)e->buf[buffer])[at] = (float)v;
-}
-
 static void load_inputs(Bench *c) {
   static const char *const names[] = {"signed", "positive"};
   Engine *e = c->e;
@@ -158,7 +118,7 @@ static void load_parameter(Bench *c, const char *path, const json_t *value) {
 }
 
 static void compare(const Bench *c, const char *name, const json_t *want, int64_t n) {
-  int buffer = out_named(c, name);
+  int buffer = out_named(&c->out.plan, name);
   if (buffer < 0) fail_msg("%s: no %s", c->what, name);
   int64_t cols = c->e->plan->buffers[buffer].cols;
   const double *x = numbers(want, n, c->a);
@@ -212,7 +172,7 @@ static void check_all(const json_t *file, const Precision *p, TargetId target) {
 
 static void test_cases(void **state) {
   (void)state;
-  json_t *file = open_file();
+  json_t *file = reference_file("tensors");
   TargetId widest = 0;
   for (TargetId t = 0; t < N_TARGETS; t++)
     if (target_usable(t)) widest = t;
@@ -245,7 +205,7 @@ static void check_draws(DType dtype, TargetId target) {
   for (int64_t step = 1; step <= STEPS; step++) {
     engine_run(c.e, PROG_TRAIN, ROWS, 0.1);
     for (int site = 0; site < 2; site++) {
-      int buffer = out_named(&c, site ? "sum:v" : "sum:u");
+      int buffer = out_named(&c.out.plan, site ? "sum:v" : "sum:u");
       assert_true(buffer >= 0);
       for (uint32_t r = 0; r < ROWS; r++)
         for (uint32_t k = 0; k < 7 * SIDE; k++)
@@ -296,11 +256,11 @@ static void test_normal(void **state) {
   for (uint32_t r = 0; r < ROWS; r++)
     for (uint32_t k = 0; k < 40; k++) {
       double u = random_uniform01(r, k, random_key(5, 9, g->sites.data[0])) + 0x1p-25;
-      double got = engine_out(c.e, out_named(&c, "sum:y"), r, k);
+      double got = engine_out(c.e, out_named(&c.out.plan, "sum:y"), r, k);
       if (fabs(0.5 * erfc(-got / sqrt(2)) - u) > 1e-6) fail_msg("%g at u = %g", got, u);
       if (k >= 12) continue;
       double v = random_uniform01(r, k, random_key(5, 9, g->sites.data[1])), want = v >= 0.25 ? 1 / 0.75 : 0;
-      assert_true(fabs(engine_out(c.e, out_named(&c, "sum:z"), r, k) - want) < 1e-6);
+      assert_true(fabs(engine_out(c.e, out_named(&c.out.plan, "sum:z"), r, k) - want) < 1e-6);
       kept += want > 0;
     }
   assert_in_range(kept, ROWS * 12 * 0.68, ROWS * 12 * 0.82);
