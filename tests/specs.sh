@@ -1,8 +1,8 @@
 #!/bin/sh
-# Every spec of specs/: it is checked, trains an epoch on rows that mtlc makes for it, and predicts them.
+# Every spec of specs/, and one of six axes: it is checked, trains an epoch on rows that mtlc makes for it, and predicts them.
 . "${srcdir:-.}/tests/tap.sh"
 cd "$tmp" || exit 99
-for spec in "$top"/specs/*.mtl; do
+for spec in "$top"/specs/*.mtl "$top"/tests/golden/six_axes.mtl; do
   it=$(basename "$spec" .mtl)
   expect 0 "$it: rows" "$mtlc" synth "$spec" --rows 160 --seed 3 -o rows.csv
   set -- --data rows.csv

@@ -77,7 +77,7 @@ static void nest_at(Kernel *k, int d, int n_scalar, BodyFn *body, void *ctx) {
     body(k, &p, ctx);
     return;
   }
-  static const char *const names[MAX_DIMS] = {"d0", "d1", "d2", "d3"};
+  static const char *const names[MAX_DIMS] = {"d0", "d1", "d2", "d3", "d4", "d5"};
   Loop lp;
   loop_begin(k->e, &lp, from, to, 1, names[d], 0, NULL);
   State back = kernel_enter(k, d, lp.i);

@@ -105,12 +105,24 @@ static NodeId zeros_like(Graph *g, NodeId like) {
   return g_broadcast(g, g_const_like(g, 0, like), node(g, like)->rank, axis);
 }
 
+// x with room for two axes more: of six or five the last ones become one.
+static NodeId few_axes(Graph *g, NodeId x) {
+  int rows = has_rows(g, x), rank = node(g, x)->rank - rows, most = MAX_RANK - 2 - rows;
+  AxisId axis[MAX_RANK];
+  int64_t rest = 1;
+  if (rank <= most) return x;
+  memcpy(axis, node(g, x)->axis + rows, sizeof *axis * (size_t)rank);
+  for (int i = most - 1; i < rank; i++) rest *= axis_size(g, axis[i]);
+  axis[most - 1] = axis_fixed(g, rest);
+  return g_reshape(g, x, most, axis);
+}
+
 // Σ over all elements of the products of every two of K tensors of one shape: f64 [K, K]. They are laid side by side, as
 // [K, …] or [rows, K, …], so that there is one product of [K, 1, …] and [1, K, …].
 static NodeId products(Graph *g, const NodeId *of, int n_tasks, NodeId like) {
   NodeId side[BALANCE_TASKS];
   int at = has_rows(g, like);
-  for (int k = 0; k < n_tasks; k++) side[k] = g_expand(g, of[k] ? of[k] : zeros_like(g, like), at);
+  for (int k = 0; k < n_tasks; k++) side[k] = g_expand(g, few_axes(g, of[k] ? of[k] : zeros_like(g, like)), at);
   NodeId all = g_cast(g, g_concat(g, side, n_tasks, at), F64), left = g_expand(g, all, at + 1), right = g_expand(g, all, at);
   NodeId m = g_map2(g, OP_MUL, left, right);
   while (m && node(g, m)->rank > at + 2) m = g_sum(g, m, -1);

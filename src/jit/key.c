@@ -1,41 +1,52 @@
 // key.c: the canonical text of a schedule: every fact that the emitter reads, and none that it does not (no addresses,
-// no places in the spec). Two schedules with the same text give the same object.
+// no places in the spec). Two schedules with the same text give the same object. What a table or an enum numbers stands here by
+// its name: an object outlives the compiler that made it, and a row added to a table moves the numbers of those after it.
 #include "module.h"
+
+static const char *const kind_names[] = {
+  [CALL_MAP] = "map", [CALL_REDUCE_LANES] = "lanes", [CALL_REDUCE_ROWS] = "rows", [CALL_DOT] = "dot", [CALL_SPREAD] = "spread",
+  [CALL_HOST] = "host",
+};
+static const char *const val_names[] = {
+  [VAL_INPUT] = "input", [VAL_OP] = "op", [VAL_CONST] = "const", [VAL_IOTA] = "iota", [VAL_ANCHOR] = "anchor",
+};
+static const char *const dtype_names[] = { [F32] = "f32", [F64] = "f64", [U32] = "u32", [I64] = "i64" };
 
 static void strides(Text *t, const int64_t *s, int n) {
   for (int i = 0; i < n; i++) text_printf(t, ",%lld", (long long)s[i]);
 }
 
 static void operand(Text *t, const char *side, int buffer, int64_t offset, int64_t mn, int64_t k, DType dtype) {
-  text_printf(t, " %s b%d+%lld,%lld,%lld t%d", side, buffer, (long long)offset, (long long)mn, (long long)k, dtype);
+  text_printf(t, " %s b%d+%lld,%lld,%lld %s", side, buffer, (long long)offset, (long long)mn, (long long)k, dtype_names[dtype]);
 }
 
 static void values(Text *t, const Call *c) {
   for (int i = 0; i < c->n_vals; i++) {
     const Val *v = &c->vals[i];
-    text_printf(t, " v%d k%d o%d t%d p%d", i, v->kind, v->op, v->dtype, v->prologue);
+    text_printf(t, " v%d %s %s %s p%d", i, val_names[v->kind], v->kind == VAL_OP ? op_rows[v->op].name : "-", dtype_names[v->dtype],
+                v->prologue);
     for (int k = 0; k < v->n_in; k++) text_printf(t, ",%d", v->in[k]);
     text_printf(t, " i%d d%d f%a", v->input, v->dim, v->f);
   }
 }
 
 static void call_key(Text *t, const Call *c) {
-  text_printf(t, "call %d %s", c->kind, c->name ? c->name : "");
+  text_printf(t, "call %s %s", kind_names[c->kind], c->name ? c->name : "");
   for (int i = 0; i < c->n_dims; i++) text_printf(t, " %c%lld", c->dims[i].is_rows ? 'R' : 'd', (long long)c->dims[i].size);
-  text_printf(t, " red %c%lld op%d a%d it %lld %lld", c->reduced.is_rows ? 'R' : 'd', (long long)c->reduced.size, c->reduce_op, c->anchor,
-              (long long)c->items, (long long)c->item_rows);
+  text_printf(t, " red %c%lld %s a%d it %lld %lld", c->reduced.is_rows ? 'R' : 'd', (long long)c->reduced.size,
+              op_rows[c->reduce_op].name, c->anchor, (long long)c->items, (long long)c->item_rows);
   if (c->kind == CALL_DOT) {
     operand(t, "left", c->left.buffer, c->left.offset, c->left.stride_mn, c->left.stride_k, c->left.dtype);
     operand(t, "right", c->right.buffer, c->right.offset, c->right.stride_mn, c->right.stride_k, c->right.dtype);
   }
   for (int i = 0; i < c->n_inputs; i++) {
     const Input *in = &c->inputs[i];
-    text_printf(t, " in b%d+%lld t%d x%d,%lld", in->buffer, (long long)in->offset, in->dtype, in->index, (long long)in->index_stride);
+    text_printf(t, " in b%d+%lld %s x%d,%lld", in->buffer, (long long)in->offset, dtype_names[in->dtype], in->index, (long long)in->index_stride);
     strides(t, in->stride, MAX_DIMS + 1);
   }
   for (int i = 0; i < c->n_outputs; i++) {
     const Output *o = &c->outputs[i];
-    text_printf(t, " out v%d b%d+%lld t%d", o->val, o->buffer, (long long)o->offset, o->dtype);
+    text_printf(t, " out v%d b%d+%lld %s", o->val, o->buffer, (long long)o->offset, dtype_names[o->dtype]);
     strides(t, o->stride, MAX_DIMS);
   }
   values(t, c);
@@ -43,11 +54,11 @@ static void call_key(Text *t, const Call *c) {
 }
 
 void schedule_key(const Schedule *s, Text *t) {
-  text_printf(t, "dtype %d capacity %lld block %lld\n", s->dtype, (long long)s->capacity, (long long)s->block);
+  text_printf(t, "dtype %s capacity %lld block %lld\n", dtype_names[s->dtype], (long long)s->capacity, (long long)s->block);
   for (int i = 0; i < s->buffers.n; i++) {
     const Buffer *b = &s->buffers.data[i];
-    text_printf(t, "buffer %d role %d t%d %lld %lld %lld %lld\n", i, b->role, b->dtype, (long long)b->rows_a, (long long)b->rows_b,
-                (long long)b->cols, (long long)b->ld);
+    text_printf(t, "buffer %d %s %s %lld %lld %lld %lld\n", i, b->role == BUF_RT_INT ? "rt" : "-", dtype_names[b->dtype],
+                (long long)b->rows_a, (long long)b->rows_b, (long long)b->cols, (long long)b->ld);
   }
   for (int p = 0; p < N_PROGRAMS; p++)
     for (int i = 0; i < s->programs[p].n_phases; i++) {

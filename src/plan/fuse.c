@@ -134,9 +134,6 @@ static int new_cluster(Planner *p, CallKind kind, NodeId anchor, NodeId shape) {
   Cluster c = { .kind = kind, .anchor = anchor };
   c.n_domain = domain_of(p->g, shape, c.domain);
   c.rows = c.n_domain > 0 && c.domain[0] == AXIS_OF_ROWS;
-  if (c.n_domain > MAX_DIMS)
-    diag_error(p->g->diag, "unsupported", node(p->g, shape)->at, "a value of more than %d axes, %s, cannot be computed",
-               MAX_DIMS, shape_text(p->g, shape, p->g->arena));
   vec_push(p->s->arena, &p->clusters, c);
   return p->clusters.n - 1;
 }

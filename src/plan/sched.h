@@ -12,7 +12,7 @@
 
 typedef struct { int buffer; int64_t offset; int64_t stride[MAX_RANK]; } Loc;   // stride per axis of the node
 
-enum { MAX_DIMS = 4 };
+enum { MAX_DIMS = MAX_RANK };             // a kernel loops over any value that the graph can have
 typedef struct { bool is_rows; int64_t size; } Dim;       // is_rows: extent n at run time (size = capacity)
 
 typedef enum { VAL_INPUT, VAL_OP, VAL_CONST, VAL_IOTA, VAL_ANCHOR } ValKind;

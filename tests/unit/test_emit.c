@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include <math.h>
-#include "../../src/jit/jit.h"
+#include "../../src/jit/module.h"
 
 // ---------------------------------------------------------------- a schedule under construction, with its memory
 enum { MAX_BUFFERS = 16, CAPACITY = 300 };
@@ -651,6 +651,82 @@ static void test_equal_calls_are_one_kernel(void **state) {
   check(b, 0);
 }
 
+// ---------------------------------------------------------------- six axes: nothing can be merged, for y is read back to front
+enum { AXES = MAX_DIMS, LONG = 1 << AXES };
+static void set_strides(int64_t *stride, bool reversed) {
+  for (int d = 0; d < AXES; d++) stride[d] = (int64_t)1 << (reversed ? d : AXES - 1 - d);
+}
+
+static void test_six_axes(void **state) {
+  (void)state;
+  for (int t = F32; t <= F64; t++) {
+    Bench *b = bench_new((DType)t, 1);
+    int x = buffer(b, (DType)t, LONG, "x"), y = buffer(b, (DType)t, LONG, "y"), o = buffer(b, (DType)t, LONG, "o");
+    Call *c = call(b, CALL_MAP, "six");
+    for (int d = 0; d < AXES; d++) dim(c, false, 2);
+    int vx = input(c, (DType)t, 0, x, 0, 0, 0, 0), vy = input(c, (DType)t, 0, y, 0, 0, 0, 0);
+    map_steps(c, (DType)t, vx, vy, o, 0);
+    set_strides(c->inputs[0].stride, false);
+    set_strides(c->inputs[1].stride, true);
+    set_strides(c->outputs[0].stride, false);
+    c->items = 2;
+    check(b, 0);
+  }
+}
+
+// A sum over the last of six axes (lanes) or the first (rows): the result has five.
+static void test_sums_of_six_axes(void **state) {
+  (void)state;
+  for (int rows = 0; rows < 2; rows++) {
+    Bench *b = bench_new(F32, 1);
+    int x = buffer(b, F32, LONG, "x"), y = buffer(b, F32, LONG, "y"), o = buffer(b, F32, LONG / 2, "o");
+    Call *c = call(b, rows ? CALL_REDUCE_ROWS : CALL_REDUCE_LANES, "six");
+    for (int d = 1; d < AXES; d++) dim(c, false, 2);
+    c->reduced = (Dim){false, 2};
+    int vx = input(c, F32, 1, x, 0, 0, 0, 0), vy = input(c, F32, 1, y, 0, 0, 0, 0);
+    output(c, F32, anchor(c, F32, op(c, OP_MUL, F32, 1, vx, vy, -1)), o, 0, 0, 0, 0);
+    set_strides(c->inputs[0].stride, false);
+    set_strides(c->inputs[1].stride, true);
+    for (int d = 1; d < AXES; d++) c->outputs[0].stride[d - 1] = (int64_t)1 << (AXES - 1 - d);
+    c->items = 2;
+    check(b, 0);
+  }
+}
+
+// ---------------------------------------------------------------- the key of a cached object
+static char *key_of(Bench *b) {
+  Text t = {0};
+  schedule_key(&b->s, &t);
+  char *s = arena_strdup(b->a, t.data);
+  text_free(&t);
+  return s;
+}
+
+// An op stands in the key by its name: its number moves as rows are added to the table, and the object stays.
+static void test_key_names_ops(void **state) {
+  (void)state;
+  for (int i = 0; i < N_OPS; i++) {
+    if (op_rows[i].kind != KIND_MAP) continue;
+    Bench *b = bench_new(F32, 5);
+    int x = buffer(b, F32, 64, "x");
+    Call *c = call(b, CALL_MAP, "one");
+    dim(c, false, 8);
+    int v = input(c, F32, 0, x, 0, 1, 0, 0);
+    output(c, F32, op(c, (OpId)i, F32, 0, v, v, v), x, 0, 1, 0, 0);
+    if (!strstr(key_of(b), arena_printf(b->a, " op %s ", op_rows[i].name))) fail_msg("no name of `%s` in: %s", op_rows[i].name, key_of(b));
+    bench_free(b);
+  }
+  for (int max = 0; max < 2; max++) {
+    Bench *b = bench_new(F32, 5);
+    Call *c = call(b, CALL_REDUCE_LANES, "all");
+    c->reduced = (Dim){false, 8};
+    c->reduce_op = max ? OP_AMAX : OP_SUM;
+    anchor(c, F32, input(c, F32, 1, buffer(b, F32, 64, "x"), 0, 1, 0, 0));
+    assert_non_null(strstr(key_of(b), max ? " red d8 max " : " red d8 sum "));
+    bench_free(b);
+  }
+}
+
 static void test_broken_schedule_is_an_error(void **state) {
   (void)state;
   Bench *b = bench_new(F32, 5);
@@ -672,6 +748,7 @@ int main(void) {
     cmocka_unit_test(test_map_scalar), cmocka_unit_test(test_functions_f32), cmocka_unit_test(test_functions_f64),
     cmocka_unit_test(test_dot), cmocka_unit_test(test_dot_over_rows), cmocka_unit_test(test_reduce_lanes),
     cmocka_unit_test(test_reduce_rows), cmocka_unit_test(test_spread), cmocka_unit_test(test_spread_of_lists), cmocka_unit_test(test_equal_calls_are_one_kernel),
+    cmocka_unit_test(test_six_axes), cmocka_unit_test(test_sums_of_six_axes), cmocka_unit_test(test_key_names_ops),
     cmocka_unit_test(test_broken_schedule_is_an_error)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

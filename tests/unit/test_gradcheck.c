@@ -87,6 +87,19 @@ static NodeId per_row(Bench *b, int64_t n) {
   return g_map2(b->g, OP_MUL, x, p);
 }
 
+// Six axes, of which no two can be read as one: x and, back to front, y.
+static NodeId six_axes(Bench *b, bool reversed) {
+  AxisId two = axis_fixed(b->g, 2), axes[] = { two, two, two, two, two, two };
+  NodeId x = g_reshape(b->g, matrix(b, 8, 8), 6, axes);
+  return reversed ? g_transpose(b->g, x, (int[]){ 5, 4, 3, 2, 1, 0 }) : x;
+}
+static NodeId rows_and_five_axes(Bench *b, bool reversed) {
+  AxisId two = axis_fixed(b->g, 2), axes[] = { two, two, two, two, two };
+  NodeId x = per_row(b, 2), w = param(b, 3, 2, 4, 8);
+  NodeId y = g_reshape(b->g, g_dot(b->g, x, w, "ra,abc>rbc"), 5, axes);
+  return reversed ? g_transpose(b->g, y, (int[]){ 0, 5, 4, 3, 2, 1 }) : y;
+}
+
 // A scalar in which every element of v has another weight: a fixed one by position, and a label by row.
 static NodeId weighted_sum(Bench *b, NodeId v) {
   Graph *g = b->g;
@@ -138,6 +151,8 @@ static NodeId case_binary(Bench *b, OpId op, int variant) {
   case 4: x = per_row(b, 1), y = per_row(b, 5); break;
   case 5: x = param(b, 0, 0, 0, 0), y = per_row(b, 4); break;
   case 6: x = g_drop(b->g, per_row(b, 1), 1), y = vector(b, 4); break;   // [rows] and [4]: [rows, 4]
+  case 7: x = six_axes(b, false), y = six_axes(b, true); break;
+  case 8: x = rows_and_five_axes(b, false), y = rows_and_five_axes(b, true); break;
   default: return 0;
   }
   return g_map2(b->g, op, x, y);
@@ -172,9 +187,11 @@ static NodeId case_cast(Bench *b, OpId op, int variant) {
 }
 
 static NodeId case_reduce(Bench *b, OpId op, int variant) {
-  if (variant > 4) return 0;
-  NodeId x = variant < 3 ? param(b, 3, 2, 3, 4) : per_row(b, 5);
-  return graph_add(b->g, op, &x, 1, (Attr){ .i = { variant < 3 ? variant : variant - 3 } }, nowhere);
+  if (variant > 10) return 0;
+  NodeId x = variant < 3 ? param(b, 3, 2, 3, 4) : variant < 5 ? per_row(b, 5) : six_axes(b, false);
+  if (variant >= 5) x = g_map2(b->g, OP_MUL, x, six_axes(b, true));
+  int axis = variant < 3 ? variant : variant < 5 ? variant - 3 : variant - 5;
+  return graph_add(b->g, op, &x, 1, (Attr){ .i = { axis } }, nowhere);
 }
 
 static NodeId case_dot(Bench *b, OpId op, int variant) {
