@@ -19,6 +19,7 @@ import "std/moe.mtl"
 import "std/sharing.mtl"
 import "std/funnel.mtl"
 import "std/interaction.mtl"
+import "std/personal.mtl"
 input x : vector(5)
 input a : id { buckets = 7 }
 input b : id { buckets = 5 }
@@ -296,6 +297,26 @@ def transformer(w, x, ids):
         conv = sum(padded[:, k:k + 4] @ kernel[k] for k in range(size))
         parts.append(masked_max(torch.relu(conv), mask))
     return two_heads(w, torch.cat([masked_mean(h, mask), x], -1), torch.cat(parts, -1))
+
+
+def gated(w, h, seen, path):
+    """h ⊙ 2 σ(W' relu(W seen)): the gate unit of PEPNet, Chang et al. 2023."""
+    width = h.shape[-1]
+    return h * 2 * dense(w, dense(w, seen, path + ".gated.gate_unit.hidden", width, torch.relu), path + ".gated.gate_unit.gate", width, torch.sigmoid)
+
+
+@case("pepnet", 'let who = embed(a, 3)\nlet e = x |> epnet(embed(b, 2))\nlet h = e |> ppnet(who, ["one", "two"], widths = [4, 3])\n', ("h.one", "h.two"))
+def pepnet(w, x, ids):
+    who, where = w("who.a.table", 7, 3)[ids[:, 0]], w("e.b.table", 5, 2)[ids[:, 1]]
+    e = gated(w, x, torch.cat([where, x.detach()], -1), "e.epnet")
+    seen, towers = torch.cat([who, e.detach()], -1), []
+    for k in ("one", "two"):
+        at = f"h.ppnet.{k}"
+        h = gated(w, e, seen, at)
+        for i, width in enumerate([4, 3]):
+            h = gated(w, dense(w, h, f"{at}[{i}].dense", width, torch.relu), seen, f"{at}[{i}]")
+        towers.append(h)
+    return two_heads(w, *towers)
 
 
 # ---------------------------------------------------------------- the file
