@@ -44,6 +44,16 @@ static void fill_programs(Graph *g, bool train, bool grads_out, Compiled *out) {
     if (out->program[p]) graph_check(out->program[p]);
 }
 
+// MTLC_PUSH=off|auto|on
+const PushRule *push_rule(Diag *d) {
+  static const PushRule measured = { .row = 12 }, every_one = { .always = true };
+  const char *forced = getenv("MTLC_PUSH");
+  if (!forced || !*forced || !strcmp(forced, "auto")) return &measured;
+  if (!strcmp(forced, "on")) return &every_one;
+  if (strcmp(forced, "off")) diag_machine(d, "bad-push", "MTLC_PUSH=%s is none of off, auto, on", forced);
+  return NULL;
+}
+
 // ---------------------------------------------------------------- where the runtime finds what balancing makes
 static int buffer_named(const Schedule *s, BufferRole role, const char *name) {
   for (int i = 0; i < s->buffers.n; i++)
@@ -82,6 +92,7 @@ static bool plan(Graph *g, int dense_width, int n_ids, int n_labels, Compiled *o
 
 bool compile_graph(Graph *g, int optim_row, const double *optim_args, int dense_width, int n_ids, int n_labels, Compiled *out, Diag *d) {
   *out = (Compiled){ .forward = g };
+  g = push_gathers(g, push_rule(d), NULL);
   differentiate(g, optim_row, optim_args, optim_row < 0 || g->dtype == F64);
   fill_programs(g, optim_row >= 0, optim_row < 0 || g->dtype == F64, out);
   gemm_set(out->program, N_PROGRAMS, g->blas, d);

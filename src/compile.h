@@ -18,6 +18,9 @@ bool compile(Model *m, DType dtype, Compiled *out, Diag *d);
 // For tests: any graph with g->loss set (with g->balance: roots task:*, known:*): TRAIN by `optim_row`, or GRADS only when optim_row < 0.
 bool compile_graph(Graph *g, int optim_row, const double *optim_args, int dense_width, int n_ids, int n_labels, Compiled *out, Diag *d);
 
+// What push_gathers() pushes: what pays, or what MTLC_PUSH says.
+const PushRule *push_rule(Diag *d);
+
 // ---- blas_use.c: which dots OpenBLAS computes: by the spec's `blas`, MTLC_BLAS, the target, and what OpenBLAS is there.
 typedef struct { BlasUse use; const GemmRule *rule; const Blas *blas; const char *why_not; } GemmChoice;
 const Blas *blas_for(TargetId t);                                      // opens it with kernels for t; NULL: not there

@@ -170,6 +170,11 @@ NodeId loss_build(Graph *g, int loss, NodeId head, NodeId y, const LossArgs *arg
 // What a head judged by this loss predicts: itself, or (HEAD_ZILN) the mean of its distribution, [rows, 1].
 NodeId loss_prediction(Graph *g, int loss, NodeId head);
 bool   loss_from_logits(const Graph *g, int loss, NodeId head);   // does its stable form apply to this head?
+// push.c: products with gathered rows → gathered rows of products, where that is less work; g itself where nothing is. rule NULL:
+// nothing. Before gradients are taken: they are factored by it, too. report: NULL, or filled.
+typedef struct { bool always; double row; } PushRule;     // a row added and spread costs as much as `row` multiply-adds a column
+typedef struct { int tables, products; double before, after; } PushReport;    // multiply-adds of a step's forward
+Graph *push_gathers(Graph *g, const PushRule *rule, PushReport *report);
 // Adjoints of `wrt` nodes for scalar `of`: grad_of[i] (0 where none reaches). Uses the rule column of ops.def.
 void   grad(Graph *g, NodeId of, const NodeId *wrt, int n, NodeId *grad_of);
 // Updates: for each unfrozen PARAM slot that a gradient reaches, optimizer state slots and assigns. row: optim.def.

@@ -111,7 +111,7 @@ static double row_bytes(const Graph *g) {                        // of what a ba
 }
 
 // ---------------------------------------------------------------- the cost of a spec
-typedef struct { Count parameters, state; Work forward, step; double row_bytes; int frozen; const char **gemm; int n_gemm; } Cost;
+typedef struct { Count parameters, state; Work forward, step; double row_bytes; int frozen; const char **gemm; int n_gemm; PushReport push; } Cost;
 
 static bool has_gemm(const Graph *g, NodeId n, const GemmRule *rule) {     // a dot, or a sum of such, that suits BLAS
   if (node(g, n)->op == OP_ADD) return has_gemm(g, node_in(g, n, 0), rule) || has_gemm(g, node_in(g, n, 1), rule);
@@ -134,9 +134,11 @@ static Graph *step_graph(const Model *m, const Graph *forward, Cost *c) {
   return tidy(g, roots, 1);
 }
 
-static Cost cost_of(const Model *m, const Graph *g) {
+static Cost cost_of(const Model *m, Graph *g) {
   static const char *const served[] = {"head:*", "output:*"};
-  Cost c = {.parameters = parameters(g, m->arena, NULL), .forward = graph_work(tidy_for(g, served, 2, false))};
+  Cost c = {.parameters = parameters(g, m->arena, NULL)};
+  g = push_gathers(g, m->push, &c.push);
+  c.forward = graph_work(tidy_for(g, served, 2, false));
   Graph *step = step_graph(m, g, &c);
   c.step = graph_work(step);
   c.row_bytes = row_bytes(step);
@@ -314,6 +316,12 @@ static void gemm_text(const Model *m, const Cost *c, Text *out) {
   text_char(out, '\n');
 }
 
+static void push_text(const PushReport *r, Text *out) {
+  if (!r->tables) return;
+  text_printf(out, "tables           %d multiplied by the weights of %d product%s before their rows are gathered: %.1f times fewer multiplications there\n",
+              r->tables, r->products, r->products == 1 ? "" : "s", r->before / r->after);
+}
+
 static void explain_text(const Model *m, const Graph *g, const Cost *c, Text *out) {
   const TrainPlan *t = &m->train;
   text_printf(out, "model %s, version %lld, edition %d\n", m->name, (long long)m->version, m->edition);
@@ -324,6 +332,7 @@ static void explain_text(const Model *m, const Graph *g, const Cost *c, Text *ou
   text_printf(out, "training         %s, batch %lld, %lld epochs, seed %llu\n", t->optimizer, (long long)t->batch,
               (long long)t->epochs,
               (unsigned long long)t->seed);
+  push_text(&c->push, out);
   gemm_text(m, c, out);
   balance_text(m, g, out);
   if (m->n_defaults) text_add(out, "\nleft out, so by default\n");
@@ -404,6 +413,8 @@ static void explain_json(const Model *m, const Graph *g, const Cost *c, Text *ou
                           (json_int_t)m->version, "edition", m->edition,
                           "data", data_json(m), "bindings", bindings_json(m, g), "tasks", tasks, "outputs", outputs, "cost",
                               cost, "defaults", defaults);
+  json_object_set_new(all, "pushed", json_pack("{s:i, s:i, s:f, s:f}", "tables", c->push.tables, "products", c->push.products,
+                                               "multiplications_before", c->push.before, "multiplications", c->push.after));
   json_object_set_new(all, "blas", gemm_json(m, c));
   json_object_set_new(all, "balance", balance_json(m, g));
   char *text = json_dumps(all, JSON_INDENT(2));
@@ -412,7 +423,7 @@ static void explain_json(const Model *m, const Graph *g, const Cost *c, Text *ou
   json_decref(all);
 }
 
-void model_explain(const Model *m, const Graph *g, Text *out, bool json) {
+void model_explain(const Model *m, Graph *g, Text *out, bool json) {
   Cost c = cost_of(m, g);
   if (json) explain_json(m, g, &c, out);
   else explain_text(m, g, &c, out);

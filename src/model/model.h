@@ -55,6 +55,7 @@ typedef struct {
   // For explain, set by the caller: the rule by which OpenBLAS gets gradients of weights (NULL: none), and by what ("OpenBLAS
   // 0.3.21, kernels for Haswell"), or why they stay ours.
   const GemmRule *gemm; const char *gemm_by, *gemm_why_not;
+  const PushRule *push;                // set before model_explain; NULL: no product is pushed through a gather
 } Model;
 
 // Resolves a parsed spec. Imports "std/…" come from `std_dir` (and relative ones from the spec's folder).
@@ -66,5 +67,5 @@ void   model_bind(Model *m, const PrepState *prep);     // sizes of learned voca
 // for balancing out("task:TASK"), out("known:TASK"); graph.loss is the total loss.
 Graph *build(Model *m, DType dtype, Diag *d);
 void   model_print(const Model *m, Text *out);          // --emit model
-void   model_explain(const Model *m, const Graph *g, Text *out, bool json);   // shapes, parameters, FLOPs, defaults
+void   model_explain(const Model *m, Graph *g, Text *out, bool json);   // shapes, parameters, FLOPs, defaults
 #endif

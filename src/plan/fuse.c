@@ -138,6 +138,14 @@ static int new_cluster(Planner *p, CallKind kind, NodeId anchor, NodeId shape) {
   return p->clusters.n - 1;
 }
 
+static void insert_node(Planner *p, int c, NodeId n) {            // ascending; a gather that waited may lie below others
+  Cluster *x = &p->clusters.data[c];
+  int at = x->nodes.n;
+  vec_push(p->s->arena, &x->nodes, n);
+  for (; at > 0 && x->nodes.data[at - 1] > n; at--) x->nodes.data[at] = x->nodes.data[at - 1];
+  x->nodes.data[at] = n;
+}
+
 static void join(Planner *p, int c, NodeId n) {
   Ints from = {0};
   for (int i = 0; i < node(p->g, n)->n_in; i++) {
@@ -146,7 +154,7 @@ static void join(Planner *p, int c, NodeId n) {
   }
   p->info[n].cluster = c;
   p->clusters.data[c].apart |= is_apart(p->g, n);
-  if (p->clusters.data[c].anchor != n) vec_push(p->s->arena, &p->clusters.data[c].nodes, n);
+  if (p->clusters.data[c].anchor != n) insert_node(p, c, n);
   for (int i = 0; i < from.n; i++) add_dep(p, c, from.data[i]);
 }
 
@@ -177,6 +185,14 @@ static int sibling(Planner *p, NodeId n, const Ints *from) {
   return -1;
 }
 
+// A gathered row that one MAP node of its domain reads waits for it: a sum of many rows is one call, not one for each.
+static bool waits(const Planner *p, NodeId n) {
+  const Info *x = &p->info[n];
+  if (node(p->g, n)->op != OP_GATHER || x->root || x->stored || x->n_users != 1) return false;
+  NodeId u = x->only_user;
+  return is_pointwise(p->g, u) && node(p->g, u)->op != OP_GATHER && !is_apart(p->g, u) && !p->info[u].prologue && same_domain(p->g, n, u);
+}
+
 static void place_pointwise(Planner *p, NodeId n) {
   Ints from = {0};
   for (int i = 0; i < node(p->g, n)->n_in; i++) providers(p, node_in(p->g, n, i), &from);
@@ -186,7 +202,12 @@ static void place_pointwise(Planner *p, NodeId n) {
     if (c >= 0 && can_join(p, c, n, &from) && (best < 0 || c > best)) best = c;
   }
   if (best < 0 && !is_apart(p->g, n)) best = sibling(p, n, &from);
-  join(p, best >= 0 ? best : new_cluster(p, CALL_MAP, 0, n), n);
+  if (best < 0) best = new_cluster(p, CALL_MAP, 0, n);
+  for (int i = 0; i < node(p->g, n)->n_in; i++) {
+    NodeId x = see_through(p->g, node_in(p->g, n, i));
+    if (p->info[x].cluster < 0 && p->info[x].waits) join(p, best, x);
+  }
+  join(p, best, n);
 }
 
 static void place_free(Planner *p, NodeId n) {                    // scalars share one cluster
@@ -268,7 +289,8 @@ void fuse(Planner *p) {
       continue;
     if (free_node[id]) {
       if (p->info[id].stored || p->info[id].root) place_free(p, id);
-    } else if (is_pointwise(g, id)) place_pointwise(p, id);
+    } else if (waits(p, id)) p->info[id].waits = true;
+    else if (is_pointwise(g, id)) place_pointwise(p, id);
     else place_anchor(p, id);
   }
   order_assigns(p);

@@ -22,6 +22,7 @@ typedef struct {                          // what the scheduler knows of a node
   bool live, prologue;
   bool stored;                            // read outside of its cluster
   bool root;
+  bool waits;                             // a gather that joins the cluster of its only reader
   int n_users;                            // distinct readers; a root counts as two
   NodeId only_user;
   bool placed; Loc loc;

@@ -668,6 +668,80 @@ static void test_tidy_moves(void **state) {
   arena_free(b.arena);
 }
 
+// ---------------------------------------------------------------- products pushed through gathers
+// Two products of one concat, in which one table is gathered twice, once behind a stop_gradient: values and gradients are the same.
+static NodeId two_products(Bench *b, NodeId *slot, NodeId *y) {
+  Graph *g = b->g;
+  NodeId a = slot[0] = param(b, 2, 3, 4, 0), c = slot[1] = param(b, 2, 5, 2, 0), w = slot[2] = param(b, 2, 13, 2, 0), v = slot[3] = param(b, 2, 13, 3, 0);
+  NodeId id0 = g_column(g, OP_IDS, 0), id1 = g_column(g, OP_IDS, 1), first = g_gather(g, a, id0);
+  NodeId inner[] = {first, g_dense(g, 0, 3)};
+  NodeId nested = g_concat(g, inner, 2, 1), stopped = g_stop(g, g_gather(g, a, id1)), second = g_gather(g, c, id1);
+  NodeId x = g_concat(g, (NodeId[]){nested, second, stopped}, 3, 1);
+  y[0] = g_dot(g, x, w, "rk,kn>rn"), y[1] = g_dot(g, x, v, "rk,kn>rn");
+  NodeId one = weighted_sum(b, g_map1(g, OP_TANH, y[0])), two = weighted_sum(b, g_map1(g, OP_SIGMOID, y[1]));
+  NodeId beside = weighted_sum(b, g_map1(g, OP_TANH, first)), sum = g_map2(g, OP_ADD, one, two);
+  return g_map2(g, OP_ADD, sum, beside);
+}
+
+static void roots_with_gradients(Graph *g) {
+  NodeId read[4], d[4];
+  for (int i = 0; i < 4; i++) read[i] = graph_read(g, i, nowhere);
+  grad(g, g->loss, read, 4, d);
+  for (int i = 0; i < 4; i++) graph_out(g, "d", d[i]);
+}
+
+static void test_push(void **state) {
+  (void)state;
+  Bench b = bench_new(11, NULL);
+  NodeId slot[4], y[2];
+  b.g->loss = two_products(&b, slot, y);
+  graph_out(b.g, "y", y[0]);
+  graph_out(b.g, "y", y[1]);
+  PushReport r;
+  Graph *pushed = push_gathers(b.g, &(PushRule){.always = true}, &r);
+  assert_ptr_not_equal(pushed, b.g);
+  assert_int_equal(r.tables, 2);
+  assert_int_equal(r.products, 2);
+  assert_true(r.before == 8 * 13 * 5 && r.after == (3 * 4 + 5 * 2 + 8 * 7) * 5);   // 8 rows; of 13 columns 6 are gathered
+  roots_with_gradients(b.g);
+  roots_with_gradients(pushed);
+  for (int i = 0; i < b.g->roots.n; i++) {
+    NodeId was = b.g->roots.data[i].value, is = pushed->roots.data[i].value;
+    double *want = interp(b.g, was, &b.in, b.arena), *got = interp(pushed, is, &b.in, b.arena);
+    int64_t n = item_elements(b.g, was) * (has_rows(b.g, was) ? N_ROWS : 1);
+    assert_int_equal(item_elements(b.g, was), item_elements(pushed, is));
+    for (int64_t k = 0; k < n; k++)
+      if (!(fabs(got[k] - want[k]) <= 1e-12 * fmax(1, fabs(want[k])))) fail_msg("root %d, element %d: %.17g, not %.17g", i, (int)k, got[k], want[k]);
+  }
+  arena_free(b.arena);
+}
+
+static void test_push_where_it_pays(void **state) {
+  (void)state;
+  Bench b = bench_new(11, NULL);
+  Graph *g = b.g;
+  NodeId slot[4], y[2];
+  PushReport r;
+  g->loss = two_products(&b, slot, y);
+  assert_ptr_equal(push_gathers(g, NULL, NULL), g);
+  assert_ptr_equal(push_gathers(g, &(PushRule){.row = 1000}, &r), g);
+  assert_int_equal(r.tables, 0);
+  // 3 · 8 rows · 4 > 3 · 3 · 4 + 7 · 8 holds for the first table; 3 · 8 · 2 > 3 · 5 · 2 + 7 · 8 does not for the second
+  assert_ptr_not_equal(push_gathers(g, &(PushRule){.row = 7}, &r), g);
+  assert_int_equal(r.tables, 1);
+  Graph *u = graph_new(b.arena, F32, 1024, NULL);           // a vocabulary that is not known yet
+  int table = graph_slot(u, "t", SLOT_PARAM, F32, 2, (AxisId[]){axis_symbol(u, "city", -1), axis_fixed(u, 16)}, (Init){INIT_ZEROS, 0, 0}, nowhere);
+  int weight = graph_slot(u, "w", SLOT_PARAM, F32, 2, (AxisId[]){axis_fixed(u, 17), axis_fixed(u, 4)}, (Init){INIT_ZEROS, 0, 0}, nowhere);
+  NodeId row = g_gather(u, g_read(u, table), g_column(u, OP_IDS, 0)), dense = g_dense(u, 0, 1);
+  NodeId x = g_concat(u, (NodeId[]){row, dense}, 2, 1), w = g_read(u, weight), z = g_dot(u, x, w, "rk,kn>rn");
+  u->loss = g_sum(u, g_sum(u, z, 1), 0);
+  assert_ptr_equal(push_gathers(u, &(PushRule){.always = true}, &r), u);
+  axis_symbol(u, "city", 40);
+  assert_ptr_not_equal(push_gathers(u, &(PushRule){.row = 12}, &r), u);
+  assert_int_equal(r.tables, 1);
+  arena_free(b.arena);
+}
+
 static void test_print(void **state) {
   (void)state;
   Bench b = bench_new(3, NULL);
@@ -763,6 +837,7 @@ int main(void) {
       cmocka_unit_test(test_slices_join),     cmocka_unit_test(test_only_what_is_asked),
       cmocka_unit_test(test_tidy),            cmocka_unit_test(test_print),
       cmocka_unit_test(test_shape_errors),    cmocka_unit_test(test_tidy_moves),
+      cmocka_unit_test(test_push),            cmocka_unit_test(test_push_where_it_pays),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

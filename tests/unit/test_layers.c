@@ -1,5 +1,6 @@
 // test_layers.c: the layers of specs/std, as the compiler reads them, against PyTorch's numbers (tests/parity/layers.json, made by
-// make_layers.py there): heads, losses, and all weights after 20 steps, in float32 and float64.
+// make_layers.py there): heads, losses, and all weights after 20 steps, in float32 and float64; with all tables that are multiplied by
+// weights pushed through their gathers, and with none.
 #include "parity.h"
 
 // The spec's graph, for batches of the file's size.
@@ -23,8 +24,12 @@ static Graph *graph_of(const Run *r, Arena *a, Diag *d) {
 
 static void test_layer(void **state) {
   const json_t *file = *state, *run = json_array_get(field(file, "runs"), 0);
-  for (int p = 0; p < N_PRECISIONS; p++)       // by the best target: that all give the same is test_parity's to say
-    check_run((Run){ file, run, &precisions[p], target_detect(), json_string_value(field(file, "model")), NULL }, graph_of, false);
+  static const char *const push[] = { "off", "on" };
+  for (int i = 0; i < COUNT_OF(push); i++) {
+    assert_int_equal(setenv("MTLC_PUSH", push[i], 1), 0);
+    for (int p = 0; p < N_PRECISIONS; p++)       // by the best target: that all give the same is test_parity's to say
+      check_run((Run){ file, run, &precisions[p], target_detect(), json_string_value(field(file, "model")), NULL }, graph_of, false);
+  }
 }
 
 int main(void) {

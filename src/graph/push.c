@@ -1,0 +1,191 @@
+// push.c: products of matrices pushed through gathers, before gradients are taken.
+//   concat(…, E_i[c_i], …, x) · W = Σ_i (E_i W_i)[c_i] + x · W_x,   W_i the rows of W that meet E_i
+// A row then costs an addition of a row of E_i W_i where it cost a product with W_i; each E_i W_i is computed once a step. The
+// gradients follow by themselves: S_i = spread(dy, c_i), dW_i = E_iᵀ S_i, dE_i = S_i W_iᵀ. Products that share their left
+// operand (experts, gates) are pushed as one, W being their weights side by side.
+#include "graph_int.h"
+
+typedef struct { NodeId value; int64_t from, to; bool pushed; } Part;          // columns from … to−1 of the left operand
+typedef struct {
+  NodeId left;
+  VEC(Part) parts;
+  VEC(NodeId) dots;
+  int64_t width;                          // of all weights together
+  NodeId sum;                             // [rows, width], in the new graph, once it is made
+} Group;
+
+typedef struct {
+  const Graph *g;
+  Graph *t;
+  NodeId *now;                            // node of g → node of t
+  VEC(Group) groups;
+  const PushRule *rule;
+  PushReport *report;
+} Push;
+
+// ---------------------------------------------------------------- what can be pushed
+static bool is_plain_product(const Graph *g, NodeId n) {            // [rows, k] · a slot [k, n]
+  const Node *x = node(g, n);
+  if (x->op != OP_DOT || x->rank != 2 || !has_rows(g, n)) return false;
+  const char *l = x->attr.label[0], *r = x->attr.label[1], *to = x->attr.label[2];
+  const Node *a = node(g, node_in(g, n, 0)), *b = node(g, node_in(g, n, 1));
+  return a->rank == 2 && a->op == OP_CONCAT && b->rank == 2 && b->op == OP_READ && l[1] == r[0] && to[0] == l[0] && to[1] == r[1];
+}
+
+// The operands of a concat along the last axis, those of concats in it too.
+static void collect(const Graph *g, NodeId n, int64_t *at, Group *group) {
+  const Node *x = node(g, n);
+  if (x->op == OP_CONCAT && x->attr.i[0] == 1) {
+    for (int i = 0; i < x->n_in; i++) collect(g, node_in(g, n, i), at, group);
+    return;
+  }
+  int64_t width = axis_size(g, x->axis[1]);
+  vec_push(g->arena, &group->parts, ((Part){ n, *at, *at + width, false }));
+  *at += width;
+}
+
+// Per column of the products, forward and backward together, in multiply-adds: 3 · rows · d as it stands; pushed 3 · v · d and, for each
+// row, what it costs to add one and to spread its gradient.
+static bool pays(const Push *p, const Part *part) {
+  const Graph *g = p->g;
+  const Node *x = node(g, part->value);
+  if (x->op != OP_GATHER || x->rank != 2 || node(g, node_in(g, part->value, 0))->rank != 2) return false;
+  double v = (double)axis_size(g, node(g, node_in(g, part->value, 0))->axis[0]), d = (double)(part->to - part->from);
+  double rows = (double)axis_size(g, AXIS_OF_ROWS);
+  if (v < 0) return false;                                          // a vocabulary that is not known yet
+  return p->rule->always || 3 * rows * d > 3 * v * d + p->rule->row * rows;
+}
+
+static Group *group_of(Push *p, NodeId left) {
+  for (int i = 0; i < p->groups.n; i++)
+    if (p->groups.data[i].left == left) return &p->groups.data[i];
+  Group x = { .left = left };
+  int64_t at = 0;
+  collect(p->g, left, &at, &x);
+  for (int i = 0; i < x.parts.n; i++) x.parts.data[i].pushed = pays(p, &x.parts.data[i]);
+  vec_push(p->g->arena, &p->groups, x);
+  return &p->groups.data[p->groups.n - 1];
+}
+
+static void find_groups(Push *p) {
+  for (NodeId n = 1; n < (NodeId)p->g->nodes.n; n++) {
+    if (!is_plain_product(p->g, n)) continue;
+    Group *x = group_of(p, node_in(p->g, n, 0));
+    vec_push(p->g->arena, &x->dots, n);
+    x->width += axis_size(p->g, node(p->g, n)->axis[1]);
+  }
+}
+
+static bool any_pushed(const Group *x) {
+  for (int i = 0; i < x->parts.n; i++)
+    if (x->parts.data[i].pushed) return true;
+  return false;
+}
+
+// ---------------------------------------------------------------- the products anew
+static NodeId all_weights(Push *p, const Group *x) {
+  NodeId *w = NEW_ARRAY(p->t->arena, NodeId, x->dots.n);
+  for (int i = 0; i < x->dots.n; i++) {
+    const Node *read = node(p->g, node_in(p->g, x->dots.data[i], 1));
+    w[i] = graph_read(p->t, (int)read->attr.i[0], read->at);
+  }
+  return x->dots.n > 1 ? g_concat(p->t, w, x->dots.n, 1) : w[0];
+}
+
+static NodeId rest_times(Push *p, const Group *x, NodeId w) {       // of what is not pushed; 0: nothing is left
+  Graph *t = p->t;
+  NodeId *values = NEW_ARRAY(t->arena, NodeId, x->parts.n), *rows = NEW_ARRAY(t->arena, NodeId, x->parts.n);
+  int n = 0, n_rows = 0;
+  int64_t from = 0;
+  for (int i = 0; i < x->parts.n; i++) {
+    const Part *part = &x->parts.data[i];
+    if (part->pushed) continue;
+    values[n++] = p->now[part->value];
+    if (n == 1 || x->parts.data[i - 1].pushed) from = part->from;
+    bool last = i + 1 == x->parts.n || x->parts.data[i + 1].pushed;
+    if (last) rows[n_rows++] = g_slice(t, w, 0, from, part->to);
+  }
+  if (!n) return 0;
+  NodeId left = n > 1 ? g_concat(t, values, n, 1) : values[0];
+  NodeId right = n_rows > 1 ? g_concat(t, rows, n_rows, 0) : rows[0];
+  return g_dot(t, left, right, "rk,kn>rn");
+}
+
+// The rows are added in one go, once all products of tables are there; what is not pushed comes last.
+static NodeId pushed_sum(Push *p, const Group *x) {
+  Graph *t = p->t;
+  NodeId w = all_weights(p, x), rest = rest_times(p, x, w), sum = 0;
+  NodeId *product = NEW_ARRAY(t->arena, NodeId, x->parts.n);
+  for (int i = 0; i < x->parts.n; i++) {
+    const Part *part = &x->parts.data[i];
+    if (!part->pushed) continue;
+    NodeId rows = g_slice(t, w, 0, part->from, part->to);
+    product[i] = g_dot(t, p->now[node_in(p->g, part->value, 0)], rows, "vk,kn>vn");
+  }
+  for (int i = 0; i < x->parts.n; i++) {
+    const Part *part = &x->parts.data[i];
+    if (!part->pushed) continue;
+    NodeId row = g_gather(t, product[i], p->now[node_in(p->g, part->value, 1)]);
+    sum = sum ? g_map2(t, OP_ADD, sum, row) : row;
+  }
+  return rest ? g_map2(t, OP_ADD, sum, rest) : sum;
+}
+
+static NodeId pushed_dot(Push *p, NodeId n, Group *x) {
+  int64_t from = 0, width = axis_size(p->g, node(p->g, n)->axis[1]);
+  if (!x->sum) x->sum = pushed_sum(p, x);
+  for (int i = 0; x->dots.data[i] != n; i++) from += axis_size(p->g, node(p->g, x->dots.data[i])->axis[1]);
+  return x->dots.n > 1 ? g_slice(p->t, x->sum, 1, from, from + width) : x->sum;
+}
+
+// ---------------------------------------------------------------- what it saves
+static void count(Push *p, const Group *x) {
+  double rows = (double)axis_size(p->g, AXIS_OF_ROWS), n = (double)x->width;
+  for (int i = 0; i < x->parts.n; i++) {
+    const Part *part = &x->parts.data[i];
+    double d = (double)(part->to - part->from);
+    p->report->before += rows * d * n;
+    p->report->after += (part->pushed ? (double)axis_size(p->g, node(p->g, node_in(p->g, part->value, 0))->axis[0]) : rows) * d * n;
+    p->report->tables += part->pushed;
+  }
+  p->report->products += x->dots.n;
+}
+
+// ---------------------------------------------------------------- the pass
+static NodeId rebuilt(Push *p, NodeId id) {
+  const Graph *g = p->g;
+  const Node *n = node(g, id);
+  g_at(p->t, n->at);
+  if (is_plain_product(g, id) && any_pushed(group_of(p, node_in(g, id, 0)))) return pushed_dot(p, id, group_of(p, node_in(g, id, 0)));
+  if (n->op == OP_READ) return graph_read(p->t, (int)n->attr.i[0], n->at);
+  NodeId *in = NEW_ARRAY(g->arena, NodeId, n->n_in + 1);
+  for (int i = 0; i < n->n_in; i++) in[i] = p->now[node_in(g, id, i)];
+  return graph_add(p->t, (OpId)n->op, in, n->n_in, n->attr, n->at);
+}
+
+Graph *push_gathers(Graph *g, const PushRule *rule, PushReport *report) {
+  PushReport unread;
+  Push p = { .g = g, .rule = rule, .report = report ? report : &unread };
+  bool any = false;
+  *p.report = (PushReport){0};
+  if (!rule) return g;
+  find_groups(&p);
+  for (int i = 0; i < p.groups.n; i++)
+    if (any_pushed(&p.groups.data[i])) count(&p, &p.groups.data[i]), any = true;
+  if (!any) return g;
+  p.t = graph_empty_like(g);
+  p.t->blas = g->blas, p.t->wants_gram = g->wants_gram;
+  p.now = NEW_ARRAY(g->arena, NodeId, g->nodes.n);
+  for (NodeId id = 1; id < (NodeId)g->nodes.n; id++) {
+    p.now[id] = rebuilt(&p, id);
+    CHECK(p.now[id]);
+  }
+  for (int i = 0; i < g->roots.n; i++) {
+    Root r = g->roots.data[i];
+    r.value = p.now[r.value];
+    vec_push(p.t->arena, &p.t->roots, r);
+  }
+  p.t->loss = p.now[g->loss];
+  graph_check(p.t);
+  return p.t;
+}
