@@ -290,6 +290,7 @@ typedef struct {
   int head, sum, weight_sum;               // buffers
 } PlanTask;
 typedef struct { const char *name; int width; int buffer; } PlanOutput;
+typedef struct { int task; const char *text; int buffer; } PlanTerm;   // a value in a loss: of a task, or −1: of the penalty. OUT scalar of TRAIN
 
 // How the tasks' losses are balanced (balance.h); buffers are −1 or NULL where there are none.
 typedef struct {
@@ -316,6 +317,7 @@ typedef struct {
   Figure stop, best;                       // best.n_terms 0: the last epoch's weights are kept
   const PlanTask *tasks; int n_tasks;
   const PlanOutput *outputs; int n_outputs;
+  const PlanTerm *terms; int n_terms;      // tasks' in order, then the penalty's
   const Require *requires; int n_requires;
   PlanBalance balance;
 } TrainPlan;

@@ -55,6 +55,7 @@ typedef struct {
   int64_t epoch; double seconds, loss;      // training loss: Σ weight · Σwℓ/Σw over the epoch
   double *task_loss;                        // [n_tasks]
   double *task_weight;                      // [n_tasks] mean over the steps that knew the task, or NAN; NULL: static
+  double *term;                             // [n_terms] means over the rows of the epoch's steps
   double *valid_loss;                       // [n_tasks] or NULL
   double **valid_metric;                    // [n_tasks][n_metrics] or NULL
   double stop_figure;

@@ -5,7 +5,7 @@
 
 static const char *const eval_roots[] = { "head:*", "output:*", "sum:*", "weight:*" };
 static const char *const predict_roots[] = { "head:*", "output:*" };
-static const char *const train_roots[] = { "sum:*", "weight:*", "balance", TIDY_ASSIGNS };
+static const char *const train_roots[] = { "sum:*", "weight:*", "term:*", "balance", TIDY_ASSIGNS };
 static const char *const losses_roots[] = { "task:*", "known:*" };
 static const char *const gram_roots_of[] = { "gram", "gram.known" };
 static const char *const grads_roots[] = { "grad:*", "sum:*", "weight:*" };

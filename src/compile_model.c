@@ -23,6 +23,8 @@ static void name_buffers(Model *m, const Schedule *s) {
     outputs[i].buffer = buffer_of(s, "output", outputs[i].name);
     CHECK(outputs[i].buffer >= 0);
   }
+  PlanTerm *terms = (PlanTerm *)m->train.terms;
+  for (int i = 0; i < m->train.n_terms; i++) CHECK((terms[i].buffer = buffer_of(s, "term", arena_printf(m->arena, "%d", i))) >= 0);
 }
 
 bool compile(Model *m, DType dtype, Compiled *out, Diag *d) {

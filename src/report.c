@@ -30,6 +30,13 @@ static json_t *epoch_json(const Model *m, const EpochReport *e) {
     json_t *task = json_object_get(json_object_get(j, "tasks"), m->train.tasks[i].name);
     json_object_set_new(task, "weight", number(e->task_weight[i]));
   }
+  json_t *terms = json_array();
+  for (int i = 0; e->term && i < m->train.n_terms; i++) {
+    const PlanTerm *x = &m->train.terms[i];
+    const char *task = x->task < 0 ? NULL : m->train.tasks[x->task].name;
+    json_array_append_new(terms, json_pack("{s:s?, s:s, s:o}", "task", task, "term", x->text, "value", number(e->term[i])));
+  }
+  json_object_set_new(j, "terms", terms);
   if (e->valid_loss) json_object_set_new(j, "valid", metrics_json(m, e->valid_metric, e->valid_loss));
   return j;
 }
@@ -72,6 +79,11 @@ void report_epoch(const Model *m, const EpochReport *e, int64_t epochs, Text *ou
     text_printf(out, "  %s %.5f", m->train.tasks[i].name, e->task_loss[i]);
     if (e->valid_loss) text_printf(out, " (valid %.5f)", e->valid_loss[i]);
   }
+  double penalty = 0;
+  bool has_penalty = false;
+  for (int i = 0; e->term && i < m->train.n_terms; i++)
+    if (m->train.terms[i].task < 0) penalty += e->term[i], has_penalty = true;
+  if (has_penalty) text_printf(out, "  penalty %.5g", penalty);
   for (int i = 0; e->task_weight && i < m->train.n_tasks; i++) {
     text_add(out, i ? " : " : "  weights ");
     if (isfinite(e->task_weight[i])) text_printf(out, "%.3g", e->task_weight[i]);

@@ -66,9 +66,9 @@ static json_t *report_json(const TrainPlan *tp, const EpochReport *r) {
   if (r->valid_metric) metrics = json_array();
   for (int i = 0; r->valid_metric && i < tp->n_tasks; i++)
     json_array_append_new(metrics, numbers(r->valid_metric[i], tp->tasks[i].n_metrics));
-  return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "epoch", (json_int_t)r->epoch, "seconds", number(r->seconds),
+  return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "epoch", (json_int_t)r->epoch, "seconds", number(r->seconds),
                    "loss", number(r->loss), "task_loss", numbers(r->task_loss, tp->n_tasks), "task_weight",
-                   numbers(r->task_weight, tp->n_tasks), "valid_loss",
+                   numbers(r->task_weight, tp->n_tasks), "term", numbers(r->term, tp->n_terms), "valid_loss",
                    numbers(r->valid_loss, tp->n_tasks), "valid_metric", metrics, "stop_figure", number(r->stop_figure));
 }
 
@@ -76,13 +76,13 @@ static json_t *state_json(Trainer *t, uint64_t digest) {
   const TrainPlan *tp = t->tp;
   json_t *reports = json_array();
   for (int i = 0; i < t->reports.n; i++) json_array_append_new(reports, report_json(tp, &t->reports.data[i]));
-  return json_pack("{s:i, s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "format",
+  return json_pack("{s:i, s:o, s:s, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "format",
                    FORMAT, "checkpoint", json_string(arena_printf(t->arena, "%016" PRIx64, digest)), "data", data_digest(t),
                    "seed", json_string(arena_printf(t->arena, "%" PRIu64, tp->seed)), "rows", (json_int_t)t->rows->n,
                    "batch_rows", (json_int_t)tp->batch, "epoch", (json_int_t)t->epoch, "batch", (json_int_t)t->batch, "step",
                    (json_int_t)t->e->step, "seconds", number(t->seconds), "total_seconds", number(t->total_seconds),
                    "total_rows", (json_int_t)t->total_rows, "sum", numbers(t->sum, tp->n_tasks), "weight",
-                   numbers(t->weight, tp->n_tasks), "balance", numbers(t->balance, tp->n_tasks), "balanced",
+                   numbers(t->weight, tp->n_tasks), "term", numbers(t->term, tp->n_terms), "balance", numbers(t->balance, tp->n_tasks), "balanced",
                    numbers(t->balanced, tp->n_tasks), "stop", watch_json(&t->stop), "best", watch_json(&t->best),
                    "has_best_slots", t->best_slots != NULL, "epochs", reports);
 }
@@ -163,6 +163,15 @@ static Watch take_watch(Reader *r, const json_t *from, const char *key, int64_t 
                   take_int(r, j, "bad", 0, epochs) };
 }
 
+// Left out by versions that knew no terms.
+static double *take_terms(Reader *r, const json_t *from) {
+  const json_t *j = json_object_get(from, "term");
+  int n = r->t->tp->n_terms;
+  double *v = j || n ? take_numbers(r, j, "term", n) : NULL;
+  if (!v && n) broken(r, "term", "is missing");
+  return v ? v : NEW_ARRAY(r->t->arena, double, n + 1);
+}
+
 static EpochReport take_report(Reader *r, const json_t *j, int64_t epoch) {
   const TrainPlan *tp = r->t->tp;
   EpochReport e = { .epoch = take_int(r, j, "epoch", epoch, epoch) };
@@ -171,6 +180,7 @@ static EpochReport take_report(Reader *r, const json_t *j, int64_t epoch) {
   e.stop_figure = take_number(r, json_object_get(j, "stop_figure"), "stop_figure");
   e.task_loss = take_numbers(r, json_object_get(j, "task_loss"), "task_loss", tp->n_tasks);
   e.task_weight = take_numbers(r, json_object_get(j, "task_weight"), "task_weight", tp->n_tasks);
+  e.term = take_terms(r, j);
   e.valid_loss = take_numbers(r, json_object_get(j, "valid_loss"), "valid_loss", tp->n_tasks);
   const json_t *metrics = json_object_get(j, "valid_metric");
   if (!e.task_loss) broken(r, "task_loss", "is missing");
@@ -191,8 +201,9 @@ static void take_sums(Reader *r, const json_t *j) {
   double *weight = take_numbers(r, json_object_get(j, "weight"), "weight", t->tp->n_tasks);
   double *balance = take_numbers(r, json_object_get(j, "balance"), "balance", t->tp->n_tasks);
   double *balanced = take_numbers(r, json_object_get(j, "balanced"), "balanced", t->tp->n_tasks);
+  double *term = take_terms(r, j);
   if (!sum || !weight || !balance || !balanced) broken(r, "sum", "is missing");
-  if (!r->bad) t->sum = sum, t->weight = weight, t->balance = balance, t->balanced = balanced;
+  if (!r->bad) t->sum = sum, t->weight = weight, t->term = term, t->balance = balance, t->balanced = balanced;
 }
 
 static void take_place(Reader *r, const json_t *j) {

@@ -62,6 +62,7 @@ static bool train_step(Trainer *t) {
     t->sum[i] += engine_out(t->e, t->tp->tasks[i].sum, 0, 0);
     t->weight[i] += engine_out(t->e, t->tp->tasks[i].weight_sum, 0, 0);
   }
+  for (int i = 0; i < t->tp->n_terms; i++) t->term[i] += (double)n * engine_out(t->e, t->tp->terms[i].buffer, 0, 0);
   add_weights(t);
   t->total_rows += n;
   return guard_step(t);
@@ -162,6 +163,8 @@ static bool patience_is_over(const Trainer *t) {
 static bool end_epoch(Trainer *t) {
   EpochReport r = { .epoch = t->epoch, .task_loss = NEW_ARRAY(t->arena, double, t->tp->n_tasks + 1) };
   mean_losses(t, r.task_loss);
+  r.term = NEW_ARRAY(t->arena, double, t->tp->n_terms + 1);
+  for (int i = 0; i < t->tp->n_terms; i++) r.term[i] = t->term[i] / (double)t->rows->n;
   r.task_weight = mean_weights(t);
   r.loss = total_loss(t->tp, r.task_loss);
   if (!validate(t, &r)) return false;
@@ -175,6 +178,7 @@ static bool end_epoch(Trainer *t) {
   t->seconds = 0;
   memset(t->sum, 0, sizeof *t->sum * (size_t)t->tp->n_tasks);
   memset(t->weight, 0, sizeof *t->weight * (size_t)t->tp->n_tasks);
+  memset(t->term, 0, sizeof *t->term * (size_t)t->tp->n_terms);
   memset(t->balance, 0, sizeof *t->balance * (size_t)t->tp->n_tasks);
   memset(t->balanced, 0, sizeof *t->balanced * (size_t)t->tp->n_tasks);
   return true;
@@ -265,6 +269,7 @@ static bool start(Trainer *t) {
   t->n_batches = (t->rows->n - 1) / tp->batch + 1;
   t->sum = NEW_ARRAY(t->arena, double, tp->n_tasks + 1);
   t->weight = NEW_ARRAY(t->arena, double, tp->n_tasks + 1);
+  t->term = NEW_ARRAY(t->arena, double, tp->n_terms + 1);
   t->balance = NEW_ARRAY(t->arena, double, tp->n_tasks + 1);
   t->balanced = NEW_ARRAY(t->arena, double, tp->n_tasks + 1);
   t->task_loss = NEW_ARRAY(t->arena, double, tp->n_tasks + 1);

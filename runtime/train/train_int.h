@@ -40,6 +40,7 @@ typedef struct {                          // replay.c: slots known to be finite,
 typedef struct {
   int64_t epoch, batch;                   // epoch from 1; the next batch of it, from 0
   double *sum, *weight;                   // [n_tasks] Σ w·ℓ, Σ w of this epoch
+  double *term;                           // [n_terms] Σ n·value over this epoch's steps of n rows
   double *balance, *balanced;             // [n_tasks] Σ of the weights of balancing, steps that knew the task
   double seconds, total_seconds;          // of this epoch and of the training, as of `clock`
   int64_t total_rows;

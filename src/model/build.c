@@ -123,6 +123,9 @@ static Value *unknown_name(Build *b, Env *e, const Expr *x, bool call) {
   build_error(b, e, "unknown-name", x->at, call ? "there is no layer or function `%s`" : "there is no `%s`", x->name);
   words_in_scope(b, e, &w, call);
   help_nearest(b->d, x->name, &w);
+  for (int i = 0; call && i < n_loss_rows; i++)
+    if (strcmp(loss_rows[i].name, x->name) == 0)
+      diag_help(b->d, "`%s` is a loss: it stands in a task's `loss`, in a sum, times a number", x->name);
   return &bad_value;
 }
 
@@ -263,8 +266,15 @@ static Value *operands_misfit(Build *b, Env *e, AstOp op, const Value *l, const 
   return &bad_value;
 }
 
+typedef struct { Build *b; Env *e; AstOp op; Place at; } Operation;
+static Value *binary_leaf(void *ctx, Value **args) {
+  const Operation *o = ctx;
+  return binary(o->b, o->e, o->op, args[0], args[1], o->at);
+}
+
 Value *binary(Build *b, Env *e, AstOp op, Value *l, Value *r, Place at) {
   if (l->kind == V_BAD || r->kind == V_BAD) return &bad_value;
+  if (is_tree(l) || is_tree(r)) return tree_map(b, e, (Value *[]){l, r}, 2, binary_leaf, &(Operation){b, e, op, at}, at);
   if (is_scalar(l) && is_scalar(r)) return scalar_binary(b, e, op, l, r, at);
   if (l->kind == V_STRING && r->kind == V_STRING && (op == AST_EQ || op == AST_NE))
     return v_bool(b, (strcmp(l->text, r->text) == 0) == (op == AST_EQ), at);
@@ -275,6 +285,7 @@ Value *binary(Build *b, Env *e, AstOp op, Value *l, Value *r, Place at) {
 static Value *eval_unary(Build *b, Env *e, const Expr *x) {
   Value *v = eval(b, e, x->a);
   if (v->kind == V_BAD) return v;
+  if (is_tree(v)) return binary(b, e, x->op == AST_NEG ? AST_MUL : AST_EQ, v, v_number(b, x->op == AST_NEG ? -1 : 0, x->at), x->at);
   if (is_scalar(v)) return x->op == AST_NEG ? v_number(b, -v->number, x->at) : v_bool(b, v->number == 0, x->at);
   if (v->kind != V_TENSOR) return operands_misfit(b, e, x->op, v, v, x->at);
   int before = diag_errors(b->d);
@@ -353,8 +364,11 @@ static Value *eval_member(Build *b, Env *e, const Expr *x) {
       const ModuleRef *r = &e->module->refs.data[i];
       if (r->alias && strcmp(r->alias, x->a->name) == 0) return module_member(b, e, x, r->module, r->alias);
     }
-  Value *v = eval(b, e, x->a);
-  if (v->kind == V_BAD) return v;
+  return member_of(b, e, eval(b, e, x->a), x);
+}
+
+Value *member_of(Build *b, Env *e, const Value *v, const Expr *x) {
+  if (v->kind == V_BAD) return &bad_value;
   if (v->kind == V_RECORD) return field(b, e, v, x->name, x->op_at);
   build_error(b, e, "type-mismatch", x->at, "`.%s` is for a record, not for %s", x->name, value_text(b, v));
   return &bad_value;
@@ -373,8 +387,9 @@ static Value *tensor_item(Build *b, Env *e, Value *v, int64_t i, Place at) {
   return item;
 }
 
-static Value *eval_index(Build *b, Env *e, const Expr *x) {
-  Value *v = eval(b, e, x->a);
+static Value *eval_index(Build *b, Env *e, const Expr *x) { return item_of(b, e, eval(b, e, x->a), x); }
+
+Value *item_of(Build *b, Env *e, Value *v, const Expr *x) {
   if (x->n_args != 1 || x->args[0].name) {
     build_error(b, e, "type-mismatch", x->at, "one number or text stands in the brackets");
     return &bad_value;

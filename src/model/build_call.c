@@ -250,7 +250,7 @@ static const char *call_name(const Env *e, const Build *b, const LayerDef *l, co
 Value *eval_call(Build *b, Env *e, const Expr *x, const char *as) {
   Place at = call_place(x);
   Value *callee = lookup_callee(b, e, x->a);
-  if (callee->kind == V_OP && is_lazy_builtin(callee->op)) return eval_select(b, e, x);
+  if (callee->kind == V_OP && callee->op->lazy) return callee->op->lazy(b, e, x);
   Args a = eval_args(b, e, x);
   switch (callee->kind) {
   case V_BAD: return &bad_value;

@@ -147,12 +147,28 @@ static NodeId scaled(Graph *g, NodeId n, double factor) {
 }
 static NodeId plus(Graph *g, NodeId a, NodeId b) { return a ? g_map2(g, OP_ADD, a, b) : b; }
 
-// Sets the task's roots; gives its loss, its weight included, 0 after an error. Terms over one label share Σ w; else the
-// sum is loss · Σ w of the first.
+// The values of a task's loss, added up; 0 after an error.
+static NodeId value_terms(Build *b, const ModelTask *t) {
+  int task = (int)(t - b->m->tasks), label = b->m->train.tasks[task].label, at = 0;
+  NodeId sum = 0;
+  bool fine = label >= 0;
+  for (int i = 0; i < task; i++) at += b->m->tasks[i].n_values;
+  for (int i = 0; i < t->n_values && label >= 0; i++) {
+    NodeId n = build_value(b, b->tasks[task].env, &t->values[i], label);
+    fine &= n != 0;
+    if (!n) continue;
+    out_term(b, at + i, n);
+    sum = plus(b->g, sum, n);
+  }
+  return fine ? sum : 0;
+}
+
+// Sets the task's roots; gives its loss, its weight included, 0 after an error. Terms over one label share Σ w; else, and with
+// values, the sum is loss · Σ w of the first, or of the label that metrics judge.
 static NodeId task_loss(Build *b, const ModelTask *t, NodeId head) {
   Graph *g = b->g;
   NodeId loss = 0, sum = 0, weight = 0, known = 0;
-  bool one_label = true, fine = t->n_terms > 0;
+  bool one_label = t->n_values == 0, fine = t->n_terms + t->n_values > 0;
   for (int i = 0; i < t->n_terms; i++) {
     Term x;
     if (!build_term(b, t, &t->terms[i], head, &x)) {
@@ -165,8 +181,11 @@ static NodeId task_loss(Build *b, const ModelTask *t, NodeId head) {
     loss = plus(g, loss, scaled(g, x.mean, t->terms[i].factor));
     sum = plus(g, sum, scaled(g, x.sum, t->terms[i].factor));
   }
-  if (!fine) return 0;
+  NodeId values = t->n_values ? value_terms(b, t) : 0;
+  if (!fine || (t->n_values && !values)) return 0;
+  if (values) loss = plus(g, loss, values);
   g_at(g, t->at);
+  if (!weight) known = weight = g_sum(g, g_column(g, OP_KNOWN, b->m->train.tasks[t - b->m->tasks].label), 0);
   if (!one_label) sum = g_map2(g, OP_MUL, loss, weight);
   graph_out(g, arena_printf(b->a, "sum:%s", t->name), sum);
   graph_out(g, arena_printf(b->a, "weight:%s", t->name), weight);
@@ -236,11 +255,21 @@ static void check_rows_apart(Build *b) {
   }
 }
 
+// Values in losses may speak of the parameters of any head.
+static void call_all(Build *b) {
+  const Model *m = b->m;
+  if (m->train.n_terms == 0) return;
+  for (int i = 0; i < m->n_tasks; i++) force(b, &b->tasks[i], m->tasks[i].name, m->tasks[i].at);
+  for (int i = 0; i < m->n_outputs; i++) force(b, &b->outputs[i], m->outputs[i].name, m->outputs[i].at);
+  b->all_called = true;
+}
+
 void build_tasks(Build *b) {
   Model *m = b->m;
   Graph *g = b->g;
   PlanTask *plan = (PlanTask *)m->train.tasks;
   NodeId total = 0;
+  call_all(b);
   for (int i = 0; i < m->n_tasks; i++) {
     const ModelTask *t = &m->tasks[i];
     Value *v = force(b, &b->tasks[i], t->name, t->at);
@@ -255,16 +284,17 @@ void build_tasks(Build *b) {
   }
   g->loss = total;
   build_outputs(b);
+  build_penalty(b);
   check_requires(b);
+  if (!diag_errors(b->d)) check_label_leaks(b);
   if (!diag_errors(b->d)) check_rows_apart(b);
 }
 
 // ---------------------------------------------------------------- what each loss reaches
-// live[n]: a gradient of task i's loss flows to node n.
-static bool *reached(Build *b, const char *task) {
+// live[n]: a gradient of this root, the loss of a task or the penalty, flows to node n.
+static bool *reached(Build *b, const char *root) {
   Graph *g = b->g;
   bool *live = NEW_ARRAY(b->a, bool, g->nodes.n);
-  const char *root = arena_printf(b->a, "sum:%s", task);
   for (int i = 0; i < g->roots.n; i++)
     if (strcmp(g->roots.data[i].name, root) == 0) live[g->roots.data[i].value] = true;
   for (NodeId n = (NodeId)g->nodes.n - 1; n > 0; n--)
@@ -313,7 +343,7 @@ static void check_unused(Build *b, bool *const *live) {
   for (int i = 0; i < b->g->slots.n; i++) {
     const Slot *s = &b->g->slots.data[i];
     bool used = false;
-    for (int k = 0; k < b->m->n_tasks; k++) used |= s->read && live[k][s->read];
+    for (int k = 0; k <= b->m->n_tasks; k++) used |= s->read && live[k][s->read];   // the last: the penalty
     if (!used && s->role == SLOT_PARAM) diag_warn(b->d, "unused-parameter", s->at, "no loss reaches `%s`: it is never trained", s->path);
   }
 }
@@ -321,7 +351,8 @@ static void check_unused(Build *b, bool *const *live) {
 void check_sharing(Build *b) {
   if (diag_errors(b->d)) return;                 // what is missing would be reported as not reached
   bool **live = NEW_ARRAY(b->a, bool *, b->m->n_tasks + 1);
-  for (int k = 0; k < b->m->n_tasks; k++) live[k] = reached(b, b->m->tasks[k].name);
+  for (int k = 0; k < b->m->n_tasks; k++) live[k] = reached(b, arena_printf(b->a, "sum:%s", b->m->tasks[k].name));
+  live[b->m->n_tasks] = reached(b, "penalty");
   check_shared(b, live);
   check_unused(b, live);
 }

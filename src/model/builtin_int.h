@@ -24,6 +24,8 @@ NodeId add_axes(Graph *g, NodeId n, int axis, int times);             // axes of
 NodeId with_rows(Graph *g, NodeId n);                                 // repeated for every row, where it has no batch axis
 
 typedef enum { REDUCE_SUM, REDUCE_MEAN, REDUCE_MAX, REDUCE_MIN, REDUCE_PROD, REDUCE_VAR } Reduction;
+Value *reduce_tree(BuiltinCall *c, Reduction r);                      // all elements of a tree; see trees.c
+Value *reduce_trees(BuiltinCall *c, Reduction r);                     // a list of trees: leaf by leaf
 // One axis of x, dropped. mask: 0, or [.., size of that axis] of 0 and 1, its axes being x's up to `axis`: items whose mask is 0
 // do not count; where none counts the result is 0 (prod: 1).
 NodeId reduce_axis(Graph *g, Reduction r, NodeId x, int axis, NodeId mask);
@@ -31,6 +33,6 @@ NodeId reduce_axis(Graph *g, Reduction r, NodeId x, int axis, NodeId mask);
 #define FN(name) Value *fn_##name(BuiltinCall *c);
 FN(sum) FN(mean) FN(max) FN(min) FN(prod) FN(var) FN(sum_sq) FN(batch_mean) FN(batch_sum) FN(softmax) FN(log_softmax)
 FN(concat) FN(stack) FN(slice) FN(reshape) FN(transpose) FN(expand) FN(spread) FN(pad) FN(unfold) FN(one_hot) FN(iota)
-FN(binary_codes) FN(mask) FN(random_uniform) FN(random_normal) FN(running) FN(matmul) FN(dot) FN(outer) FN(contract) FN(conv1d)
+FN(grad) FN(binary_codes) FN(mask) FN(random_uniform) FN(random_normal) FN(running) FN(matmul) FN(dot) FN(outer) FN(contract) FN(conv1d)
 #undef FN
 #endif

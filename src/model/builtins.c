@@ -30,9 +30,18 @@ bool whole_number(const Value *v) {
 }
 
 // ---------------------------------------------------------------- elementwise
+static Value *fn_map(BuiltinCall *c);
+static Value *map_leaf(void *ctx, Value **args) {
+  BuiltinCall leaf = *(const BuiltinCall *)ctx;
+  leaf.arg = args;
+  return fn_map(&leaf);
+}
+
 static Value *fn_map(BuiltinCall *c) {
   Build *b = c->b;
   bool scalars = true;
+  for (int i = 0; i < c->n_args; i++)
+    if (is_tree(c->arg[i])) return tree_map(b, c->env, c->arg, c->n_args, map_leaf, c, c->at);
   double x[3] = {0};
   NodeId in[3];
   for (int i = 0; i < c->n_args; i++) {
@@ -346,16 +355,18 @@ static Value *fn_select(BuiltinCall *c) {
 }
 
 // ---------------------------------------------------------------- the table
-#define MAP(name, n, op) {name, fn_map, n, false, {"a", n > 1 ? "b" : NULL}, op}
-#define ROW(name, least, ...) {#name, fn_##name, least, false, {__VA_ARGS__}, 0}
-#define LIST(name, ...) {#name, fn_##name, 1, true, {__VA_ARGS__}, 0}     // any number of values, then these by name
-#define LATER(name) {name, NULL, 0, true, {NULL}, 0}
+static Value *eval_select(Build *b, Env *e, const Expr *x);
+#define MAP(name, n, op) {name, fn_map, n, false, {"a", n > 1 ? "b" : NULL}, op, NULL}
+#define ROW(name, least, ...) {#name, fn_##name, least, false, {__VA_ARGS__}, 0, NULL}
+#define LIST(name, ...) {#name, fn_##name, 1, true, {__VA_ARGS__}, 0, NULL}     // any number of values, then these by name
+#define LAZY(name, fn) {#name, NULL, 1, false, {NULL}, 0, fn}
 const Builtin builtins[] = {
   // elementwise
   MAP("relu", 1, OP_RELU), MAP("sigmoid", 1, OP_SIGMOID), MAP("tanh", 1, OP_TANH), MAP("exp", 1, OP_EXP),
   MAP("log", 1, OP_LOG), MAP("sqrt", 1, OP_SQRT), MAP("abs", 1, OP_ABS), MAP("softplus", 1, OP_SOFTPLUS),
   MAP("floor", 1, OP_FLOOR), MAP("minimum", 2, OP_MIN), MAP("maximum", 2, OP_MAX), MAP("stop_gradient", 1, OP_STOP),
-  ROW(sign, 1, "x"), ROW(clip, 3, "x", "lo", "hi"), ROW(pow, 2, "x", "k"), ROW(select, 3, "condition", "a", "b"),
+  ROW(sign, 1, "x"), ROW(clip, 3, "x", "lo", "hi"), ROW(pow, 2, "x", "k"),
+  {"select", fn_select, 3, false, {"condition", "a", "b"}, 0, eval_select},
   // over axes
   ROW(sum, 1, "x", "axis"), ROW(mean, 1, "x", "axis"), ROW(max, 1, "x", "axis"), ROW(min, 1, "x", "axis"),
   ROW(prod, 1, "x", "axis"), ROW(var, 1, "x", "axis"), ROW(sum_sq, 1, "x"),
@@ -375,12 +386,13 @@ const Builtin builtins[] = {
   ROW(random_uniform, 1, "shape"), ROW(random_normal, 1, "shape"),
   ROW(running, 2, "value", "decay", "init"), ROW(gather, 2, "table", "ids"), ROW(cardinality, 1, "x"), ROW(param, 2, "shape", "init"),
   ROW(constant, 1, "value"), ROW(uniform, 2, "from", "to"), ROW(normal, 1, "sd"), ROW(diagonal, 1, "value", "rest"),
-  LATER("grad"), LATER("params"),
+  // parameters, gradients and labels as values
+  ROW(grad, 2, "y", "x"), LAZY(params, eval_params), LAZY(value, eval_label), LAZY(known, eval_label),
 };
 #undef MAP
 #undef ROW
 #undef LIST
-#undef LATER
+#undef LAZY
 const int n_builtins = COUNT_OF(builtins);
 
 const Builtin *find_builtin(const char *name) {
@@ -388,8 +400,6 @@ const Builtin *find_builtin(const char *name) {
     if (strcmp(builtins[i].name, name) == 0) return &builtins[i];
   return NULL;
 }
-
-bool is_lazy_builtin(const Builtin *f) { return f->fn == fn_select; }
 
 // ---------------------------------------------------------------- calls
 static int max_args(const Builtin *f) {
@@ -452,7 +462,7 @@ Value *call_builtin(Build *b, Env *e, const Builtin *f, Value **args, const char
   Value *ordered[COUNT_OF(f->args) + 1] = {0};
   BuiltinCall c = {.b = b, .env = e, .f = f, .arg = args, .n_args = n, .as = as, .at = at};
   if (!f->fn) {
-    build_error(b, e, "unsupported", at, "`%s` is not supported yet", f->name);
+    build_error(b, e, f->lazy ? "type-mismatch" : "unsupported", at, f->lazy ? "`%s` is called by its name" : "`%s` is not supported yet", f->name);
     return &bad_value;
   }
   if (f->variadic) return call_variadic(&c, args, names, n);
@@ -464,7 +474,7 @@ Value *call_builtin(Build *b, Env *e, const Builtin *f, Value **args, const char
 }
 
 // A condition that is known now leaves the other branch unevaluated, and so without parameters.
-Value *eval_select(Build *b, Env *e, const Expr *x) {
+static Value *eval_select(Build *b, Env *e, const Expr *x) {
   const Builtin *f = find_builtin("select");
   const Expr *arg[3] = {0};
   for (int i = 0, position = 0; i < x->n_args; i++) {

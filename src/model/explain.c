@@ -286,11 +286,14 @@ static void tasks_text(const Model *m, const Graph *g, Text *out) {
       term_text(m, x, out);
       if (!x->on && loss_from_logits(g, x->loss, head)) text_add(out, " from logits");
     }
+    for (int k = 0; k < t->n_values; k++) value_print(&t->values[k], k + t->n_terms == 0 ? "" : NULL, out);
     text_add(out, ", metrics");
     for (int k = 0; k < m->train.tasks[i].n_metrics; k++)
       text_printf(out, "%s %s", k ? "," : "", m->train.tasks[i].metrics[k].name);
     text_char(out, '\n');
   }
+  for (int i = 0; i < m->n_penalty; i++) value_print(&m->penalty[i], i ? NULL : "  penalty: ", out);
+  if (m->n_penalty) text_char(out, '\n');
 }
 
 static void cost_text(const Model *m, const Cost *c, Text *out) {
@@ -384,6 +387,7 @@ static json_t *task_json(const Model *m, const Graph *g, int i) {
                                            t->terms[k].factor, "label",
                                            m->data.labels[t->terms[k].label].name, "from_logits",
                                            !t->terms[k].on && loss_from_logits(g, t->terms[k].loss, head)));
+  for (int k = 0; k < t->n_values; k++) json_array_append_new(terms, json_pack("{s:s}", "value", t->values[k].text));
   for (int k = 0; k < m->train.tasks[i].n_metrics; k++)
     json_array_append_new(metrics, json_string(m->train.tasks[i].metrics[k].name));
   return json_pack("{s:s, s:f, s:i, s:o, s:o, s:o}", "name", t->name, "weight", t->weight, "width", m->train.tasks[i].width,

@@ -18,10 +18,15 @@ typedef struct {                       // one term of a task's loss: factor · l
   const Expr *on;                      // the value judged instead of the head, or NULL
   Place at, label_at;
 } LossTerm;
+typedef struct {                       // a term of a loss that is a value: factor · value
+  double factor; const Expr *value;
+  const char *text; Place at;          // as written
+} ValueTerm;
 typedef struct {
   const char *name; Place at;
   const Expr *head;
   LossTerm *terms; int n_terms;
+  ValueTerm *values; int n_values;
   double weight;
   bool freeze;
 } ModelTask;
@@ -45,6 +50,7 @@ typedef struct {
   ModelTask *tasks; int n_tasks;
   ModelOutput *outputs; int n_outputs;
   OptimizerSpec optimizer;
+  ValueTerm *penalty; int n_penalty;   // terms of the loss that are no task's
   BalanceClause balance;
   bool wants_gram;                     // set before build: a program for gradient_cosines (train.h)
   TrainPlan train;                     // tasks[].width, buffers: filled after build and place
@@ -64,7 +70,8 @@ Model *resolve(Arena *a, Sources *s, const Ast *main, const char *spec_path, con
 void   model_bind(Model *m, const PrepState *prep);     // sizes of learned vocabularies
 // The forward graph with tasks' heads, outputs and losses. Errors to d; the graph is usable only if there are none.
 // Roots: out("head:TASK"), out("output:NAME"), out("sum:TASK"), out("weight:TASK"), and
-// for balancing out("task:TASK"), out("known:TASK"); graph.loss is the total loss.
+// for balancing out("task:TASK"), out("known:TASK"); out("term:I") of train.terms, out("penalty"); graph.loss is the total
+// loss, the penalty included.
 Graph *build(Model *m, DType dtype, Diag *d);
 void   model_print(const Model *m, Text *out);          // --emit model
 void   model_explain(const Model *m, Graph *g, Text *out, bool json);   // shapes, parameters, FLOPs, defaults

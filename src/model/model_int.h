@@ -1,6 +1,7 @@
 // model_int.h: what the files of model/ share and nobody else sees.
 //   resolve: imports.c resolve.c clause.c rowexpr.c resolve_*.c     tree → Spec
-//   build:   value.c builtins.c reduce.c moves.c products.c random.c running.c build.c build_call.c build_task.c   Spec → graph
+//   build:   value.c builtins.c reduce.c moves.c products.c random.c running.c trees.c label_value.c
+//            build.c build_call.c build_task.c build_terms.c                                                        Spec → graph
 //   reports: explain.c model_print.c
 #ifndef MTLC_MODEL_INT_H
 #define MTLC_MODEL_INT_H
@@ -140,7 +141,8 @@ void resolve_split(Spec *s, const Clause *c, Place at);                  // c NU
 void resolve_weight(Spec *s, const Clause *c, Place at);                 // of a row: `weight` of `train`
 
 // ---- resolve_loss.c
-void task_losses(Spec *s, const Decl *d, ModelTask *t);               // terms of t
+void task_losses(Spec *s, const Decl *d, ModelTask *t);               // terms and values of t
+void resolve_penalty(Spec *s, const Clause *c);                       // c NULL: left out
 
 // ---- resolve_task.c, resolve_train.c
 void resolve_tasks(Spec *s);
@@ -185,6 +187,7 @@ struct Value {
   NodeId node;                         // TENSOR; IDS: u32 [rows]
   int input;                           // 1 + index in DataPlan.inputs where the value is an input itself; else 0
   Value **items; const char **keys; int n;   // LIST, RECORD (keys)
+  bool tree;                           // LIST, RECORD: of parameters or gradients, with arithmetic; see trees.c
   const LayerDef *layer; const Module *module;   // LAYER
   const Builtin *op;                   // OP
   Instance *instance;
@@ -229,6 +232,7 @@ typedef struct {
   int depth;                           // of eval
   int64_t loops, calls;                // so far
   bool too_large;
+  bool all_called;                     // bindings, heads and outputs are evaluated: every instance has its parameters
 } Build;
 
 // ---- value.c
@@ -263,6 +267,8 @@ Place  blame(const Build *b, const Env *e, const Value *v,
 void   build_error(Build *b, const Env *e, const char *code, Place at, const char *fmt, ...) PRINTF_LIKE(5, 6);
 Value *tensor_result(Build *b, Env *e, NodeId n, Place at, int errors_before, Value *const *operands, int n_operands);
 Value *binary(Build *b, Env *e, AstOp op, Value *l, Value *r, Place at);
+Value *member_of(Build *b, Env *e, const Value *v, const Expr *x);     // x: v.name
+Value *item_of(Build *b, Env *e, Value *v, const Expr *x);             // x: v[item]
 void   note_calls(Build *b, const Env *e);
 
 // ---- build_call.c
@@ -283,18 +289,30 @@ typedef struct {
 } BuiltinCall;
 struct Builtin {
   const char *name;
-  Value *(*fn)(BuiltinCall *c);        // NULL: later
+  Value *(*fn)(BuiltinCall *c);        // NULL: later, or `lazy`
   int min_args;
   bool variadic;
   const char *args[MAX_BUILTIN_ARGS];  // variadic: names of its options
   OpId op;                             // of elementwise functions
+  Value *(*lazy)(Build *b, Env *e, const Expr *x);   // not NULL: takes the call itself, its arguments not evaluated
 };
 const Builtin *find_builtin(const char *name);
 extern const Builtin builtins[]; extern const int n_builtins;
 bool   find_init(const char *name, Init *init);      // initialisers that take no argument
 Value *call_builtin(Build *b, Env *e, const Builtin *f, Value **args, const char **names, int n, const char *as, Place at);
-bool   is_lazy_builtin(const Builtin *f);            // select: its branches are evaluated when the condition is known
-Value *eval_select(Build *b, Env *e, const Expr *x);
+
+// ---- trees.c
+bool   is_tree(const Value *v);
+typedef Value *LeafFn(void *ctx, Value **args);
+// fn on each leaf of trees of one structure (args that are one number go with every leaf): a tree, or bad after an error.
+Value *tree_map(Build *b, Env *e, Value **args, int n, LeafFn *fn, void *ctx, Place at);
+Value *eval_params(Build *b, Env *e, const Expr *x);
+NodeId without_units(Graph *g, NodeId x);            // x, its axes of size 1 dropped: views
+
+// ---- label_value.c
+void   resolve_label_values(Spec *s);                // makes the labels that `value` and `known` name by an expression
+Value *eval_label(Build *b, Env *e, const Expr *x);
+void   check_label_leaks(Build *b);
 
 // ---- masked.c
 // The mask of a result: that of the operands with a list's axis 0 in the same place. Values that lose it set mask = 0.
@@ -309,6 +327,7 @@ NodeId concat_masks(Graph *g, Value *const *parts, const NodeId *nodes, int n);
 void   help_list_of_items(Build *b, const Value *v);  // where v is a list: how it becomes one vector a row
 
 // ---- model_print.c
+void value_print(const ValueTerm *x, const char *before, Text *out);   // before NULL: " + " or " - "
 void row_print(const DataPlan *p, const RowExpr *r, Text *out);      // as it would be written
 void time_print(const DataInput *in, Text *out);
 void vocabulary_print(const DataInput *in, Text *out);
@@ -316,6 +335,12 @@ void prep_print(const Prep *p, ScaleKind scale, Text *out);          // "clip 0.
 extern const char *const input_kind_names[];
 void list_print(const DataPlan *p, const DataInput *in, Text *out);    // "the last 50 items, apart by \"|\", …"
 const char *input_type_text(const DataInput *in, Arena *a);             // "list(id)", "vector(30)"
+
+// ---- build_terms.c
+// A term as a scalar, its factor included. label: of the rows that count, −1: it has no rows. 0: an error was reported.
+NodeId build_value(Build *b, Env *e, const ValueTerm *x, int label);
+void   out_term(Build *b, int index, NodeId n);      // index: in TrainPlan.terms
+void   build_penalty(Build *b);
 
 // ---- build_task.c
 void build_tasks(Build *b);

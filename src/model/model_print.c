@@ -262,6 +262,11 @@ static void split_print(const DataPlan *p, Text *out) {
 }
 
 // ---------------------------------------------------------------- tasks, training
+void value_print(const ValueTerm *x, const char *before, Text *out) {
+  bool minus = !before && x->text[0] == '-';
+  text_printf(out, "%s%s", before ? before : minus ? " - " : " + ", x->text + minus);
+}
+
 static void task_print(const Model *m, int i, Text *out) {
   const ModelTask *t = &m->tasks[i];
   const PlanTask *p = &m->train.tasks[i];
@@ -269,6 +274,7 @@ static void task_print(const Model *m, int i, Text *out) {
   for (int k = 0; k < t->n_terms; k++)
     text_printf(out, "%s %g * %s(label %d)", k ? " +" : "", t->terms[k].factor, loss_rows[t->terms[k].loss].name,
                 t->terms[k].label);
+  for (int k = 0; k < t->n_values; k++) value_print(&t->values[k], k + t->n_terms == 0 ? " " : NULL, out);
   text_add(out, " metrics");
   for (int k = 0; k < p->n_metrics; k++) text_printf(out, " %s", p->metrics[k].name);
   text_char(out, '\n');
@@ -282,6 +288,8 @@ static void train_print(const Model *m, Text *out) {
   text_printf(out, " batch %lld epochs %lld seed %llu%s%s\n", (long long)t->batch, (long long)t->epochs,
               (unsigned long long)t->seed, t->shuffle ? " shuffled" : "", m->blas == BLAS_OFF ? " without blas" : "");
   if (m->balance.spec.row >= 0) text_printf(out, "balance %s\n", m->balance.text);
+  for (int i = 0; i < m->n_penalty; i++) value_print(&m->penalty[i], i ? NULL : "penalty ", out);
+  if (m->n_penalty) text_char(out, '\n');
   if (t->patience)
     text_printf(out, "stop after %lld epochs without a %s %s\n", (long long)t->patience, t->stop.minimise ? "lower"
                 : "higher", t->stop.text);

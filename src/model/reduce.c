@@ -121,7 +121,9 @@ static Value *not_two(BuiltinCall *c, Reduction r) {
 static Value *reduce(BuiltinCall *c, Reduction r) {
   Graph *g = c->b->g;
   bool taken[MAX_RANK] = {false};
-  if (c->arg[0]->kind == V_LIST || c->arg[0]->kind == V_RECORD) return reduce_list(c, r);
+  if (is_tree(c->arg[0])) return reduce_tree(c, r);
+  if (c->arg[0]->kind == V_LIST || c->arg[0]->kind == V_RECORD)
+    return c->arg[0]->n && is_tree(c->arg[0]->items[0]) ? reduce_trees(c, r) : reduce_list(c, r);
   if (c->arg[0]->kind != V_TENSOR) return fn_misfit(c, c->arg[0], "a tensor or a list");
   if (c->arg[1] && c->arg[1]->kind == V_TENSOR && (r == REDUCE_MAX || r == REDUCE_MIN)) return not_two(c, r);
   NodeId x = c->arg[0]->node;

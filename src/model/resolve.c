@@ -207,6 +207,16 @@ static void check_accepts(Spec *s) {
 }
 
 // ---------------------------------------------------------------- the whole
+// What reports show beside the losses: the values of tasks, then the penalty's.
+static void publish_terms(Model *m) {
+  VEC(PlanTerm) all = {0};
+  for (int i = 0; i < m->n_tasks; i++)
+    for (int k = 0; k < m->tasks[i].n_values; k++) vec_push(m->arena, &all, ((PlanTerm){i, m->tasks[i].values[k].text, -1}));
+  for (int k = 0; k < m->n_penalty; k++) vec_push(m->arena, &all, ((PlanTerm){-1, m->penalty[k].text, -1}));
+  m->train.terms = all.data;
+  m->train.n_terms = all.n;
+}
+
 static void publish(Spec *s) {
   Model *m = &s->m;
   m->data.sources = s->sources.data; m->data.n_sources = s->sources.n;
@@ -222,6 +232,7 @@ static void publish(Spec *s) {
   PlanOutput *outputs = NEW_ARRAY(m->arena, PlanOutput, s->outputs.n + 1);
   for (int i = 0; i < s->outputs.n; i++) outputs[i].name = s->outputs.data[i].name;
   m->train.outputs = outputs;        m->train.n_outputs = s->outputs.n;
+  publish_terms(m);
   m->defaults = s->defaults.data;     m->n_defaults = s->defaults.n;
   VEC(LayerDef) layers = {0};
   for (int k = 0; k < s->modules.n; k++)
@@ -249,6 +260,7 @@ Model *resolve(Arena *a, Sources *sources, const Ast *main, const char *spec_pat
   resolve_outputs(s);
   resolve_train(s);
   resolve_requires(s);
+  resolve_label_values(s);
   check_accepts(s);
   publish(s);
   return &s->m;

@@ -3,7 +3,7 @@
 #include <math.h>
 #include "model_int.h"
 
-typedef struct { Spec *s; const char *task; VEC(LossTerm) terms; } Terms;
+typedef struct { Spec *s; const char *task; VEC(LossTerm) terms; VEC(ValueTerm) values; } Terms;   // task NULL: the penalty
 
 static int loss_row(const char *name) {
   for (int i = 0; i < n_loss_rows; i++)
@@ -29,6 +29,22 @@ static void unknown_loss(Spec *s, const Expr *e) {
                   expr_text(s->m.arena, e));
   if (name) help_nearest(s->diag, name, &w);
   help_list(s->diag, "the losses are", &w);
+}
+
+static void bad_penalty(Spec *s, const Expr *e) {
+  double v;
+  const char *name = callee_name(e);
+  if (const_number(s, e, &v)) diag_error(s->diag, "loss", e->at, "`penalty` is the number %g, which no parameter moves", v);
+  else if (name && loss_row(name) >= 0) diag_error(s->diag, "loss", e->at, "a loss of a label is a task's, and `penalty` is none's");
+  else if (name) {
+    Words w = {0};
+    diag_error(s->diag, "unknown-name", e->kind == EX_CALL ? e->a->at : e->at, "there is no value or function `%s` for `penalty`", name);
+    for (int i = 0; i < n_builtins; i++) vec_push(s->m.arena, &w, builtins[i].name);
+    for (int i = 0; i < s->symbols.n; i++) vec_push(s->m.arena, &w, s->symbols.data[i].name);
+    help_nearest(s->diag, name, &w);
+    return;
+  } else diag_error(s->diag, "loss", e->at, "`%s` is no value of a penalty", expr_text(s->m.arena, e));
+  diag_help(s->diag, "a penalty is made of parameters and values: `1e-3 * sum_sq(params(NAME))`");
 }
 
 // ---------------------------------------------------------------- the label
@@ -155,21 +171,61 @@ static void loss_term(Terms *t, const Expr *e, double factor) {
   vec_push(s->m.arena, &t->terms, x);
 }
 
+static bool is_loss(const Expr *e) { return e->kind == EX_CALL && e->a->kind == EX_NAME && loss_row(e->a->name) >= 0; }
+
+// A label, or a name that is nothing: one who writes it means a loss.
+static bool is_no_value(Spec *s, const Expr *e) {
+  const Env env = {.module = s->modules.data[1]};
+  const char *name = e->kind == EX_NAME ? e->name : e->kind == EX_CALL && e->a->kind == EX_NAME ? e->a->name : NULL;
+  const Symbol *y = name ? find_symbol(s, name) : NULL;
+  if (!name || y) return y && y->kind == SYM_LABEL;
+  return e->kind == EX_NAME || !(find_builtin(name) || find_layer(&env, name, NULL));
+}
+
+// Does a loss, or what should be one, stand where its value would be added, subtracted or scaled?
+static bool has_loss(Spec *s, const Expr *e) {
+  double v;
+  bool linear = e->kind == EX_BINARY && (e->op == AST_ADD || e->op == AST_SUB || e->op == AST_MUL || e->op == AST_DIV);
+  if (const_number(s, e, &v)) return false;
+  if (linear) return has_loss(s, e->a) || has_loss(s, e->b);
+  return is_loss(e) || is_no_value(s, e) || (e->kind == EX_UNARY && has_loss(s, e->a));
+}
+
+static bool is_value(Spec *s, const Expr *e) {
+  double v;
+  return !const_number(s, e, &v) && !has_loss(s, e);
+}
+
+static void value_term(Terms *t, const Expr *e, double factor) {
+  Arena *a = t->s->m.arena;
+  ValueTerm x = {.factor = factor, .value = e, .at = e->at, .text = expr_text(a, e)};
+  if (factor == -1) x.text = arena_printf(a, "-%s", x.text);
+  else if (factor != 1) x.text = arena_printf(a, "%g * %s", factor, x.text);
+  vec_push(a, &t->values, x);
+}
+
+// A sum of values is taken apart at its top, so that reports show each.
 static void loss_terms(Terms *t, const Expr *e, double factor) {
   double v;
-  bool binary = e->kind == EX_BINARY;
+  bool binary = e->kind == EX_BINARY, apart = has_loss(t->s, e) || (!e->grouped && fabs(factor) == 1);
   if (e->kind == EX_BAD) return;
-  if (binary && e->op == AST_ADD) {
+  if (binary && (e->op == AST_ADD || e->op == AST_SUB) && apart) {
     loss_terms(t, e->a, factor);
-    loss_terms(t, e->b, factor);
-  } else if (binary && e->op == AST_MUL && const_number(t->s, e->a, &v)) {
+    loss_terms(t, e->b, e->op == AST_ADD ? factor : -factor);
+  } else if (e->kind == EX_UNARY && e->op == AST_NEG && has_loss(t->s, e)) {
+    loss_terms(t, e->a, -factor);
+  } else if (binary && e->op == AST_MUL && has_loss(t->s, e->b) && const_number(t->s, e->a, &v)) {
     loss_terms(t, e->b, factor * v);
-  } else if (binary && (e->op == AST_MUL || e->op == AST_DIV) && const_number(t->s, e->b, &v)) {
+  } else if (binary && (e->op == AST_MUL || e->op == AST_DIV) && has_loss(t->s, e->a) && const_number(t->s, e->b, &v)) {
     loss_terms(t, e->a, e->op == AST_MUL ? factor * v : factor / v);
-  } else if (e->kind == EX_CALL && e->a->kind == EX_NAME && loss_row(e->a->name) >= 0) {
+  } else if (is_loss(e) && t->task) {
     loss_term(t, e, factor);
-  } else {
+  } else if (is_value(t->s, e)) {
+    value_term(t, e, factor);
+  } else if (t->task) {
     unknown_loss(t->s, e);
+  } else {
+    bad_penalty(t->s, e);
   }
 }
 
@@ -190,4 +246,13 @@ void task_losses(Spec *s, const Decl *d, ModelTask *t) {
   }
   t->terms = terms.terms.data;
   t->n_terms = terms.terms.n;
+  t->values = terms.values.data;
+  t->n_values = terms.values.n;
+}
+
+void resolve_penalty(Spec *s, const Clause *c) {
+  Terms terms = {.s = s};
+  if (c) loss_terms(&terms, c->value, 1);
+  s->m.penalty = terms.values.data;
+  s->m.n_penalty = terms.values.n;
 }

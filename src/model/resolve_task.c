@@ -187,6 +187,10 @@ static int judged_label(Spec *s, const Decl *d, const ModelTask *t) {
         return -1;
       }
     }
+  if (!first && t->n_values) {
+    diag_error(s->diag, "no-target", t->at, "no loss of task `%s` judges a label: which one do its metrics, and whose rows count?", t->name);
+    diag_help(s->diag, "say `target = LABEL`");
+  }
   return first ? first->label : -1;
 }
 

@@ -5,7 +5,7 @@
 static const Key train_keys[] = {
   {"optimizer", false}, {"batch", false}, {"epochs", false}, {"split", false}, {"weight", false}, {"seed", false}, {"stop", false},
       {"best", false},
-  {"shuffle", false},   {"balance", false}, {"penalty", true}, {"clip", true},  {"l2", true},    {"l1", true},
+  {"shuffle", false},   {"balance", false}, {"penalty", false}, {"clip", true},  {"l2", true},    {"l1", true},
       {"lazy", true},
   {"schedule", true},   {"precision", true},    {"blas", false},
 };
@@ -238,6 +238,7 @@ void resolve_train(Spec *s) {
   resolve_split(s, find_clause(d, "split"), d->word_at);
   resolve_weight(s, find_clause(d, "weight"), d->word_at);
   resolve_balance(s, find_clause(d, "balance"), d->word_at);
+  resolve_penalty(s, find_clause(d, "penalty"));
   const Clause *shuffle = find_clause(d, "shuffle");
   t->shuffle = true;
   if (shuffle) need_bool(s, shuffle->value, "`shuffle`", &t->shuffle);

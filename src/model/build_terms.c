@@ -1,0 +1,60 @@
+// build_terms.c: terms of losses that are values. In a task, a value with rows is averaged as the losses are, Σ w·v / Σ w over the
+// rows in which the task's label is known; one number counts once a step. `penalty` has terms that are no task's: numbers.
+#include "model_int.h"
+
+// [rows] or a scalar; 0 after an error.
+static NodeId term_node(Build *b, const ValueTerm *x, Env *e, bool rows) {
+  Graph *g = b->g;
+  Value *v = eval(b, e, x->value);
+  if (v->kind == V_BAD) return 0;
+  if (is_scalar(v)) {
+    diag_error(b->d, "loss", x->at, "`%s` is the number %g, which no parameter moves", x->text, v->number);
+    return 0;
+  }
+  if (v->kind != V_TENSOR) {
+    diag_error(b->d, "type-mismatch", x->at, "a term of a loss is a tensor, not %s", value_text(b, v));
+    if (is_tree(v)) diag_help(b->d, "make it one number: `sum_sq(…)`, `sum(abs(…))`");
+    return 0;
+  }
+  g_at(g, x->at);
+  NodeId n = v->node;
+  bool has = has_rows(g, n);
+  n = without_units(g, n);
+  if (node(g, n)->rank == 0 || (rows && has && node(g, n)->rank == 1)) return n;
+  diag_error(b->d, "shape-mismatch", x->at, "%s, not %s",
+             rows ? "a term of a loss is one number, or one a row" : "a term of `penalty` is one number", value_text(b, v));
+  diag_help(b->d, has && node(g, n)->rank == 1 ? "take its mean over the batch: `batch_mean(…)`"
+                                               : "take `sum(…)`, `mean(…)` or `sum_sq(…)` of it");
+  return 0;
+}
+
+NodeId build_value(Build *b, Env *e, const ValueTerm *x, int label) {
+  Graph *g = b->g;
+  NodeId n = term_node(b, x, e, label >= 0);
+  if (n && has_rows(g, n)) {
+    NodeId w = g_column(g, OP_KNOWN, label), zero = g_const(g, 0), one = g_const(g, 1), weight = g_sum(g, w, 0);
+    if (b->m->data.weight) n = g_map2(g, OP_MUL, w, n);
+    n = g_map2(g, OP_DIV, g_sum(g, g_select(g, w, n, zero), 0), g_select(g, weight, weight, one));
+  }
+  return n && x->factor != 1 ? g_map2(g, OP_MUL, n, g_const(g, x->factor)) : n;
+}
+
+// Reported beside the losses: root term:I, in the order of the plan's terms.
+void out_term(Build *b, int index, NodeId n) { graph_out(b->g, arena_printf(b->a, "term:%d", index), n); }
+
+void build_penalty(Build *b) {
+  const Model *m = b->m;
+  Graph *g = b->g;
+  Env *e = NEW(b->a, Env);
+  NodeId total = 0;
+  *e = (Env){.module = b->s->modules.data[1], .frame = frame_child(b, b->root, "penalty", false, (Place){0})};
+  for (int i = 0; i < m->n_penalty; i++) {
+    NodeId n = build_value(b, e, &m->penalty[i], -1);
+    if (!n) continue;
+    out_term(b, m->train.n_terms - m->n_penalty + i, n);
+    total = total ? g_map2(g, OP_ADD, total, n) : n;
+  }
+  if (!total) return;
+  graph_out(g, "penalty", total);
+  g->loss = g->loss ? g_map2(g, OP_ADD, g->loss, total) : total;
+}
