@@ -3,8 +3,10 @@
 // may call; relocations are applied, then the pages become read-and-execute. The object may come from a cache on disk:
 // every offset, index and size is checked before it is used.
 #include <elf.h>
+#include <fcntl.h>
 #include <math.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include "jit.h"
 
 static const struct { const char *name; void *address; } outside[] = {
@@ -254,6 +256,25 @@ static void collect_symbols(const Loader *l, Loaded *out) {
   }
 }
 
+// MTLC_PERF_MAP=1: /tmp/perf-PID.map, where `perf report` finds the names of code that no file holds: a line "start size name" for
+// each kernel and phase. Only a help for looking: that it cannot be written is no error.
+static void write_perf_map(const Loader *l) {
+  const char *wanted = getenv("MTLC_PERF_MAP");
+  char name[64];
+  if (!wanted || strcmp(wanted, "1")) return;
+  snprintf(name, sizeof name, "/tmp/perf-%d.map", (int)getpid());
+  int fd = open(name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+  FILE *f = fd >= 0 ? fdopen(fd, "a") : NULL;
+  if (!f) { if (fd >= 0) close(fd); return; }
+  for (size_t i = 0; i < l->n_sym; i++) {
+    const Elf64_Sym *s = &l->sym[i];
+    if (ELF64_ST_TYPE(s->st_info) != STT_FUNC || s->st_shndx >= l->eh->e_shnum || l->at[s->st_shndx] == SIZE_MAX) continue;
+    fprintf(f, "%llx %llx %s\n", (unsigned long long)(uintptr_t)(l->base + l->at[s->st_shndx] + s->st_value), (unsigned long long)s->st_size,
+            l->str + s->st_name);
+  }
+  fclose(f);
+}
+
 bool image_load(const void *object, size_t n, Image *im, Diag *d) {
   *im = (Image){0};
   Loaded *out = xcalloc(1, sizeof *out);
@@ -263,6 +284,7 @@ bool image_load(const void *object, size_t n, Image *im, Diag *d) {
   ok = ok && read_headers(&l, d) && read_symbols(&l, d) && lay_out(&l, out->arena, d) && relocate(&l, d);
   if (ok) {
     collect_symbols(&l, out);
+    write_perf_map(&l);
     ok = mprotect(l.base, l.bytes, PROT_READ | PROT_EXEC) == 0 || fail(d, "the system allows no executable memory");
 #if defined(__aarch64__)
     __builtin___clear_cache((char *)l.base, (char *)l.base + l.bytes);
