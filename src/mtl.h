@@ -25,6 +25,8 @@ const char  *mtl_build_info(void);                    // LLVM, BLAS and its core
 void mtl_text_free(char *text);
 int mtl_check(mtl_context *c, const char *spec, bool json, char **report);
 int mtl_explain(mtl_context *c, const char *spec, bool json, char **report);
+// The four hashes of a spec, or of the spec of a run folder (version/version.h); explain: the canonical form that is hashed.
+int mtl_hash(mtl_context *c, const char *path, bool explain, bool json, char **report);
 // A spec's text in the one style (format.h) in *out, malloc'd; name: for messages. Errors in the text: 2, and *out is NULL.
 int mtl_fmt(mtl_context *c, const char *name, const char *text, size_t n, char **out, size_t *size);
 // Data files are given as words, the list ending in NULL: `FILE` for the spec's first source, `SOURCE=FILE` for the source of

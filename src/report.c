@@ -49,7 +49,8 @@ static json_t *requires_json(const Model *m, const TrainReport *t) {
   return all;
 }
 
-json_t *report_json(const Model *m, const Dataset *data, const Ready *r, const TrainReport *t, const char *run, double seconds) {
+json_t *report_json(const Model *m, const Dataset *data, const Ready *r, const TrainReport *t, const RunInfo *info, const char *run,
+                    double seconds) {
   json_t *epochs = json_array(), *j = json_object();
   for (int i = 0; i < t->n_epochs; i++) json_array_append_new(epochs, epoch_json(m, &t->epochs[i]));
   json_object_set_new(j, "model", json_string(m->name));
@@ -69,6 +70,7 @@ json_t *report_json(const Model *m, const Dataset *data, const Ready *r, const T
   json_object_set_new(j, "cached", json_boolean(r->jit.cached));
   json_object_set_new(j, "target", json_string(r->jit.target));
   json_object_set_new(j, "peak_rss_mb", number(peak_rss_mb()));
+  json_object_set(j, "hashes", info->hashes);
   json_object_set_new(j, "run", run ? json_string(run) : json_null());
   return j;
 }

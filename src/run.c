@@ -89,7 +89,8 @@ static bool keep(mtl_context *c, Run *r, const TrainReport *t, double seconds) {
   r->info.epochs = r->m->train.epochs;
   r->info.best_epoch = t->best_epoch;
   r->info.status = t->interrupted ? "interrupted" : "complete";
-  json_t *metrics = report_json(r->m, r->data, &r->ready, t, r->final_name, seconds);
+  r->info.hashes = run_hashes(c, r->m, &r->ready, &r->data->prep);
+  json_t *metrics = report_json(r->m, r->data, &r->ready, t, &r->info, r->final_name, seconds);
   bool ok = run_folder_write(c, r->tmp, r->m, r->data, &r->ready, &r->info, metrics);
   json_decref(metrics);
   return ok && (r->tmp == r->final_name || run_folder_finish(c, r->tmp, r->final_name));
@@ -103,7 +104,7 @@ static int run_to_end(mtl_context *c, const mtl_run_options *o, Run *r, char **r
   double seconds = monotonic_seconds() - r->start;
   if (!t || !keep(c, r, t, seconds)) return diag_exit_code(c->diag);
   Text text = {0};
-  if (o->json) *report = json_text(report_json(r->m, r->data, &r->ready, t, r->final_name, seconds));
+  if (o->json) *report = json_text(report_json(r->m, r->data, &r->ready, t, &r->info, r->final_name, seconds));
   else {
     if (t->interrupted) text_printf(&text, "interrupted; to go on: mtlc run --resume %s\n", r->final_name);
     report_text(r->m, t, r->final_name, seconds, &text);
@@ -120,6 +121,7 @@ int mtl_run(mtl_context *c, const mtl_run_options *o, char **report) {
   bool ok = o->resume ? open_interrupted(c, o, &r) : open_new(c, o, &r);
   int code = ok ? run_to_end(c, o, &r, report) : diag_exit_code(c->diag);
   if (r.tmp && r.tmp != r.final_name && code != 0 && code != 1 && code != 130) run_folder_remove(r.tmp);
+  json_decref(r.info.hashes);
   ready_free(&r.ready);
   data_free(r.data);
   return code;

@@ -87,6 +87,7 @@ static json_t *run_json(const Model *m, const Dataset *data, const Ready *r, con
                         rows);
   json_object_set_new(j, "test", f->test ? json_string(f->test) : json_null());
   json_object_set_new(j, "sources", sources_json(m, f));
+  if (info->hashes) json_object_set(j, "hashes", info->hashes);
   json_object_set_new(j, "mtlc", json_string(mtl_version()));
   json_object_set_new(j, "build", json_string(build_text()));
   json_object_set_new(j, "target", json_string(r->jit.target));

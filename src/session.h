@@ -33,6 +33,7 @@ typedef struct {
   uint64_t seed; int64_t epochs;
   const char *status;                                                // "complete", "interrupted"
   int64_t best_epoch;
+  json_t *hashes;                                                    // to be written; owned by who sets it
 } RunInfo;
 char *run_folder_create(mtl_context *c, const char *wanted, const char *model, char **final_name);   // temporary folder
 bool  run_folder_write(mtl_context *c, const char *dir, const Model *m, const Dataset *data, const Ready *r, const RunInfo *info,
@@ -43,6 +44,9 @@ bool  run_folder_read(mtl_context *c, const char *dir, RunInfo *info);
 Model *run_folder_model(mtl_context *c, const char *dir, PrepState *prep);
 bool  run_folder_weights(mtl_context *c, const char *dir, const Ready *r);
 
+// version/hash.c: the four hashes of a compiled model as JSON, {scope: "mtl1:sha256:…"}
+json_t *run_hashes(mtl_context *c, const Model *m, const Ready *r, const PrepState *prep);
+
 // data_files.c: which file each source of a model has: of the words of a command line, else the one `known` (may be NULL),
 // else the one that the spec at `spec` names (NULL: none counts). Relative paths become absolute. false: an error, or a
 // source that the model needs has none.
@@ -50,7 +54,8 @@ bool find_files(mtl_context *c, const Model *m, const char *const *words, const 
                 const char *spec, DataFiles *files);
 
 // report.c
-json_t *report_json(const Model *m, const Dataset *data, const Ready *r, const TrainReport *t, const char *run, double seconds);
+json_t *report_json(const Model *m, const Dataset *data, const Ready *r, const TrainReport *t, const RunInfo *info, const char *run,
+                    double seconds);
 void report_text(const Model *m, const TrainReport *t, const char *run, double seconds, Text *out);
 void report_epoch(const Model *m, const EpochReport *e, int64_t epochs, Text *out);
 void report_metrics(const Model *m, const char *const *columns, double **const *values, const double *const *losses, int n, Text *out);

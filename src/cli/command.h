@@ -23,6 +23,7 @@ int cmd_synth(const Args *a);
 int cmd_doctor(const Args *a);
 int cmd_fmt(const Args *a);
 int cmd_init(const Args *a);
+int cmd_hash(const Args *a);
 
 // How every command ends: errors and warnings to standard error; the report (freed here; may be NULL) to standard output. With --json and no
 // report, what is there instead is {"exit": code, "errors": […]}. Returns `code`, or 4 where standard output cannot be written.

@@ -45,6 +45,11 @@ const Command command_table[] = {
     "  mtlc fmt shop.mtl                     rewrites the file\n"
     "  mtlc fmt --check specs/               exit 1 and their names where files would change\n"
     "  mtlc fmt - <shop.mtl >shop2.mtl       standard input to standard output\n" },
+  { "hash", "SPEC", "four hashes of what a spec or a run says: contract, weights, train, spec", cmd_hash, 1, 1, TAKES_ALWAYS | TAKES(EXPLAIN),
+    "  mtlc hash shop.mtl\n"
+    "  mtlc hash runs/first                  of the spec that a run was trained by\n"
+    "  mtlc hash shop.mtl --explain          the canonical form that is hashed\n"
+    "  mtlc hash shop.mtl --explain | sed -n 's/^weights //p' | sha256sum\n" },
   { "doctor", "", "what this machine and installation have, and a self-test", cmd_doctor, 0, 0, TAKES_ALWAYS,
     "  mtlc doctor\n"
     "  mtlc doctor --json | jq .checks[].health\n"

@@ -20,6 +20,7 @@ const Option option_table[] = {
   { 'q', "quiet",  NULL,    "no progress, no messages: the answer and errors alone",       OPTION_FLAG,  AT(quiet) },
   { 'h', "help",   NULL,    "this text",                                                   OPTION_FLAG,  AT(help) },
   { 0,   "check",  NULL,    "change nothing; exit 1 where something would change",        OPTION_FLAG,  AT(check) },
+  { 0,   "explain", NULL,   "the canonical form that is hashed, in place of the hashes",   OPTION_FLAG,  AT(explain) },
   { 0,   NULL,     NULL,    NULL,                                                          OPTION_FLAG,  0 },
 };
 const char *const stage_names[] = { "ast", "model", "graph", "grad", "sched", "llvm", "asm", "obj", NULL };

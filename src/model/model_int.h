@@ -5,7 +5,7 @@
 //   reports: explain.c model_print.c
 #ifndef MTLC_MODEL_INT_H
 #define MTLC_MODEL_INT_H
-#include "model.h"
+#include "model_text.h"
 
 // ======================================================================= the spec, while it is resolved and built
 // A file of layers: std/base.mtl (in scope everywhere), other std files, or the spec itself with its own imports.
@@ -76,7 +76,6 @@ const char *expr_text(Arena *a, const Expr *e);                        // the sa
 typedef struct { const char *key; bool later; } Key;                   // later: of the language, but not supported yet
 // Reports unknown, repeated and unsupported clauses of a block. what: "a task", "an input of type real".
 void check_clauses(Spec *s, const Decl *d, const Key *keys, int n, const char *what);
-const Clause *find_clause(const Decl *d, const char *key);             // NULL: left out, or its value could not be parsed
 // One name out of a table, `e` being a plain name: its row, or −1 with an error "bad-value".
 int  choose(Spec *s, const Expr *e, const char *what, const char *const *names, int n);
 bool const_number(Spec *s, const Expr *e, double *v);                  // numbers, arithmetic, lets that are such; silent
@@ -132,9 +131,6 @@ void resolve_likes(Spec *s);                                           // when a
 void declare_inputs(Spec *s);
 int  resolve_label(Spec *s, int decl, Place used_at);                  // index in labels, −1: error
 void resolve_labels(Spec *s);
-const char *label_kind_text(const DataLabel *l, Arena *a);             // "binary", "class(10)", "real"
-enum { N_LABEL_KINDS = LABEL_RANK + 1 };
-extern const char *const label_kind_names[N_LABEL_KINDS];
 
 // ---- resolve_split.c
 void resolve_split(Spec *s, const Clause *c, Place at);                  // c NULL: left out
@@ -326,16 +322,6 @@ NodeId mask_of_windows(Graph *g, NodeId mask, int64_t n, int64_t stride);     //
 NodeId concat_masks(Graph *g, Value *const *parts, const NodeId *nodes, int n);
 void   help_list_of_items(Build *b, const Value *v);  // where v is a list: how it becomes one vector a row
 
-// ---- model_print.c
-void value_print(const ValueTerm *x, const char *before, Text *out);   // before NULL: " + " or " - "
-void row_print(const DataPlan *p, const RowExpr *r, Text *out);      // as it would be written
-void time_print(const DataInput *in, Text *out);
-void vocabulary_print(const DataInput *in, Text *out);
-void prep_print(const Prep *p, ScaleKind scale, Text *out);          // "clip 0..100, log1p, zscore, missing: error"
-extern const char *const input_kind_names[];
-void list_print(const DataPlan *p, const DataInput *in, Text *out);    // "the last 50 items, apart by \"|\", …"
-const char *input_type_text(const DataInput *in, Arena *a);             // "list(id)", "vector(30)"
-
 // ---- build_terms.c
 // A term as a scalar, its factor included. label: of the rows that count, −1: it has no rows. 0: an error was reported.
 NodeId build_value(Build *b, Env *e, const ValueTerm *x, int label);
@@ -350,7 +336,4 @@ void balance_text(const Model *m, const Graph *g, Text *out);
 struct json_t *balance_json(const Model *m, const Graph *g);
 // ---- build_balance.c: what `balance` needs of the graph; sets graph.balance.
 void build_balance(Build *b);
-// Smallest and largest value that a node can take, as far as its ops tell.
-typedef struct { double lo, hi; } Interval;
-Interval node_range(const Graph *g, NodeId n, Arena *a);
 #endif

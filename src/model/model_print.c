@@ -5,12 +5,12 @@
 const char *const input_kind_names[] = {
   [INPUT_REAL] = "real", [INPUT_CATEGORY] = "category", [INPUT_ID] = "id", [INPUT_VECTOR] = "vector", [INPUT_LIST] = "list",
   [INPUT_TIME] = "time"};
-static const char *const policy_names[] = {
+const char *const missing_names[] = {
   [MISSING_ERROR] = "error", [MISSING_MEAN] = "mean", [MISSING_MEDIAN] = "median",
   [MISSING_MODE] = "mode",   [MISSING_CONSTANT] = "own", [MISSING_DROP] = "drop"};
 static const char *const map_names[] = {[MAP_NONE] = NULL, [MAP_LOG1P] = "log1p", [MAP_SQRT] = "sqrt", [MAP_ABS] = "abs",
                                       [MAP_BUCKETIZE] = "bucketize"};
-static const char *const scale_names[] = {[SCALE_NONE] = NULL, [SCALE_ZSCORE] = "zscore", [SCALE_MINMAX] = "minmax",
+const char *const scale_names[] = {[SCALE_NONE] = NULL, [SCALE_ZSCORE] = "zscore", [SCALE_MINMAX] = "minmax",
                                         [SCALE_ROBUST] = "robust"};
 
 // ---------------------------------------------------------------- row expressions
@@ -19,7 +19,7 @@ static const struct { RowOp op; const char *text; } row_ops[] = {
   {RX_LT, "<"},  {RX_LE, "<="},  {RX_GT, ">"},  {RX_GE, ">="}, {RX_AND, "and"}, {RX_OR, "or"},
 };
 
-static void number_print(double x, Text *out) {
+void number_print(double x, Text *out) {
   char digits[40];
   for (int precision = 6; precision <= 17; precision++) {
     snprintf(digits, sizeof digits, "%.*g", precision, x);
@@ -28,64 +28,100 @@ static void number_print(double x, Text *out) {
   text_add(out, digits);
 }
 
-void row_print(const DataPlan *p, const RowExpr *r, Text *out) {
+void quote_print(const char *s, Text *out) {
+  static const char named[] = "\"\\\n\t", letter[] = "\"\\nt";
+  text_char(out, '"');
+  for (; *s; s++) {
+    const char *at = strchr(named, *s);
+    if (at) text_char(out, '\\'), text_char(out, letter[at - named]);
+    else if ((unsigned char)*s < ' ') text_printf(out, "\\u{%x}", *s);
+    else text_char(out, *s);
+  }
+  text_char(out, '"');
+}
+
+static void column_print(const DataPlan *p, const RowExpr *r, Text *out) {
+  text_printf(out, r->time ? "time(%s.%s" : "%s.%s", p->sources[p->columns[r->index].source].name, r->text);
+  if (r->time && r->format) text_add(out, ", "), quote_print(r->format, out);
+  if (r->time) text_char(out, ')');
+}
+
+// define: a label is written as what it is made of.
+static void print_row(const DataPlan *p, const RowExpr *r, bool define, Text *out) {
   switch (r->op) {
-  case RX_COLUMN:
-    text_printf(out, r->time ? "time(%s.%s" : "%s.%s", p->sources[p->columns[r->index].source].name, r->text);
-    if (r->time && r->format) text_printf(out, ", \"%s\"", r->format);
-    if (r->time) text_char(out, ')');
+  case RX_COLUMN: column_print(p, r, out); return;
+  case RX_LABEL:
+    if (define) print_row(p, p->labels[r->index].from, define, out);
+    else text_add(out, p->labels[r->index].name);
     return;
-  case RX_LABEL: text_add(out, p->labels[r->index].name); return;
   case RX_ROW: text_add(out, "row"); return;
   case RX_NUMBER: number_print(r->number, out); return;
-  case RX_TEXT: text_printf(out, "\"%s\"", r->text); return;
+  case RX_TEXT: quote_print(r->text, out); return;
   case RX_BOOL: text_add(out, r->number != 0 ? "true" : "false"); return;
   case RX_NEG:
   case RX_NOT:
     text_add(out, r->op == RX_NEG ? "-(" : "not (");
-    row_print(p, r->a, out);
+    print_row(p, r->a, define, out);
     text_char(out, ')');
     return;
   case RX_PART:
     text_printf(out, "%s(", time_part_names[r->index]);
-    row_print(p, r->a, out);
+    print_row(p, r->a, define, out);
     text_char(out, ')');
     return;
   default: break;
   }
   text_char(out, '(');
-  row_print(p, r->a, out);
+  print_row(p, r->a, define, out);
   for (int i = 0; i < COUNT_OF(row_ops); i++)
     if (row_ops[i].op == r->op) text_printf(out, " %s ", row_ops[i].text);
-  row_print(p, r->b, out);
+  print_row(p, r->b, define, out);
   text_char(out, ')');
 }
 
+void row_print(const DataPlan *p, const RowExpr *r, Text *out) { print_row(p, r, false, out); }
+void row_define(const DataPlan *p, const RowExpr *r, Text *out) { print_row(p, r, true, out); }
+
 // ---------------------------------------------------------------- data
 static void end_print(ClipEnd at, double v, Text *out) {
-  if (at == CLIP_AT_QUANTILE) text_printf(out, "quantile(%g)", v);
-  else text_printf(out, "%g", v);
+  if (at == CLIP_AT_QUANTILE) text_add(out, "quantile(");
+  number_print(v, out);
+  if (at == CLIP_AT_QUANTILE) text_char(out, ')');
 }
 
-static void clip_print(const Prep *p, Text *out) {
-  if (!p->has_clip) return;
-  text_add(out, "clip ");
+void clip_text(const Prep *p, Text *out) {
   if (p->clip_at_hi == CLIP_AT_SIGMAS) {
-    text_printf(out, "sigmas(%g), ", p->clip_hi);
+    text_add(out, "sigmas(");
+    number_print(p->clip_hi, out);
+    text_char(out, ')');
     return;
   }
   end_print(p->clip_at_lo, p->clip_lo, out);
   text_add(out, "..");
   end_print(p->clip_at_hi, p->clip_hi, out);
+}
+
+static void clip_print(const Prep *p, Text *out) {
+  if (!p->has_clip) return;
+  text_add(out, "clip ");
+  clip_text(p, out);
   text_add(out, ", ");
+}
+
+void map_text(const Prep *p, Text *out) {
+  text_add(out, map_names[p->map]);
+  if (p->map == MAP_BUCKETIZE && !p->n_bounds) text_printf(out, "(%lld)", (long long)p->buckets);
+  for (int i = 0; i < p->n_bounds; i++) {
+    text_add(out, i ? ", " : "([");
+    number_print(p->bounds[i], out);
+  }
+  if (p->n_bounds) text_add(out, "])");
 }
 
 static void map_print(const Prep *p, Text *out) {
   if (p->map == MAP_NONE) return;
-  text_add(out, map_names[p->map]);
-  if (p->map == MAP_BUCKETIZE && !p->n_bounds) text_printf(out, "(%lld)", (long long)p->buckets);
-  for (int i = 0; i < p->n_bounds; i++) text_printf(out, i ? ", %g" : "([%g", p->bounds[i]);
-  text_add(out, p->n_bounds ? "]), " : ", ");
+  map_text(p, out);
+  text_add(out, ", ");
 }
 
 void prep_print(const Prep *p, ScaleKind scale, Text *out) {
@@ -93,7 +129,7 @@ void prep_print(const Prep *p, ScaleKind scale, Text *out) {
   map_print(p, out);
   if (scale_names[scale]) text_printf(out, "%s, ", scale_names[scale]);
   if (p->missing == MISSING_CONSTANT) text_printf(out, "missing %g", p->missing_value);
-  else text_printf(out, "missing %s", policy_names[p->missing]);
+  else text_printf(out, "missing %s", missing_names[p->missing]);
   if (p->indicator) text_add(out, ", indicator");
 }
 
@@ -174,7 +210,7 @@ void time_print(const DataInput *in, Text *out) {
   text_add(out, "round by ");
   for (int i = 0; i < in->n_parts; i++) text_printf(out, "%s%s", i ? ", " : "", time_part_names[in->part[i]]);
   if (in->time_format) text_printf(out, ", as \"%s\"", in->time_format);
-  text_printf(out, ", missing %s", policy_names[in->prep.missing]);
+  text_printf(out, ", missing %s", missing_names[in->prep.missing]);
 }
 
 static void input_print(const DataPlan *p, const DataInput *in, Arena *a, Text *out) {
@@ -202,9 +238,9 @@ static void input_print(const DataPlan *p, const DataInput *in, Arena *a, Text *
   if (in->like) text_printf(out, "like %s, ", p->inputs[in->like - 1].name);
   if (in->dense_at >= 0) prep_print(&in->prep, in->prep.scale, out);
   if (in->kind == INPUT_ID)
-    text_printf(out, "buckets %lld, missing %s", (long long)in->buckets, policy_names[in->prep.missing]);
+    text_printf(out, "buckets %lld, missing %s", (long long)in->buckets, missing_names[in->prep.missing]);
   if (in->kind == INPUT_CATEGORY)
-    vocabulary_print(in, out), text_printf(out, ", missing %s", policy_names[in->prep.missing]);
+    vocabulary_print(in, out), text_printf(out, ", missing %s", missing_names[in->prep.missing]);
   if (in->dense_at >= 0) text_printf(out, " }  dense %d..%d\n", in->dense_at, in->dense_at + in->width - 1);
   else text_printf(out, " }  ids %d\n", in->id_at);
 }
@@ -225,18 +261,26 @@ static void label_print(const Model *m, int i, Text *out) {
   text_add(out, " }\n");
 }
 
-static void split_print(const DataPlan *p, Text *out) {
+static void fractions_print(const Split *s, Text *out) {
+  for (int i = 0; i < 3; i++) {
+    text_char(out, ' ');
+    number_print(s->fraction[i], out);
+  }
+}
+
+void split_text(const DataPlan *p, Text *out) {
   static const char *const parts[] = {"train", "valid", "test"};
   const Split *s = &p->split;
   switch (s->kind) {
-  case SPLIT_NONE: text_add(out, "split none"); break;
+  case SPLIT_NONE: text_add(out, "none"); break;
   case SPLIT_FRACTION:
-    text_printf(out, "split fraction %g %g %g%s", s->fraction[0], s->fraction[1], s->fraction[2], s->file_order
-                ? " in file order" : "");
+    text_add(out, "fraction");
+    fractions_print(s, out);
+    if (s->file_order) text_add(out, " in file order");
     if (s->group) text_printf(out, " by %s", p->columns[s->group - 1].name);
     break;
   case SPLIT_RULE:
-    text_add(out, "split rule");
+    text_add(out, "rule");
     for (int i = 0; i < 3; i++) {
       if (!s->rule[i]) continue;
       text_printf(out, " %s ", parts[i]);
@@ -244,16 +288,24 @@ static void split_print(const DataPlan *p, Text *out) {
     }
     break;
   case SPLIT_COLUMN:
-    text_printf(out, "split column %s", p->n_columns ? p->columns[s->column].name : "?");
-    for (int i = 0; i < 3; i++) text_printf(out, " %s \"%s\"", parts[i], s->value[i]);
+    text_printf(out, "column %s", p->n_columns ? p->columns[s->column].name : "?");
+    for (int i = 0; i < 3; i++) text_printf(out, " %s ", parts[i]), quote_print(s->value[i], out);
     break;
-  case SPLIT_FILES: text_printf(out, "split files valid %g", s->valid_fraction); break;
+  case SPLIT_FILES:
+    text_add(out, "files valid ");
+    number_print(s->valid_fraction, out);
+    break;
   case SPLIT_TIME:
-    text_printf(out, "split time %s", p->columns[s->time].name);
-    for (int i = 0; i < 3 && !s->at_times; i++) text_printf(out, " %g", s->fraction[i]);
+    text_printf(out, "time %s", p->columns[s->time].name);
+    if (!s->at_times) fractions_print(s, out);
     for (int i = 0; i < 2 && s->at_times; i++) text_printf(out, " %s from %.17g", parts[i + 1], s->edge[i]);
     break;
   }
+}
+
+static void split_print(const DataPlan *p, Text *out) {
+  text_add(out, "split ");
+  split_text(p, out);
   if (p->weight) {
     text_add(out, "\nweight ");
     row_print(p, p->weight, out);
@@ -265,6 +317,39 @@ static void split_print(const DataPlan *p, Text *out) {
 void value_print(const ValueTerm *x, const char *before, Text *out) {
   bool minus = !before && x->text[0] == '-';
   text_printf(out, "%s%s", before ? before : minus ? " - " : " + ", x->text + minus);
+}
+
+void figure_text(const TrainPlan *t, const Figure *f, Text *out) {
+  text_add(out, f->minimise ? "minimise" : "maximise");
+  for (int i = 0; i < f->n_terms; i++) {
+    const FigureTerm *x = &f->terms[i];
+    text_add(out, i ? " + " : " ");
+    number_print(x->factor, out);
+    text_printf(out, " * %s", x->is_loss ? "loss" : t->tasks[x->task].metrics[x->metric].name);
+    if (x->task >= 0) text_printf(out, "(%s)", t->tasks[x->task].name);
+  }
+}
+
+// How many numbers an initialiser takes: it is written with them.
+static const struct { const char *name; int numbers; } init_forms[] = {
+  [INIT_ZEROS] = {"zeros", 0},         [INIT_ONES] = {"ones", 0},           [INIT_CONSTANT] = {"constant", 1},
+  [INIT_GLOROT_UNIFORM] = {"glorot_uniform", 0}, [INIT_GLOROT_NORMAL] = {"glorot_normal", 0},
+  [INIT_HE_UNIFORM] = {"he_uniform", 0}, [INIT_HE_NORMAL] = {"he_normal", 0}, [INIT_UNIFORM] = {"uniform", 2},
+  [INIT_NORMAL] = {"normal", 2},       [INIT_DIAGONAL] = {"diagonal", 2}};
+
+const char *init_text(Init init, Arena *a) {
+  Text t = {0};
+  if (init.kind == INIT_CONSTANT && init.a == 0) init.kind = INIT_ZEROS;
+  if (init.kind == INIT_CONSTANT && init.a == 1) init.kind = INIT_ONES;
+  text_add(&t, init_forms[init.kind].name);
+  for (int i = 0; i < init_forms[init.kind].numbers; i++) {
+    text_add(&t, i ? ", " : "(");
+    number_print(i ? init.b : init.a, &t);
+  }
+  if (init_forms[init.kind].numbers) text_char(&t, ')');
+  const char *s = arena_strdup(a, t.data);
+  text_free(&t);
+  return s;
 }
 
 static void task_print(const Model *m, int i, Text *out) {

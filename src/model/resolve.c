@@ -266,4 +266,16 @@ Model *resolve(Arena *a, Sources *sources, const Ast *main, const char *spec_pat
   return &s->m;
 }
 
+const Decl *model_decl(const Model *m, DeclKind kind, const char *name) {
+  const Spec *s = (const Spec *)m;
+  for (int i = 0; i < s->decls.n; i++) {
+    const Decl *d = s->decls.data[i];
+    if (d->kind != kind) continue;
+    if (!name) return d;
+    for (int k = 0; k < d->n_names; k++)
+      if (!strcmp(d->names[k].name, name)) return d;
+  }
+  return NULL;
+}
+
 void model_bind(Model *m, const PrepState *prep) { m->prep = prep; }

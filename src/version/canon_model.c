@@ -1,0 +1,215 @@
+// canon_model.c: outputs, tasks, parameters, the computation and training in the canonical form.
+#include "canon_int.h"
+
+static NodeId named_root(const Graph *g, const char *name) {
+  for (int i = 0; i < g->roots.n; i++)
+    if (!strcmp(g->roots.data[i].name, name)) return g->roots.data[i].value;
+  return 0;
+}
+
+static NodeId root_node(const Graph *g, const char *kind, const char *name, Arena *a) {
+  return named_root(g, arena_printf(a, "%s:%s", kind, name));
+}
+
+// ---------------------------------------------------------------- outputs: heads of tasks, and `output`
+static void write_output(Writer *w, const char *name, const char *kind, int width, const Decl *d, Place at) {
+  NodeId n = root_node(w->g, kind, name, w->arena);
+  Interval range = n ? node_range(w->g, n, w->arena) : (Interval){0, 0};
+  begin_entry(w, "output", name, d, at);
+  add_field(w, SCOPE_CONTRACT, "width", "head", "%d", width);
+  add_field(w, SCOPE_CONTRACT, "values", "head", "%s", range.lo >= 0 && range.hi <= 1 ? "0..1" : "any");
+}
+
+static void write_head(Writer *w, int i) {
+  const ModelTask *t = &w->m->tasks[i];
+  const PlanTask *p = &w->m->train.tasks[i];
+  write_output(w, t->name, "head", p->width, model_decl(w->m, DECL_TASK, t->name), t->at);
+  if (p->label >= 0) add_field(w, SCOPE_CONTRACT, "predicts", "loss", "%s", label_definition(w->m, &w->m->data.labels[p->label]));
+}
+
+// ---------------------------------------------------------------- tasks
+static void term_text(Writer *w, const LossTerm *x, Text *out) {
+  const LossRow *row = &loss_rows[x->loss];
+  const DataLabel *l = &w->m->data.labels[x->label];
+  CallArg arg[MAX_LOSS_ARGS];
+  Text given = {0};
+  text_add(&given, label_definition(w->m, l));
+  for (int64_t i = 0; x->args.class_weight && i < l->classes; i++) {
+    text_add(&given, i ? ", " : ", weights = [");
+    number_print(x->args.class_weight[i], &given);
+    if (i + 1 == l->classes) text_char(&given, ']');
+  }
+  if (x->on) text_add(&given, ", on = another value");      // which one: the structure of the loss
+  for (int i = 0; i < loss_arg_count(x->loss); i++) arg[i] = (CallArg){row->arg[i].name, x->args.number[i], row->arg[i].def};
+  number_print(x->factor, out);
+  text_add(out, " * ");
+  call_text(row->name, given.data, arg, loss_arg_count(x->loss), out);
+  text_free(&given);
+}
+
+// Terms of a loss that are values: by their structure, as their text has names of the spec's own.
+static void write_values(Writer *w, int task) {
+  int at = 0;
+  for (int i = 0; i < task; i++) at += w->m->tasks[i].n_values;
+  for (int k = 0; k < w->m->tasks[task].n_values; k++) {
+    NodeId n = root_node(w->g, "term", arena_printf(w->arena, "%d", at + k), w->arena);
+    const char *key = arena_printf(w->arena, "term %d", k + 1);
+    add_field(w, SCOPE_TRAIN, key, "loss", "%s", n ? structure_of(w->structure, n) : "none");
+  }
+}
+
+static void write_task(Writer *w, int i) {
+  const ModelTask *t = &w->m->tasks[i];
+  const PlanTask *p = &w->m->train.tasks[i];
+  const char **metrics = NEW_ARRAY(w->arena, const char *, p->n_metrics + 1);
+  Text loss = {0};
+  begin_entry(w, "task", t->name, model_decl(w->m, DECL_TASK, t->name), t->at);
+  for (int k = 0; k < t->n_terms; k++) {
+    if (k) text_add(&loss, " + ");
+    term_text(w, &t->terms[k], &loss);
+  }
+  add_text(w, SCOPE_TRAIN, "loss", NULL, &loss);
+  write_values(w, i);
+  add_field(w, SCOPE_TRAIN, "weight", NULL, "%s", number_text(w->arena, t->weight));
+  for (int k = 0; k < p->n_metrics; k++) metrics[k] = p->metrics[k].name;
+  add_words(w, SCOPE_SPEC, "metric", metrics, p->n_metrics, true);
+}
+
+// ---------------------------------------------------------------- parameters
+static const char *slot_shape(Writer *w, const Slot *s) {
+  Text t = {0};
+  text_char(&t, '[');
+  for (int i = 0; i < s->rank; i++) {
+    const Axis *a = &w->g->axes.data[s->axis[i]];
+    if (i) text_add(&t, ", ");
+    if (a->kind == AXIS_SYMBOL) text_printf(&t, "|%s|", a->name);
+    else text_printf(&t, "%lld", (long long)a->size);
+  }
+  text_char(&t, ']');
+  const char *shape = arena_strdup(w->arena, t.data);
+  text_free(&t);
+  return shape;
+}
+
+static void write_slot(Writer *w, int i) {
+  static const char *const dtypes[] = {[F32] = "f32", [F64] = "f64", [U32] = "u32", [I64] = "i64"};
+  const Slot *s = &w->g->slots.data[i];
+  const struct BalanceSpec *b = &w->m->balance.spec;
+  if (s->role != SLOT_PARAM && s->role != SLOT_STATE) return;
+  begin_entry(w, s->role == SLOT_PARAM ? "parameter" : "state", s->path, NULL, s->at);
+  add_field(w, SCOPE_WEIGHTS, "shape", NULL, "%s", slot_shape(w, s));
+  add_field(w, SCOPE_WEIGHTS, "dtype", NULL, "%s", dtypes[s->dtype]);
+  add_field(w, SCOPE_TRAIN, "init", NULL, "%s", init_text(s->init, w->arena));
+  if (s->frozen) add_bool(w, SCOPE_TRAIN, "frozen", true);
+  if (b->over && i < b->n_over && b->over[i]) add_bool(w, SCOPE_TRAIN, "balanced", true);
+}
+
+// ---------------------------------------------------------------- the computation
+// Heads, outputs, and what each task's loss is of them. Roots of training alone (assigns of states) have the paths of slots.
+static void write_structure(Writer *w) {
+  static const struct { const char *root, *kind; } kinds[] = {{"head:", "head"}, {"output:", "output"}, {"sum:", "loss"}};
+  for (int i = 0; i < w->g->roots.n; i++) {
+    const Root *r = &w->g->roots.data[i];
+    bool state = r->slot >= 0 && w->g->slots.data[r->slot].role == SLOT_STATE;     // others: what an optimizer added
+    const char *kind = state ? "update" : NULL, *name = r->name;
+    for (int k = 0; k < COUNT_OF(kinds) && r->slot < 0; k++)
+      if (!strncmp(r->name, kinds[k].root, strlen(kinds[k].root))) kind = kinds[k].kind, name += strlen(kinds[k].root);
+    if (!kind) continue;
+    bool task = r->slot < 0 && strcmp(kind, "output");
+    const Decl *d = r->slot >= 0 ? NULL : model_decl(w->m, task ? DECL_TASK : DECL_OUTPUT, name);
+    begin_entry(w, "structure", arena_printf(w->arena, "%s:%s", kind, name), d, node(w->g, r->value)->at);
+    const char *clause = !task ? NULL : strcmp(kind, "loss") ? "head" : "loss";
+    add_field(w, SCOPE_SPEC, "graph", clause, "%s", structure_of(w->structure, r->value));
+  }
+}
+
+// ---------------------------------------------------------------- training
+static void write_optimizer(Writer *w) {
+  const OptimizerSpec *o = &w->m->optimizer;
+  const OptimRow *row = &optim_rows[o->row];
+  CallArg arg[COUNT_OF(row->arg)];
+  Text t = {0};
+  for (int i = 0; i < row->n_args; i++) arg[i] = (CallArg){row->arg[i], o->args[i], row->def[i]};
+  call_text(row->name, NULL, arg, row->n_args, &t);
+  add_text(w, SCOPE_TRAIN, "optimizer", NULL, &t);
+}
+
+static void write_balance(Writer *w) {
+  const struct BalanceSpec *b = &w->m->balance.spec;
+  if (b->row < 0) {
+    add_field(w, SCOPE_TRAIN, "balance", NULL, "static");
+    return;
+  }
+  const BalanceRow *row = &balance_rows[b->row];
+  CallArg arg[BALANCE_ARGS];
+  int n = 0;
+  Text t = {0};
+  for (; n < BALANCE_ARGS && row->arg[n].name; n++) arg[n] = (CallArg){row->arg[n].name, b->arg[n], row->arg[n].def};
+  call_text(row->name, NULL, arg, n, &t);
+  if (b->on_representation) text_add(&t, " on representation");
+  add_text(w, SCOPE_TRAIN, "balance", NULL, &t);
+}
+
+static void write_stopping(Writer *w) {
+  const TrainPlan *t = &w->m->train;
+  Text s = {0};
+  if (t->patience) {
+    text_printf(&s, "patience %lld ", (long long)t->patience);
+    figure_text(t, &t->stop, &s);
+  } else text_add(&s, "none");
+  add_text(w, SCOPE_TRAIN, "stop", NULL, &s);
+  if (t->best.n_terms) figure_text(t, &t->best, &s);
+  else text_add(&s, "last");
+  add_text(w, SCOPE_TRAIN, "best", NULL, &s);
+}
+
+static void write_train(Writer *w) {
+  const TrainPlan *t = &w->m->train;
+  const Decl *d = model_decl(w->m, DECL_TRAIN, NULL);
+  Text s = {0};
+  begin_entry(w, "clause", "train", d, d ? d->word_at : (Place){0});
+  write_optimizer(w);
+  add_field(w, SCOPE_TRAIN, "batch", NULL, "%lld", (long long)t->batch);
+  add_field(w, SCOPE_TRAIN, "epochs", NULL, "%lld", (long long)t->epochs);
+  add_field(w, SCOPE_TRAIN, "seed", NULL, "%llu", (unsigned long long)t->seed);
+  add_bool(w, SCOPE_TRAIN, "shuffle", t->shuffle);
+  split_text(&w->m->data, &s);
+  add_text(w, SCOPE_TRAIN, "split", NULL, &s);
+  if (w->m->data.weight) row_define(&w->m->data, w->m->data.weight, &s);
+  else text_char(&s, '1');
+  add_text(w, SCOPE_TRAIN, "weight", NULL, &s);
+  NodeId penalty = named_root(w->g, "penalty");
+  if (penalty) add_field(w, SCOPE_TRAIN, "penalty", NULL, "%s", structure_of(w->structure, penalty));
+  write_balance(w);
+  write_stopping(w);
+  add_field(w, SCOPE_TRAIN, "blas", NULL, w->m->blas == BLAS_OFF ? "off" : "auto");
+}
+
+static void write_requires(Writer *w) {
+  static const char *const ops[] = {[RX_EQ] = "==", [RX_NE] = "!=", [RX_LT] = "<", [RX_LE] = "<=", [RX_GT] = ">", [RX_GE] = ">="};
+  const TrainPlan *t = &w->m->train;
+  for (int i = 0; i < t->n_requires; i++) {
+    const Require *r = &t->requires[i];
+    const PlanTask *task = &t->tasks[r->task];
+    bool always = r->metric < 0;
+    const char *name = always ? arena_printf(w->arena, "always(%s %s %s)", task->name, ops[r->op], t->tasks[r->other_task].name)
+                              : arena_printf(w->arena, "%s(%s) %s", task->metrics[r->metric].name, task->name, ops[r->op]);
+    begin_entry(w, "require", name, NULL, (Place){0});
+    add_field(w, SCOPE_SPEC, "bound", NULL, "%s", always ? "every row" : number_text(w->arena, r->bound));
+  }
+}
+
+void write_model(Writer *w) {
+  const Decl *d = model_decl(w->m, DECL_MODEL, NULL);
+  begin_entry(w, "clause", "model", d, d ? d->word_at : (Place){0});
+  add_field(w, SCOPE_SPEC, "name", NULL, "%s", w->m->name);
+  for (int i = 0; i < w->m->n_tasks; i++) write_head(w, i), write_task(w, i);
+  for (int i = 0; i < w->m->n_outputs; i++) {
+    const ModelOutput *o = &w->m->outputs[i];
+    write_output(w, o->name, "output", w->m->train.outputs[i].width, model_decl(w->m, DECL_OUTPUT, o->name), o->at);
+  }
+  for (int i = 0; i < w->g->slots.n; i++) write_slot(w, i);
+  write_structure(w);
+  write_train(w);
+  write_requires(w);
+}

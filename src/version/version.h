@@ -1,0 +1,49 @@
+// version.h: a model definition as something that has versions. What a resolved model says is brought into a canonical form:
+// lines `SCOPE KIND NAME KEY = VALUE`, sorted, that do not depend on how it was written: not on white space, comments, order of
+// declarations, local names that hold no parameters, spelled-out defaults, spellings of numbers, imports or the file's place.
+//
+// A field belongs to one scope:
+//   contract  what is sent and served: inputs (name, type, where it is read, nullability, default), outputs (name, width, meaning)
+//   weights   the parameter tree (path, shape, dtype), and what gives an index or a number its meaning (vocabulary, buckets,
+//             seed of the hash, policy of the normaliser)
+//   train     losses, labels, weights, balancing, optimizer, split, stopping, initial values, seed
+//   spec      the rest: the computation itself (`structure`, by structure hashes), metrics, requirements, names of data files
+// A hash is SHA-256 over the sorted lines of its scope, that of spec over all lines with their scopes in front, so that
+//   mtlc hash SPEC --explain | sha256sum                           is the spec's hash, and
+//   mtlc hash SPEC --explain | sed -n 's/^weights //p' | sha256sum  that of the weights.
+// It is written `mtl1:sha256:…`; the 1 is the encoding's version, outside of the digest.
+//
+// For a clause that the language gains later: its field is written only where the clause says something else than what a model
+// without it has always done. So the hashes of specs that do not use it stay as they are.
+#ifndef MTLC_VERSION_H
+#define MTLC_VERSION_H
+#include "../model/model_text.h"
+
+typedef enum { SCOPE_CONTRACT, SCOPE_WEIGHTS, SCOPE_TRAIN, SCOPE_SPEC, N_SCOPES } Scope;
+extern const char *const scope_names[N_SCOPES];
+
+typedef struct { const char *key, *value; Scope scope; Place at; } Field;      // at: its clause, else the declaration
+typedef struct { const char *kind, *name; Place at; VEC(Field) fields; } Entry; // fields by key
+typedef struct { Arena *arena; VEC(Entry) entries; } Canon;                     // by kind, then name
+
+// Needs a model and its forward graph without errors. prep: of a run, whose vocabularies count in place of those of a file that
+// is named; NULL: the file is read. NULL after an error in d (a vocabulary that cannot be read).
+Canon *canon_of(const Model *m, const Graph *g, const PrepState *prep, Diag *d);
+const Entry *canon_find(const Canon *c, const char *kind, const char *name);    // NULL: none
+const Field *entry_field(const Entry *e, const char *key);                      // NULL: none
+
+// The lines that are hashed. scope SPEC: all, each with its scope in front.
+void canon_text(const Canon *c, Scope scope, Text *out);
+enum { SHA256_DIGITS = 64 };
+typedef struct { char text[N_SCOPES][SHA256_DIGITS + 20]; } Hashes;             // "mtl1:sha256:…"
+void canon_hash(const Canon *c, Hashes *out);
+
+// ---- structure.c: the computation of a node as a Merkle hash: ops, attributes, shapes; parameters by their paths, inputs by
+// their names, labels by what they are made of.
+typedef struct Structure Structure;
+Structure *structure_new(const Model *m, const Graph *g);                       // in the model's arena
+const char *structure_of(const Structure *s, NodeId n);                         // 32 hex digits
+
+// ---- digest.c
+void sha256_text(const void *data, size_t n, char out[SHA256_DIGITS + 1]);
+#endif

@@ -1,0 +1,158 @@
+// test_version.c: the canonical form and its hashes. tests/data/version/edits.txt says what each clause of the language does to them.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <glob.h>
+#include "diag_text.h"
+#include "src/version/version.h"
+
+#define FOLDER SOURCE_TOP "/tests/data/version/"
+
+static char *read_file(const char *path) {
+  FILE *f = fopen(path, "rb");
+  if (!f) fail_msg("%s cannot be read", path);
+  Text t = {0};
+  char piece[4096];
+  for (size_t n; (n = fread(piece, 1, sizeof piece, f)) > 0;) text_addn(&t, piece, n);
+  fclose(f);
+  return t.data;
+}
+
+// The canonical form of a spec; fails where it has errors. Everything lives in the arena.
+static Canon *canon_text_of(Arena *a, const char *text) {
+  Sources *s = sources_new(a);
+  Diag *d = diag_new(a, s);
+  Ast *t = parse(a, s, source_add(s, "spec.mtl", text, strlen(text)), d);
+  Model *m = resolve(a, s, t, FOLDER "spec.mtl", SOURCE_TOP "/specs/std", d);
+  Graph *g = m ? build(m, F32, d) : NULL;
+  Canon *c = g && !diag_errors(d) ? canon_of(m, g, NULL, d) : NULL;
+  if (!c) fail_msg("%s", diag_text(d, a));
+  return c;
+}
+
+static Hashes hashes_of(const char *text) {
+  Arena *a = arena_new();
+  Hashes h;
+  canon_hash(canon_text_of(a, text), &h);
+  arena_free(a);
+  return h;
+}
+
+// ---------------------------------------------------------------- edits
+typedef struct { char scopes[8], clause[80], *old, *new; } Edit;
+
+static bool read_edit(char *line, Edit *e) {             // "SCOPES [CLAUSE] | OLD => NEW", ⏎ a line end
+  *e = (Edit){0};
+  char *bar = strstr(line, "| "), *arrow = bar ? strstr(bar, " => ") : NULL;
+  if (*line == '#' || !*line) return false;
+  if (!arrow || sscanf(line, "%7s %79[^| ]", e->scopes, e->clause) < 1) fail_msg("no edit: %s", line);
+  *arrow = 0;
+  e->old = bar + 2;
+  e->new = arrow + 4;
+  for (char *s; (s = strstr(e->new, "⏎"));) *s = '\n', memmove(s + 1, s + strlen("⏎"), strlen(s + strlen("⏎")) + 1);
+  return true;
+}
+
+static char *edited(const char *base, const Edit *e) {
+  const char *at = strstr(base, e->old);
+  Text t = {0};
+  if (!at || strstr(at + 1, e->old)) fail_msg("`%s` does not stand once in base.mtl", e->old);
+  text_printf(&t, "%.*s%s%s", (int)(at - base), base, e->new, at + strlen(e->old));
+  return t.data;
+}
+
+static void changed_scopes(const Hashes *x, const Hashes *y, char out[8]) {
+  int n = 0;
+  for (int i = 0; i < SCOPE_SPEC; i++)
+    if (strcmp(x->text[i], y->text[i])) out[n++] = scope_names[i][0];
+  if (!n) out[n++] = strcmp(x->text[SCOPE_SPEC], y->text[SCOPE_SPEC]) ? 's' : '-';
+  else if (!strcmp(x->text[SCOPE_SPEC], y->text[SCOPE_SPEC])) out[n++] = '!';        // a part changed, the whole did not
+  out[n] = 0;
+}
+
+static void test_edits(void **state) {
+  char *base = read_file(FOLDER "base.mtl"), *edits = read_file(FOLDER "edits.txt"), got[8];
+  Hashes before = hashes_of(base);
+  int wrong = 0;
+  (void)state;
+  for (char *line = edits, *end; line && *line; line = end) {
+    Edit e;
+    if ((end = strchr(line, '\n'))) *end++ = 0;
+    if (!read_edit(line, &e)) continue;
+    char *text = edited(base, &e);
+    Hashes after = hashes_of(text);
+    changed_scopes(&before, &after, got);
+    if (strcmp(got, e.scopes)) {
+      wrong++;
+      print_error("%s => %s: changes %s, not %s\n", e.old, e.new, got, e.scopes);
+    }
+    free(text);
+  }
+  free(base);
+  free(edits);
+  assert_int_equal(wrong, 0);
+}
+
+// What has been written somewhere stays comparable: these are for ever. (The hash of spec is of the computation too, as the compiler
+// makes it: it is not pinned here.)
+static void test_pinned(void **state) {
+  static const char *const pinned[] = {
+    [SCOPE_CONTRACT] = "mtl1:sha256:b7d529a9167ec630f0c93fc56132b334be0fc137e4b105e8abb748f8a6b1f5ae",
+    [SCOPE_WEIGHTS] = "mtl1:sha256:c369dd2756c74bdea7ab9293465e0e11142d2bf2be1eae19b58122304bd93a31",
+    [SCOPE_TRAIN] = "mtl1:sha256:2a243a0e1705a06a2cb2d904ad31caedac1ed13a113e1c1a5e6dfb11f6eec44c"};
+  char *base = read_file(FOLDER "base.mtl");
+  Hashes h = hashes_of(base);
+  (void)state;
+  for (int i = 0; i < COUNT_OF(pinned); i++) assert_string_equal(h.text[i], pinned[i]);
+  free(base);
+}
+
+// ---------------------------------------------------------------- no clause without an edit
+// Rows of the tables of clauses and of words in calls, in the text of src/model/FILE.c:
+//   Key TABLE[] = {{"KEY", false}, …};    #define ITEM_KEYS {"KEY", false}, …
+// true in a row: the language has it, and this version refuses it.
+static int missing_edits(const char *file, const char *source, const char *edits) {
+  int missing = 0;
+  for (const char *at = source, *end; *at; at = end) {
+    char table[64] = "";
+    end = strchr(at, '\n') ? strchr(at, '\n') + 1 : at + strlen(at);
+    const char *key = strstr(at, "Key "), *macro = strncmp(at, "#define ITEM_KEYS", 17) ? NULL : at;
+    if (key && key < end && strstr(key, "[] = {") && strstr(key, "[] = {") < end) {
+      sscanf(key, "Key %63[a-z_]", table);
+      if (strstr(at, "};")) end = strstr(at, "};");
+    } else if (macro) strcpy(table, "ITEM_KEYS");
+    for (const char *row = at; *table && (row = strstr(row, "{\"")) && row < end; row += 2) {
+      char word[64], id[256];
+      if (sscanf(row, "{\"%63[^\"]\", false}", word) != 1 || strncmp(row + 2 + strlen(word), "\", false}", 9)) continue;
+      snprintf(id, sizeof id, " %s.%s.%s ", file, table, word);
+      if (strstr(edits, id)) continue;
+      missing++;
+      print_error("tests/data/version/edits.txt has no edit for%s: what does the clause do to the hashes?\n", id);
+    }
+  }
+  return missing;
+}
+
+static void test_every_clause(void **state) {
+  char *edits = read_file(FOLDER "edits.txt");
+  int missing = 0;
+  glob_t files;
+  (void)state;
+  assert_int_equal(glob(SOURCE_TOP "/src/model/*.c", 0, NULL, &files), 0);
+  for (size_t i = 0; i < files.gl_pathc; i++) {
+    char *source = read_file(files.gl_pathv[i]), *name = strrchr(files.gl_pathv[i], '/') + 1;
+    name[strlen(name) - 2] = 0;
+    missing += missing_edits(name, source, edits);
+    free(source);
+  }
+  globfree(&files);
+  free(edits);
+  assert_int_equal(missing, 0);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_edits), cmocka_unit_test(test_pinned), cmocka_unit_test(test_every_clause)};
+  return cmocka_run_group_tests_name("version", tests, NULL, NULL);
+}
