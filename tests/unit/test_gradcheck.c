@@ -3,7 +3,8 @@
 // Each row becomes one graph: its variants, each reduced to a number in which every element weighs differently, summed.
 //   f64: the compiled gradients against central differences of the compiled loss (eps 1e-6, atol 1e-5, rtol 1e-3)
 //   f32 and f64: the compiled gradients and loss against the interpreter in double (2e-5, 1e-11)
-// on every target that runs here. Rows: more than a block of sums, and no multiple of any width of lanes.
+// on every target that runs here. Then each row's gradient is itself a value: of its square's gradients by the parameters, squared and
+// summed, f64, on the best target, so that every rule is differentiated in its turn. Rows: more than a block of sums, and no multiple of any width of lanes.
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,6 +28,7 @@ typedef struct {
   NodeId total;                   // the sum of the variants
   double **slots;                 // [MAX_SLOTS], row-major
   int used;                       // columns of the dense input taken by per_row in this variant
+  bool twice; int variant_slot;   // the variants are their own gradients, squared; its first parameter
   double lo, hi, grid;            // of new parameters; grid: they are multiples of it, 0: any float32
   uint64_t seed;
   InterpInput in;
@@ -121,7 +123,26 @@ static NodeId weighted_sum(Bench *b, NodeId v) {
   return v;
 }
 
+// log(1 + Σ ‖∂s²/∂p‖²) over the variant's parameters p; the logarithm keeps variants of one size, which differences need.
+static NodeId own_gradients(Bench *b, NodeId scalar) {
+  Graph *g = b->g;
+  NodeId s = g_map2(g, OP_MUL, scalar, g_const(g, 1.0 / ROWS)), square = g_map2(g, OP_MUL, s, s), sum = 0;
+  NodeId of[MAX_SLOTS], out[MAX_SLOTS];
+  int n = g->slots.n - b->variant_slot;
+  for (int i = 0; i < n; i++) of[i] = g_read(g, b->variant_slot + i);
+  grad(g, square, of, n, out);
+  for (int i = 0; i < n; i++) {
+    assert_true(out[i] != 0);
+    NodeId x = g_map2(g, OP_MUL, out[i], out[i]);
+    while (node(g, x)->rank) x = g_sum(g, x, -1);
+    sum = sum ? g_map2(g, OP_ADD, sum, x) : x;
+  }
+  b->variant_slot = g->slots.n;
+  return g_map1(g, OP_LOG, g_map2(g, OP_ADD, sum, g_const(g, 1)));
+}
+
 static void add_variant(Bench *b, NodeId scalar) {
+  if (b->twice) scalar = own_gradients(b, scalar);
   b->total = b->total ? g_map2(b->g, OP_ADD, b->total, scalar) : scalar;
   b->used = 0;
 }
@@ -356,6 +377,9 @@ static void build_loss(Bench *b, int row) {
   if (!b->total) fail_msg("the loss %s has no case", loss_rows[row].name);
 }
 
+static void build_op_twice(Bench *b, int row) { b->twice = true, build_op(b, row); }
+static void build_loss_twice(Bench *b, int row) { b->twice = true, build_loss(b, row); }
+
 // ---------------------------------------------------------------- compiled
 typedef struct { Bench b; Compiled out; StepCode code; Engine *e; int loss; char what[64]; } Check;
 
@@ -482,6 +506,21 @@ static void test_every_loss(void **state) {
   for (int row = 0; row < n_loss_rows; row++) check_row(build_loss, row, loss_rows[row].name);
 }
 
+static void check_twice(void (*build_row)(Bench *, int), int row, const char *name) {
+  Check c = {0};
+  start(&c, build_row, row, name, F64, target_detect());
+  check_differences(&c);
+  check_interpreter(&c, 1e-10);
+  finish(&c);
+}
+
+static void test_second_order(void **state) {
+  (void)state;
+  for (int op = 0; op < N_OPS; op++)
+    if (op_rows[op].grad && op != OP_CAST) check_twice(build_op_twice, op, op_rows[op].name);   // float32's steps have no second difference
+  for (int row = 0; row < n_loss_rows; row++) check_twice(build_loss_twice, row, loss_rows[row].name);
+}
+
 static void test_dots_by_blas(void **state) {
   (void)state;
   if (!blas_for(target_detect())) skip();
@@ -492,7 +531,7 @@ static void test_dots_by_blas(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = { cmocka_unit_test(test_every_op), cmocka_unit_test(test_every_loss),
+  const struct CMUnitTest tests[] = { cmocka_unit_test(test_every_op), cmocka_unit_test(test_every_loss), cmocka_unit_test(test_second_order),
                                       cmocka_unit_test(test_dots_by_blas) };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
