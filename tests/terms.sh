@@ -42,6 +42,14 @@ check "what the towers' gap costs falls"        awk '
   on && /"value":/ { last = $2 + 0; if (!first) first = last; on = 0 }
   END { exit !(first > 100 && last < first / 100) }' out
 
+# What is no finite number is named: a penalty's term, though the gradient be finite; a task's.
+spec '1e-3 * sum_sq(params(a)) + log(-1 - sum_sq(params(b)))' >nan.mtl
+expect 3 "a penalty that is no number"          "$mtlc" run nan.mtl --data rows.csv -o nan -q
+has err "it is named"                           '`log(-1 - sum_sq(params(b)))` in `penalty` is no finite number at step 1 (epoch 1, batch 1)'
+spec '1e-3 * sum_sq(params(a))' | sed 's/batch_mean(ctr)/log(ctr - 2)/' >nan.mtl
+expect 3 "a task's value that is no number"     "$mtlc" run nan.mtl --data rows.csv -o nan -q
+has err "it is named, with its task"            '`-0.1 * log(ctr - 2)` in the loss of task `cvr` is no finite number at step 1 (epoch 1, batch 1)'
+
 # Balancing sees the tasks' losses, their values included; the penalty is added to what it makes of them.
 balance='cagrad(c = 0.4)' spec '0.1 * apart([params(a), params(b)])' | sed 's/^let b = .*/let b = a |> mlp([16], tanh)/; s/0.1 \* apart.*]) }/0.1 * sum_sq(params(a)) }/' >balanced.mtl
 expect 0 "balanced"                             "$mtlc" run balanced.mtl --data rows.csv -o balanced -q

@@ -65,6 +65,12 @@ static int bad_task(const Trainer *t) {                      // −1: none
   return -1;
 }
 
+static int bad_term(const Trainer *t) {                      // a value in a loss or in the penalty; −1: none
+  for (int i = 0; i < t->tp->n_terms; i++)
+    if (!isfinite(engine_out(t->e, t->tp->terms[i].buffer, 0, 0))) return i;
+  return -1;
+}
+
 // ---------------------------------------------------------------- whose fault is it?
 static bool head_finite(const Trainer *t, int task) {        // of the one row in the engine
   for (int j = 0; j < t->tp->tasks[task].width; j++)
@@ -122,9 +128,15 @@ static void advise(Trainer *t, const Suspects *s) {
   diag_help(t->diag, "a smaller learning rate than %g may keep the weights finite", t->tp->learning_rate);
 }
 
-static void report_loss(Trainer *t, int task, const char *when, const Suspects *s) {
-  diag_data(t->diag, "not-finite", NULL, s->alone ? s->row[0] : 0, 0, NULL,
-            "the loss of task `%s` is no finite number %s: %s", t->tp->tasks[task].name, when, rows_text(s, t->arena));
+// "the loss of task `ctr`"; of a value in it: "`log(ctr)` in the loss of task `ctr`", "`log(sum(x))` in `penalty`".
+static char *loss_name(const Trainer *t, int task, int term) {
+  char *loss = task < 0 ? arena_strdup(t->arena, "`penalty`") : arena_printf(t->arena, "the loss of task `%s`", t->tp->tasks[task].name);
+  return term < 0 ? loss : arena_printf(t->arena, "`%s` in %s", t->tp->terms[term].text, loss);
+}
+
+static void report_loss(Trainer *t, int task, int term, const char *when, const Suspects *s) {
+  diag_data(t->diag, "not-finite", NULL, s->alone ? s->row[0] : 0, 0, NULL, "%s is no finite number %s: %s", loss_name(t, task, term), when,
+            rows_text(s, t->arena));
   advise(t, s);
 }
 
@@ -145,11 +157,11 @@ static char *when_text(const Trainer *t, int64_t batch) {
 }
 
 // The step of `batch` was bad; `before` are the slots that it read.
-static void report_step(Trainer *t, int64_t batch, int task, const PlanSlot *slot, const void *before) {
+static void report_step(Trainer *t, int64_t batch, int task, int term, const PlanSlot *slot, const void *before) {
   char *when = when_text(t, batch);
   memcpy(t->e->slots, before, (size_t)t->e->plan->slot_bytes);
   Suspects s = suspects(t, t->rows, t->order, batch * t->tp->batch, batch_rows(t, batch), task);
-  if (task >= 0) report_loss(t, task, when, &s);
+  if (task >= 0 || term >= 0) report_loss(t, task, term, when, &s);
   else report_slot(t, slot, when, &s);
 }
 
@@ -163,9 +175,9 @@ static void replay(Trainer *t) {
   for (int64_t b = t->guard.batch; b < end && diag_errors(t->diag) == errors; b++) {
     memcpy(before, t->e->slots, bytes);
     run_batch(t, b);
-    int task = bad_task(t);
-    const PlanSlot *slot = task < 0 ? bad_slot(t->e) : NULL;
-    if (task >= 0 || slot) report_step(t, b, task, slot, before);
+    int term = bad_term(t), task = term < 0 ? bad_task(t) : t->tp->terms[term].task;
+    const PlanSlot *slot = task < 0 && term < 0 ? bad_slot(t->e) : NULL;
+    if (task >= 0 || term >= 0 || slot) report_step(t, b, task, term, slot, before);
   }
   free(before);
   if (diag_errors(t->diag) == errors)
@@ -208,7 +220,7 @@ bool guard_check(Trainer *t) {
 }
 
 bool guard_step(Trainer *t) {
-  if (bad_task(t) >= 0) {
+  if (bad_task(t) >= 0 || bad_term(t) >= 0) {
     replay(t);
     return false;
   }
@@ -230,7 +242,7 @@ void not_finite_on_valid(Trainer *t, int task) {
     engine_run(t->e, PROG_EVAL, n, 0);
     if (isfinite(engine_out(t->e, t->tp->tasks[task].sum, 0, 0)) && first + n < r->n) continue;
     Suspects s = suspects(t, r, NULL, first, n, task);
-    report_loss(t, task, arena_printf(t->arena, "on the validation rows after epoch %lld", (long long)t->epoch), &s);
+    report_loss(t, task, -1, arena_printf(t->arena, "on the validation rows after epoch %lld", (long long)t->epoch), &s);
     return;
   }
 }

@@ -188,7 +188,7 @@ static bool has_loss(Spec *s, const Expr *e) {
   bool linear = e->kind == EX_BINARY && (e->op == AST_ADD || e->op == AST_SUB || e->op == AST_MUL || e->op == AST_DIV);
   if (const_number(s, e, &v)) return false;
   if (linear) return has_loss(s, e->a) || has_loss(s, e->b);
-  return is_loss(e) || is_no_value(s, e) || (e->kind == EX_UNARY && has_loss(s, e->a));
+  return is_loss(e) || e->kind == EX_LIST || is_no_value(s, e) || (e->kind == EX_UNARY && has_loss(s, e->a));
 }
 
 static bool is_value(Spec *s, const Expr *e) {
@@ -202,6 +202,12 @@ static void value_term(Terms *t, const Expr *e, double factor) {
   if (factor == -1) x.text = arena_printf(a, "-%s", x.text);
   else if (factor != 1) x.text = arena_printf(a, "%g * %s", factor, x.text);
   vec_push(a, &t->values, x);
+}
+
+static void terms_in_a_list(Spec *s, const Expr *e) {
+  diag_error(s->diag, "loss", e->at, "a loss is no list: its terms are added");
+  if (e->n_args > 1) diag_help(s->diag, "write `%s + %s%s`", expr_text(s->m.arena, e->args[0].value), expr_text(s->m.arena, e->args[1].value),
+                               e->n_args > 2 ? " + …" : "");
 }
 
 // A sum of values is taken apart at its top, so that reports show each.
@@ -218,6 +224,8 @@ static void loss_terms(Terms *t, const Expr *e, double factor) {
     loss_terms(t, e->b, factor * v);
   } else if (binary && (e->op == AST_MUL || e->op == AST_DIV) && has_loss(t->s, e->a) && const_number(t->s, e->b, &v)) {
     loss_terms(t, e->a, e->op == AST_MUL ? factor * v : factor / v);
+  } else if (e->kind == EX_LIST) {
+    terms_in_a_list(t->s, e);
   } else if (is_loss(e) && t->task) {
     loss_term(t, e, factor);
   } else if (is_value(t->s, e)) {
