@@ -47,6 +47,21 @@ typedef struct {
   void *ctx;
 } mtl_run_options;
 int mtl_run(mtl_context *c, const mtl_run_options *o, char **report);
+typedef struct {
+  const char *spec, *const *data, *test;              // data, test NULL: the spec's files
+  const char *with;                                   // ways of balancing, apart by commas, as behind `balance =`; "none"; NULL: a few
+  int64_t seeds;                                      // how many; 0: 5
+  int64_t epochs;                                     // 0: the spec's
+  int64_t seed; bool has_seed;                        // the first; else the spec's
+  bool json;
+  volatile int *stop;                                 // set non-zero to stop after the step: then 130, and no report
+  void (*progress)(void *ctx, const char *line, double done);
+  void (*message)(void *ctx, const char *text);
+  void *ctx;
+} mtl_compare_options;
+// Does sharing help? Every task alone, all together, and together with each way of balancing, over seeds: figures on the held-out
+// rows, gains, cosines of the tasks' gradients, and the arrangement that wins, if the figures bear it out.
+int mtl_compare(mtl_context *c, const mtl_compare_options *o, char **report);
 // Metrics of a trained run on new rows (data NULL: the run's own held-out rows, from its data file). Joined sources that are
 // not given are those that the run was trained with.
 int mtl_eval(mtl_context *c, const char *run, const char *const *data, bool json, char **report);

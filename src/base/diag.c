@@ -47,6 +47,14 @@ void diag_clear(Diag *d) {
 int diag_errors(const Diag *d) { return d->n_errors; }
 int diag_exit_code(const Diag *d) { return d->n_errors ? (int)d->first : 0; }
 
+static const Item *first_error(const Diag *d) {
+  for (int i = 0; i < d->items.n; i++)
+    if (d->items.data[i]->severity == SEVERITY_ERROR) return d->items.data[i];
+  return NULL;
+}
+const char *diag_first_code(const Diag *d) { return d->n_errors ? first_error(d)->code : NULL; }
+const char *diag_first_text(const Diag *d) { return d->n_errors ? first_error(d)->text : NULL; }
+
 // ---- adding
 static bool same_text(const char *a, const char *b) { return a == b || (a && b && strcmp(a, b) == 0); }
 

@@ -1,37 +1,7 @@
 // cmd_run.c: mtlc run SPEC --data FILE …, mtlc run --resume RUN. Ctrl-C lets the step end and the run be saved; a second one ends at once.
 #include "command.h"
 #include "term.h"
-#include <signal.h>
-#include <unistd.h>
-
-static volatile int stop;
-
-static void on_stop(int signal_number) {
-  (void)signal_number;
-  static const char text[] = "\nstopping after this step and saving; once more ends at once\n";
-  if (stop) _exit(130);
-  stop = 1;
-  if (write(STDERR_FILENO, text, sizeof text - 1) < 0) return;
-}
-
-static void catch_signals(void) {
-  struct sigaction action = { .sa_handler = on_stop, .sa_flags = SA_RESTART }, ignore = { .sa_handler = SIG_IGN };
-  sigaction(SIGINT, &action, NULL);
-  sigaction(SIGTERM, &action, NULL);
-  sigaction(SIGPIPE, &ignore, NULL);               // a reader that goes away must not end the training
-}
-
-static void show_progress(void *ctx, const char *line, double done) {
-  (void)ctx;
-  bar_draw(line, done);
-}
-
-static void show_message(void *ctx, const char *text) {
-  (void)ctx;
-  bar_clear();
-  size_t n = strlen(text);
-  fprintf(stderr, "%s%s", text, n && text[n - 1] == '\n' ? "" : "\n");
-}
+#include "watch.h"
 
 static int resumed_alone(const Args *a) {
   if (a->n_operands || a->data || a->test || a->out || a->has_seed)
@@ -42,9 +12,9 @@ static int resumed_alone(const Args *a) {
 int cmd_run(const Args *a) {
   if (a->resume && resumed_alone(a)) return 2;
   if (!a->resume && !a->n_operands) return wrong_usage("run", "what it works on is missing: SPEC, or --resume RUN");
-  catch_signals();
+  volatile int *stop = stop_on_signal("stopping after this step and saving; once more ends at once");
   mtl_run_options o = { .spec = a->n_operands ? a->operand[0] : NULL, .data = a->data, .test = a->test, .out = a->out, .resume = a->resume,
-                        .epochs = a->epochs, .seed = a->seed, .has_seed = a->has_seed, .json = a->json, .stop = &stop };
+                        .epochs = a->epochs, .seed = a->seed, .has_seed = a->has_seed, .json = a->json, .stop = stop };
   if (!a->quiet) {
     o.progress = term_is_live() ? show_progress : NULL;
     o.message = show_message;

@@ -16,6 +16,7 @@ extern const Command command_table[];              // ends with name NULL
 int cmd_check(const Args *a);
 int cmd_explain(const Args *a);
 int cmd_run(const Args *a);
+int cmd_compare(const Args *a);
 int cmd_eval(const Args *a);
 int cmd_predict(const Args *a);
 int cmd_compile(const Args *a);

@@ -23,6 +23,11 @@ const Command command_table[] = {
     "  mtlc run shop.mtl --data rows.csv.gz --epochs 3 --json > report.json\n"
     "  mtlc run shop.mtl --data events=rows.csv --data products=products.csv\n"
     "  mtlc run --resume runs/first                     goes on after Ctrl-C\n" },
+  { "compare", "SPEC", "does sharing help? every task alone, all together, other balancing; over seeds", cmd_compare, 1, 1,
+    TAKES_ALWAYS | TAKES(DATA) | TAKES(TEST) | TAKES(SEED) | TAKES(SEEDS) | TAKES(EPOCHS) | TAKES(WITH) | TAKES(MEMORY),
+    "  mtlc compare shop.mtl --data rows.csv            5 seeds, a few ways of balancing\n"
+    "  mtlc compare shop.mtl --data rows.csv --seeds 10 --with famo,'cagrad(c = 0.4)'\n"
+    "  mtlc compare shop.mtl --data rows.csv --with none --json > comparison.json\n" },
   { "eval", "RUN", "metrics of a trained run; without --data on its own held-out rows", cmd_eval, 1, 1,
     TAKES_ALWAYS | TAKES(DATA) | TAKES(MEMORY),
     "  mtlc eval runs/first\n"

@@ -21,6 +21,8 @@ const Option option_table[] = {
   { 'h', "help",   NULL,    "this text",                                                   OPTION_FLAG,  AT(help) },
   { 0,   "check",  NULL,    "change nothing; exit 1 where something would change",        OPTION_FLAG,  AT(check) },
   { 0,   "explain", NULL,   "the canonical form that is hashed, in place of the hashes",   OPTION_FLAG,  AT(explain) },
+  { 0,   "seeds",  "N",     "how many seeds; default 5",                                   OPTION_COUNT, AT(seeds) },
+  { 0,   "with",   "METHODS", "ways of balancing to try, apart by commas; `none`",         OPTION_TEXT,  AT(with) },
   { 0,   NULL,     NULL,    NULL,                                                          OPTION_FLAG,  0 },
 };
 const char *const stage_names[] = { "ast", "model", "graph", "grad", "sched", "llvm", "asm", "obj", NULL };

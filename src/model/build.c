@@ -88,7 +88,7 @@ static Value *symbol_value(Build *b, const Expr *x) {
   switch (y->kind) {
   case SYM_INPUT: return b->inputs[y->index];
   case SYM_BINDING: return force(b, &b->bindings[y->index], y->name, x->at);
-  case SYM_TASK: return y->index < b->m->n_tasks ? force(b, &b->tasks[y->index], y->name, x->at) : &bad_value;
+  case SYM_TASK: return y->index < b->m->n_tasks + b->m->n_muted ? force(b, &b->tasks[y->index], y->name, x->at) : &bad_value;
   case SYM_OUTPUT: return force(b, &b->outputs[y->index], y->name, x->at);
   default: return not_a_tensor(b, x, y);
   }
@@ -521,13 +521,13 @@ static void prepare(Build *b) {
   b->inputs = NEW_ARRAY(b->a, Value *, m->data.n_inputs + 1);
   for (int i = 0; i < m->data.n_inputs; i++) b->inputs[i] = input_value(b, i);
   b->bindings = NEW_ARRAY(b->a, Lazy, m->n_bindings + 1);
-  b->tasks = NEW_ARRAY(b->a, Lazy, m->n_tasks + 1);
+  b->tasks = NEW_ARRAY(b->a, Lazy, m->n_tasks + m->n_muted + 1);
   b->outputs = NEW_ARRAY(b->a, Lazy, m->n_outputs + 1);
   for (int i = 0; i < m->n_bindings; i++) {
     const Binding *x = &m->bindings[i];
     make_lazy(b, &b->bindings[i], x->decl->value, x->name, true, x->freeze, x->decl->names[0].at);
   }
-  for (int i = 0; i < m->n_tasks; i++)
+  for (int i = 0; i < m->n_tasks + m->n_muted; i++)
     make_lazy(b, &b->tasks[i], m->tasks[i].head, m->tasks[i].name, false, m->tasks[i].freeze, m->tasks[i].at);
   for (int i = 0; i < m->n_outputs; i++)
     make_lazy(b, &b->outputs[i], m->outputs[i].value, m->outputs[i].name, true, false, m->outputs[i].at);
@@ -544,12 +544,12 @@ Graph *build(Model *m, DType dtype, Diag *d) {
   b.g = graph_new(m->arena, dtype, m->train.batch, d);
   prepare(&b);
   for (int i = 0; i < b.s->modules.data[1]->layers.n; i++) check_layer(&b, b.s->modules.data[1]->layers.data[i].decl);
-  for (int i = 0; i < m->n_bindings; i++) {
+  for (int i = 0; i < m->n_bindings && !m->n_muted; i++) {
     b.loops = b.calls = b.too_large = 0;         // one that unfolds too far leaves the others their errors
     force(&b, &b.bindings[i], m->bindings[i].name, m->bindings[i].decl->at);
   }
   b.s->binding_shape = NEW_ARRAY(b.a, const char *, m->n_bindings + 1);
-  for (int i = 0; i < m->n_bindings; i++) b.s->binding_shape[i] = shape_summary(&b, b.bindings[i].value);
+  for (int i = 0; i < m->n_bindings && !m->n_muted; i++) b.s->binding_shape[i] = shape_summary(&b, b.bindings[i].value);
   build_tasks(&b);
   check_sharing(&b);
   build_balance(&b);

@@ -260,7 +260,7 @@ static void call_all(Build *b) {
   const Model *m = b->m;
   if (m->train.n_terms == 0) return;
   for (int i = 0; i < m->n_tasks; i++) force(b, &b->tasks[i], m->tasks[i].name, m->tasks[i].at);
-  for (int i = 0; i < m->n_outputs; i++) force(b, &b->outputs[i], m->outputs[i].name, m->outputs[i].at);
+  for (int i = 0; i < m->n_outputs && !m->n_muted; i++) force(b, &b->outputs[i], m->outputs[i].name, m->outputs[i].at);
   b->all_called = true;
 }
 
@@ -283,7 +283,7 @@ void build_tasks(Build *b) {
     if (loss) total = plus(g, total, loss);
   }
   g->loss = total;
-  build_outputs(b);
+  if (!m->is_variant) build_outputs(b);
   build_penalty(b);
   check_requires(b);
   if (!diag_errors(b->d)) check_label_leaks(b);
@@ -349,7 +349,7 @@ static void check_unused(Build *b, bool *const *live) {
 }
 
 void check_sharing(Build *b) {
-  if (diag_errors(b->d)) return;                 // what is missing would be reported as not reached
+  if (diag_errors(b->d) || b->m->is_variant) return;   // what is missing would be reported as not reached
   bool **live = NEW_ARRAY(b->a, bool *, b->m->n_tasks + 1);
   for (int k = 0; k < b->m->n_tasks; k++) live[k] = reached(b, arena_printf(b->a, "sum:%s", b->m->tasks[k].name));
   live[b->m->n_tasks] = reached(b, "penalty");

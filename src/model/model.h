@@ -48,6 +48,7 @@ typedef struct {
   LayerDef *layers; int n_layers;
   Binding *bindings; int n_bindings;
   ModelTask *tasks; int n_tasks;
+  bool is_variant; int n_muted;        // of model_variant: tasks[n_tasks …] are names in expressions and nothing more
   ModelOutput *outputs; int n_outputs;
   OptimizerSpec optimizer;
   ValueTerm *penalty; int n_penalty;   // terms of the loss that are no task's
@@ -67,6 +68,13 @@ typedef struct {
 // Resolves a parsed spec. Imports "std/…" come from `std_dir` (and relative ones from the spec's folder).
 // Errors go to d; returns a Model all the same, to let build find more (only NULL when the file has no model at all).
 Model *resolve(Arena *a, Sources *s, const Ast *main, const char *spec_path, const char *std_dir, Diag *d);
+// A copy of a resolved model, in `a`, that learns only the tasks of `keep` (parallel to tasks; NULL: all): the others are neither
+// trained nor served, and what they alone need is not built; a kept head may still name theirs. No output is served, no `require`
+// judged. Its data plan, and so a preparation, are those of m; parameters keep their names, and so their start. A figure of `stop` or
+// `best` keeps the terms of the kept tasks; where none is left, it is their loss.
+Model *model_variant(const Model *m, Arena *a, const bool *keep);
+// The task balancing of a variant: `text` as behind `balance =`. false: errors in d, with places in `text`.
+bool   variant_balance(Model *variant, const char *text, Diag *d);
 void   model_bind(Model *m, const PrepState *prep);     // sizes of learned vocabularies
 // The forward graph with tasks' heads, outputs and losses. Errors to d; the graph is usable only if there are none.
 // Roots: out("head:TASK"), out("output:NAME"), out("sum:TASK"), out("weight:TASK"), and

@@ -138,6 +138,7 @@ void resolve_weight(Spec *s, const Clause *c, Place at);                 // of a
 
 // ---- resolve_loss.c
 void task_losses(Spec *s, const Decl *d, ModelTask *t);               // terms and values of t
+void publish_terms(Model *m);                                           // resolve.c
 void resolve_penalty(Spec *s, const Clause *c);                       // c NULL: left out
 
 // ---- resolve_task.c, resolve_train.c

@@ -208,7 +208,7 @@ static void check_accepts(Spec *s) {
 
 // ---------------------------------------------------------------- the whole
 // What reports show beside the losses: the values of tasks, then the penalty's.
-static void publish_terms(Model *m) {
+void publish_terms(Model *m) {
   VEC(PlanTerm) all = {0};
   for (int i = 0; i < m->n_tasks; i++)
     for (int k = 0; k < m->tasks[i].n_values; k++) vec_push(m->arena, &all, ((PlanTerm){i, m->tasks[i].values[k].text, -1}));

@@ -129,7 +129,7 @@ static bool has_instance(Build *b, Value *v) {
 static Value *whose_parameters(Build *b, Env *e, const Expr *x) {
   const Symbol *y = e->layer ? NULL : find_symbol(b->s, x->name);
   if (y && y->kind == SYM_BINDING) return force(b, &b->bindings[y->index], y->name, x->at);
-  if (y && y->kind == SYM_TASK && y->index < b->m->n_tasks) return force(b, &b->tasks[y->index], y->name, x->at);
+  if (y && y->kind == SYM_TASK && y->index < b->m->n_tasks + b->m->n_muted) return force(b, &b->tasks[y->index], y->name, x->at);
   if (y && y->kind == SYM_OUTPUT) return force(b, &b->outputs[y->index], y->name, x->at);
   if (e->layer) {
     build_error(b, e, "closed-layer", x->at, "`params` is of a binding of the spec, and a layer sees none");
