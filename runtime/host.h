@@ -23,6 +23,15 @@ typedef void HostFn(void *const *buf, const HostArgs *a, int64_t n, int64_t lo, 
 #undef HOST
 extern HostFn *const host_rows[N_HOST];
 
+// sort_ids: in0 ids u32 [rows] or [rows, m], in1 of a list its lengths; i[0] unused, i[1] = C distinct ids at most; N = capacity · m ids.
+// out, u32: how many distinct ids there are, n; those, ascending [C]; where each begins in the two lists that follow [C + 1]; for each
+// id's places, by row, then by item: its row [N], its item [N]; 3 N words that the routine alone uses.
+enum { SORTED_IDS = 1 };                                          // where they lie in out
+static inline int64_t sorted_starts(int64_t c) { return SORTED_IDS + c; }
+static inline int64_t sorted_rows(int64_t c) { return sorted_starts(c) + c + 1; }
+static inline int64_t sorted_items(int64_t c, int64_t n) { return sorted_rows(c) + n; }
+static inline int64_t sorted_words(int64_t c, int64_t n) { return sorted_items(c, n) + 4 * n; }
+
 static inline int64_t host_extent(const HostOperand *o, int axis, int64_t n) {
   return axis == 0 && o->rows ? n : o->extent[axis];
 }

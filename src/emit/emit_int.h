@@ -62,6 +62,7 @@ typedef struct {
   Value lo, hi;
   Value extent[N_AXES];
   Value left, right, left_mn, left_k, right_k;   // DOT
+  Value sorted, distinct, ids, item_stride;      // ROWS
   Value (*in_stride)[N_AXES], (*out_stride)[N_AXES];   // NULL: 0
   Value *index_stride;
   uint8_t *in_prologue;                     // domain of each input
@@ -134,4 +135,5 @@ void emit_reduce_rows(Kernel *k);
 void emit_dot(Kernel *k);
 char dot_columns(const Emit *e, const Call *c);          // which tiles: part of the key
 void emit_spread(Kernel *k);
+void emit_rows(Kernel *k);
 #endif

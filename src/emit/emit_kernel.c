@@ -25,7 +25,7 @@ static int lane_axis_of(const Call *c, bool prologue) {
 }
 
 static bool input_prologue(const Call *c, int input) {
-  if (c->kind == CALL_SPREAD) return true;
+  if (c->kind == CALL_SPREAD || (c->kind == CALL_ROWS && input == 0)) return true;
   for (int v = 0; v < c->n_vals; v++)
     if (c->vals[v].kind == VAL_INPUT && c->vals[v].input == input) return c->vals[v].prologue;
   for (int i = 0; i < c->n_inputs; i++)
@@ -136,7 +136,15 @@ static void extent_param(Emit *e, Params *out, Value *dest, Dim d, const char *n
   p->is_rows = d.is_rows;
 }
 
+static void rows_params(Emit *e, const Call *c, Kernel *k, Params *out) {
+  param_ptr(e, out, k ? &k->sorted : NULL, "sorted", -1, c->sorted.buffer, c->sorted.offset, U32);
+  param(e, out, PARAM_I64, k ? &k->distinct : NULL, "distinct")->value = c->sorted.distinct;
+  param(e, out, PARAM_I64, k ? &k->ids : NULL, "ids")->value = c->sorted.ids;
+  param(e, out, PARAM_I64, k ? &k->item_stride : NULL, "item.s")->value = c->sorted.item_stride;
+}
+
 void kernel_params(Emit *e, const Call *c, Kernel *k, Params *out) {
+  if (c->kind == CALL_ROWS) rows_params(e, c, k, out);
   if (c->kind == CALL_DOT) dot_params(e, c, k, out);
   input_params(e, c, k, out);
   output_params(e, c, k, out);
@@ -240,10 +248,11 @@ void kernel_hoist(Kernel *k, int lane_axis) {
 
 // ---------------------------------------------------------------- the function
 static const char *const kind_names[] = {[CALL_MAP] = "map", [CALL_REDUCE_LANES] = "sum_lanes",
-                                         [CALL_REDUCE_ROWS] = "sum_rows", [CALL_DOT] = "dot", [CALL_SPREAD] = "spread"};
+                                         [CALL_REDUCE_ROWS] = "sum_rows", [CALL_DOT] = "dot", [CALL_SPREAD] = "spread",
+                                         [CALL_ROWS] = "rows"};
 static void (*const emitters[])(Kernel *) = {[CALL_MAP] = emit_map, [CALL_REDUCE_LANES] = emit_reduce_lanes,
                                              [CALL_REDUCE_ROWS] = emit_reduce_rows, [CALL_DOT] = emit_dot,
-                                             [CALL_SPREAD] = emit_spread};
+                                             [CALL_SPREAD] = emit_spread, [CALL_ROWS] = emit_rows};
 
 static void attribute(Emit *e, Value fn, const char *key, const char *value) {
   LLVMAttributeRef a = LLVMCreateStringAttribute(e->l.cx, key, (unsigned)strlen(key), value, (unsigned)strlen(value));

@@ -67,7 +67,7 @@ static void fixed_call(PhaseState *s, const Call *c, int64_t first, Value lo, Va
   Value a = ll_max(l, ll_sub(l, lo, ll_i64(l, first)), zero);
   Value b = ll_min(l, ll_sub(l, hi, ll_i64(l, first)), ll_i64(l, c->items));
   if (c->n_dims > 0) {
-    Value size = c->dims[0].is_rows ? s->n : ll_i64(l, c->dims[0].size);
+    Value size = c->dims[0].is_rows ? s->n : ll_i64(l, c->kind == CALL_ROWS ? c->sorted.distinct : c->dims[0].size);
     a = LLVMBuildMul(l->b, a, ll_i64(l, c->item_rows), "lo");
     b = ll_min(l, ll_mul(l, b, ll_i64(l, c->item_rows)), size);
   }

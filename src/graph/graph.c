@@ -233,6 +233,7 @@ NodeId g_gather(Graph *g, NodeId table, NodeId ids) {
 NodeId g_spread(Graph *g, NodeId a, NodeId ids, AxisId v) {
   return graph_add(g, OP_SPREAD, (NodeId[]){a, ids}, 2, (Attr){.i = {v}}, g->at);
 }
+NodeId g_touched(Graph *g, NodeId ids, AxisId v) { return graph_add(g, OP_TOUCHED, &ids, 1, (Attr){.i = {v}}, g->at); }
 
 NodeId g_list_mask(Graph *g, int64_t n, int64_t length) {
   NodeId j = g_iota(g, n), have = g_dense(g, length, 1);

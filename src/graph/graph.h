@@ -48,6 +48,7 @@ typedef struct {                          // all that survives a step
   int rank; AxisId axis[MAX_RANK];
   Init init;
   bool frozen;
+  bool lazy;                              // of a table: a step changes the rows (and their optimizer state) whose ids its batch has, no other
   NodeId read;                            // the LEAF that reads it
   Place at;
 } Slot;
@@ -136,6 +137,7 @@ NodeId g_iota(Graph *g, int64_t n);
 NodeId g_count(Graph *g, AxisId axis);                    // 0, 1, 2 … along any axis, the rows too
 NodeId g_gather(Graph *g, NodeId table, NodeId ids);      // [V, d], [rows] → [rows, d]; a list [rows, m] → [rows, m, d]
 NodeId g_spread(Graph *g, NodeId a, NodeId ids, AxisId v);
+NodeId g_touched(Graph *g, NodeId ids, AxisId v);         // [V]: 1 where a row of the batch has that id
 NodeId g_pad(Graph *g, NodeId a, int axis, int64_t before, int64_t after);
 NodeId g_reshape(Graph *g, NodeId a, int item_rank, const AxisId *item);   // the batch axis stays
 NodeId g_drop(Graph *g, NodeId a, int axis);              // takes an axis of size 1 away (a view)

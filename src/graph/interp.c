@@ -132,7 +132,19 @@ static void eval_dot(const Run *r, NodeId id, const double *const *x, double *y)
   }
 }
 
+static void eval_touched(const Run *r, NodeId id, const double *const *x, double *y) {
+  const Node *n = node(r->g, id), *ids = node(r->g, node_in(r->g, id, 0));
+  int64_t items = ids->attr.i[1] > 0 ? ids->attr.i[1] : 1;
+  memset(y, 0, sizeof *y * (size_t)count(r, n->rank, n->axis));
+  for (int64_t i = 0; i < r->in->n * items; i++) {
+    if (ids->attr.i[1] && (double)(i % items) >= r->in->dense[i / items * r->in->dense_width + ids->attr.i[2]]) continue;
+    y[(int64_t)x[0][i]] = 1;
+  }
+}
+
 static void eval_index(const Run *r, NodeId id, const double *const *x, double *y) {
+  CHECK(node(r->g, id)->op != OP_ROWS);   // of a lowered graph alone
+  if (node(r->g, id)->op == OP_TOUCHED) { eval_touched(r, id, x, y); return; }
   const Node *n = node(r->g, id), *table = n->op == OP_GATHER ? node(r->g, node_in(r->g, id, 0)) : n;
   const Node *ids = node(r->g, node_in(r->g, id, 1));
   int64_t width = count(r, table->rank - 1, table->axis + 1), vocabulary = extent(r, table->axis[0]);

@@ -34,6 +34,8 @@ bool shape_spread(Graph *g, Node *out, const NodeId *in, int n_in) {
   (void)n_in;
   const Node *a = node(g, in[0]), *b = node(g, in[1]);
   if (!ids_fit(g, out, in[1])) return false;
+  if (out->op == OP_ROWS && (node(g, in[2])->op != OP_SORT_IDS || node(g, in[2])->attr.i[0] != out->attr.i[0]))
+    return shape_error(g, out, "`rows` needs its ids sorted");
   if (a->rank < b->rank || memcmp(a->axis, b->axis, sizeof *a->axis * b->rank) != 0)
     return shape_error(g, out, "`spread` needs a value for each id of %s, not %s", shape_text(g, in[1], g->arena),
                        shape_text(g, in[0], g->arena));
@@ -41,6 +43,26 @@ bool shape_spread(Graph *g, Node *out, const NodeId *in, int n_in) {
   out->rank = a->rank - b->rank + 1;
   out->axis[0] = (AxisId)out->attr.i[0];
   memcpy(out->axis + 1, a->axis + b->rank, sizeof *out->axis * (size_t)(a->rank - b->rank));
+  return true;
+}
+
+// ids → [V], V = axis i0
+bool shape_touched(Graph *g, Node *out, const NodeId *in, int n_in) {
+  (void)n_in;
+  if (!ids_fit(g, out, in[0])) return false;
+  out->dtype = (uint8_t)g->dtype;
+  out->rank = 1;
+  out->axis[0] = (AxisId)out->attr.i[0];
+  return true;
+}
+
+bool shape_sort_ids(Graph *g, Node *out, const NodeId *in, int n_in) {
+  int lists = node(g, in[0])->rank == 2;
+  if (!ids_fit(g, out, in[0])) return false;
+  if (n_in != 1 + lists) return shape_error(g, out, "`sort_ids` of a list needs its lengths");
+  out->dtype = U32;
+  out->rank = 1;
+  out->axis[0] = axis_fixed(g, out->attr.i[2]);
   return true;
 }
 

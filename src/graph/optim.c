@@ -2,6 +2,8 @@
 // What depends on the step alone (learning rate, bias correction) is a scalar in f64, cast once to the arithmetic type.
 #include "graph_int.h"
 
+enum { MAX_SPREADS = 16 };   // of one table: inputs that name its rows
+
 typedef struct {
   Graph *g;
   const double *args;
@@ -95,6 +97,46 @@ static const struct { Begin *begin; Update *update; } updates[] = {
 };
 #undef OPTIM
 
+// ---------------------------------------------------------------- tables by the rows that a batch names
+// What changes no row whose gradient is 0: its update is that of the rows named, whether asked for or not.
+static bool rests(int row) { return strcmp(optim_rows[row].name, "sgd") == 0; }
+
+// Ids of the spreads that a gradient is the sum of; 0: it is no such sum, all rows of the table have one.
+static int spread_ids(const Graph *g, NodeId d, NodeId *ids, int n) {
+  if (node(g, d)->op == OP_SPREAD) {
+    if (n < MAX_SPREADS) ids[n] = node_in(g, d, 1);
+    return n < MAX_SPREADS ? n + 1 : 0;
+  }
+  if (node(g, d)->op != OP_ADD) return 0;
+  n = spread_ids(g, node_in(g, d, 0), ids, n);
+  return n ? spread_ids(g, node_in(g, d, 1), ids, n) : 0;
+}
+
+// 1 for each row that the batch names, as an operand beside the table; 0: the whole table is updated.
+static NodeId touched_rows(Graph *g, int row, const Slot *p, NodeId d) {
+  NodeId ids[MAX_SPREADS], all = 0;
+  if (!p->lazy && !(rests(row) && axis_size(g, p->axis[0]) > axis_size(g, AXIS_OF_ROWS))) return 0;
+  int n = p->rank ? spread_ids(g, d, ids, 0) : 0;
+  if (!p->lazy && n > 1) return 0;
+  for (int i = 0; i < n; i++) {
+    NodeId one = g_touched(g, ids[i], p->axis[0]);
+    all = all && all != one ? g_map2(g, OP_MAX, all, one) : one;
+  }
+  for (int i = 1; all && i < p->rank; i++) all = g_expand(g, all, -1);
+  return all;
+}
+
+// Assigns made from `first` on keep the rows that are not touched.
+static void keep_untouched(Graph *g, NodeId touched, int first) {
+  for (int i = first; touched && i < g->roots.n; i++) {
+    Root *r = &g->roots.data[i];
+    const Slot *s = &g->slots.data[r->slot];
+    if (s->rank == 0) continue;
+    NodeId old = g_read(g, r->slot);
+    r->value = g_select(g, touched, r->value, old);
+  }
+}
+
 void optim(Graph *g, int row, const double *args, const int *slots, const NodeId *grads, int n) {
   CHECK(row >= 0 && row < n_optim_rows);
   Place at = g->at;
@@ -109,7 +151,10 @@ void optim(Graph *g, int row, const double *args, const int *slots, const NodeId
     g->at = p.at;
     NodeId read = g_read(g, slots[i]);
     CHECK(same_shape(g, read, grads[i]) && node(g, read)->dtype == node(g, grads[i])->dtype);
+    NodeId touched = touched_rows(g, row, &p, grads[i]);
+    int first = g->roots.n;
     graph_assign(g, slots[i], updates[row].update(&s, slots[i], read, grads[i]));
+    keep_untouched(g, touched, first);
   }
   g->at = at;
 }

@@ -79,7 +79,7 @@ void graph_print(const Graph *g, Text *out) {
     const Slot *s = &g->slots.data[i];
     text_printf(out, "slot %s : %s %s ", s->path, role_names[s->role], dtype_names[s->dtype]);
     print_axes(g, s->rank, s->axis, out);
-    text_add(out, s->frozen ? " frozen\n" : "\n");
+    text_printf(out, "%s%s\n", s->frozen ? " frozen" : "", s->lazy ? " lazy" : "");
   }
   for (NodeId n = 1; n < (NodeId)g->nodes.n; n++) print_node(g, n, out);
   if (g->loss) text_printf(out, "loss = %%%u\n", g->loss);

@@ -52,6 +52,8 @@ static bool pays(const Push *p, const Part *part) {
   if (x->op != OP_GATHER || x->rank != 2 || node(g, node_in(g, part->value, 0))->rank != 2) return false;
   double v = (double)axis_size(g, node(g, node_in(g, part->value, 0))->axis[0]), d = (double)(part->to - part->from);
   double rows = (double)axis_size(g, AXIS_OF_ROWS);
+  const Node *table = node(g, node_in(g, part->value, 0));
+  if (table->op == OP_READ && g->slots.data[table->attr.i[0]].lazy) return false;   // the rows of a batch alone get a gradient
   if (v < 0) return false;                                          // a vocabulary that is not known yet
   return p->rule->always || 3 * rows * d > 3 * v * d + p->rule->row * rows;
 }

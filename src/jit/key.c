@@ -5,7 +5,7 @@
 
 static const char *const kind_names[] = {
   [CALL_MAP] = "map", [CALL_REDUCE_LANES] = "lanes", [CALL_REDUCE_ROWS] = "rows", [CALL_DOT] = "dot", [CALL_SPREAD] = "spread",
-  [CALL_HOST] = "host",
+  [CALL_ROWS] = "by_ids", [CALL_HOST] = "host",
 };
 static const char *const val_names[] = {
   [VAL_INPUT] = "input", [VAL_OP] = "op", [VAL_CONST] = "const", [VAL_IOTA] = "iota", [VAL_ANCHOR] = "anchor",
@@ -39,6 +39,9 @@ static void call_key(Text *t, const Call *c) {
     operand(t, "left", c->left.buffer, c->left.offset, c->left.stride_mn, c->left.stride_k, c->left.dtype);
     operand(t, "right", c->right.buffer, c->right.offset, c->right.stride_mn, c->right.stride_k, c->right.dtype);
   }
+  if (c->kind == CALL_ROWS)
+    text_printf(t, " sorted b%d+%lld,%lld,%lld,%lld", c->sorted.buffer, (long long)c->sorted.offset, (long long)c->sorted.distinct,
+                (long long)c->sorted.ids, (long long)c->sorted.item_stride);
   for (int i = 0; i < c->n_inputs; i++) {
     const Input *in = &c->inputs[i];
     text_printf(t, " in b%d+%lld %s x%d,%lld", in->buffer, (long long)in->offset, dtype_names[in->dtype], in->index, (long long)in->index_stride);

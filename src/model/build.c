@@ -482,10 +482,11 @@ static Value *input_value(Build *b, int i) {
   return v;
 }
 
-static void make_lazy(Build *b, Lazy *l, const Expr *x, const char *name, bool own, bool freeze, Place at) {
+static void make_lazy(Build *b, Lazy *l, const Expr *x, const char *name, bool own, bool freeze, bool lazy, Place at) {
   Env *e = NEW(b->a, Env);
   *e = (Env){.module = b->s->modules.data[1], .frame = frame_child(b, b->root, name, own, at)};
   e->frame->frozen = freeze;
+  e->frame->lazy = lazy;
   *l = (Lazy){.expr = x, .env = e, .at = at};
 }
 
@@ -525,18 +526,33 @@ static void prepare(Build *b) {
   b->outputs = NEW_ARRAY(b->a, Lazy, m->n_outputs + 1);
   for (int i = 0; i < m->n_bindings; i++) {
     const Binding *x = &m->bindings[i];
-    make_lazy(b, &b->bindings[i], x->decl->value, x->name, true, x->freeze, x->decl->names[0].at);
+    make_lazy(b, &b->bindings[i], x->decl->value, x->name, true, x->freeze, x->lazy, x->decl->names[0].at);
   }
   for (int i = 0; i < m->n_tasks + m->n_muted; i++)
-    make_lazy(b, &b->tasks[i], m->tasks[i].head, m->tasks[i].name, false, m->tasks[i].freeze, m->tasks[i].at);
+    make_lazy(b, &b->tasks[i], m->tasks[i].head, m->tasks[i].name, false, m->tasks[i].freeze, false, m->tasks[i].at);
   for (int i = 0; i < m->n_outputs; i++)
-    make_lazy(b, &b->outputs[i], m->outputs[i].value, m->outputs[i].name, true, false, m->outputs[i].at);
+    make_lazy(b, &b->outputs[i], m->outputs[i].value, m->outputs[i].name, true, false, false, m->outputs[i].at);
 }
 
 static const char *shape_summary(Build *b, const Value *v) {
   if (v->kind == V_TENSOR) return shape_text(b->g, v->node, b->a);
   bool many = (v->kind == V_LIST || v->kind == V_RECORD) && v->n > 0 && v->items[0]->kind == V_TENSOR;
   return many ? arena_printf(b->a, "%d of %s", v->n, shape_text(b->g, v->items[0]->node, b->a)) : value_text(b, v);
+}
+
+// `lazy` is of tables: what is read whole has a gradient everywhere in every step.
+static void check_lazy(Build *b) {
+  for (int i = 0; i < b->m->n_bindings; i++) {
+    const Binding *x = &b->m->bindings[i];
+    bool table = !x->lazy;
+    for (NodeId n = 1; !table && n < (NodeId)b->g->nodes.n; n++) {
+      NodeId t = node(b->g, n)->op == OP_GATHER ? node_in(b->g, n, 0) : 0;
+      table = t && node(b->g, t)->op == OP_READ && path_under(b->g->slots.data[node(b->g, t)->attr.i[0]].path, x->name);
+    }
+    if (table) continue;
+    diag_warn(b->d, "no-table", x->decl->names[0].at, "`lazy` changes nothing in `%s`: it has no table of its own", x->name);
+    diag_help(b->d, "it stands where the table is made: `let rows = embed(user, 16) { lazy = true }`");
+  }
 }
 
 Graph *build(Model *m, DType dtype, Diag *d) {
@@ -552,6 +568,7 @@ Graph *build(Model *m, DType dtype, Diag *d) {
   for (int i = 0; i < m->n_bindings && !m->n_muted; i++) b.s->binding_shape[i] = shape_summary(&b, b.bindings[i].value);
   build_tasks(&b);
   check_sharing(&b);
+  if (!diag_errors(d) && !m->n_muted) check_lazy(&b);
   build_balance(&b);
   return b.g;
 }

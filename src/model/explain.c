@@ -270,7 +270,7 @@ static void parts_text(const Model *m, const Graph *g, Text *out) {
     column(out, names[i], w);
     column(out, binding ? (m->bindings[i].shared ? "shared" : "let") : task ? "task" : "output", 7);
     column(out, binding ? s->binding_shape[i] : value ? shape_text(g, value, m->arena) : "-", 22);
-    text_printf(out, "%s%s\n", count_text(m->arena, &c), binding && m->bindings[i].freeze ? ", frozen" : "");
+    text_printf(out, "%s%s%s\n", count_text(m->arena, &c), binding && m->bindings[i].freeze ? ", frozen" : "", binding && m->bindings[i].lazy ? ", lazy" : "");
   }
 }
 

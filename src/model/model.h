@@ -9,7 +9,7 @@
 #include "../graph/balance.h"
 
 typedef struct { const char *name; const Decl *decl; uint32_t file; } LayerDef;       // std and user layers
-typedef struct { const char *name; const Decl *decl; bool shared; bool freeze; } Binding; // let, shared
+typedef struct { const char *name; const Decl *decl; bool shared; bool freeze, lazy; } Binding; // let, shared
 typedef struct {                       // one term of a task's loss: factor · loss(label, args)
   int loss;                            // row of the loss table (graph/losses.def)
   double factor;

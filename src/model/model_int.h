@@ -200,7 +200,7 @@ struct Frame {
   const char *path;                    // NULL: not settled
   bool own;                            // a binding, key or index: one `param` or instance may carry the path itself
   bool taken;
-  bool frozen;
+  bool frozen, lazy;                   // of the parameters made below
   Instance *instance;
   Place at;                            // of the call, for the warning about twins
   VEC(struct { const char *name; int count; }) names;

@@ -389,8 +389,8 @@ void model_print(const Model *m, Text *out) {
   for (int i = 0; i < m->data.n_labels; i++) label_print(m, i, out);
   split_print(&m->data, out);
   for (int i = 0; i < m->n_bindings; i++)
-    text_printf(out, "%s %s%s = %s\n", m->bindings[i].shared ? "shared" : "let", m->bindings[i].name, m->bindings[i].freeze
-                ? " frozen" : "",
+    text_printf(out, "%s %s%s%s = %s\n", m->bindings[i].shared ? "shared" : "let", m->bindings[i].name,
+                m->bindings[i].freeze ? " frozen" : "", m->bindings[i].lazy ? " lazy" : "",
                 expr_spelling(m->arena, m->bindings[i].decl->value));
   for (int i = 0; i < m->n_tasks; i++) task_print(m, i, out);
   for (int i = 0; i < m->n_outputs; i++) text_printf(out, "output %s\n", m->outputs[i].name);

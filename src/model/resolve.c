@@ -94,21 +94,21 @@ static bool declare(Spec *s, Name n, SymbolKind kind, int index) {
   return true;
 }
 
-static const Key binding_keys[] = {{"freeze", false}, {"l2", true}, {"l1", true}, {"optimizer", true}, {"lazy", true},
+static const Key binding_keys[] = {{"freeze", false}, {"l2", true}, {"l1", true}, {"optimizer", true}, {"lazy", false},
                                    {"renamed_from", true}};
 
-static bool clause_freeze(Spec *s, const Decl *d) {
-  const Clause *c = find_clause(d, "freeze");
-  bool freeze = false;
-  if (c) need_bool(s, c->value, "`freeze`", &freeze);
-  return freeze;
+static bool clause_flag(Spec *s, const Decl *d, const char *key) {
+  const Clause *c = find_clause(d, key);
+  bool on = false;
+  if (c) need_bool(s, c->value, arena_printf(s->m.arena, "`%s`", key), &on);
+  return on;
 }
 
 static void declare_binding(Spec *s, const Decl *d) {
   bool shared = d->kind == DECL_SHARED;
   if (!declare(s, d->names[0], SYM_BINDING, s->bindings.n)) return;
   check_clauses(s, d, binding_keys, COUNT_OF(binding_keys), "a binding");
-  vec_push(s->m.arena, &s->bindings, ((Binding){d->names[0].name, d, shared, clause_freeze(s, d)}));
+  vec_push(s->m.arena, &s->bindings, ((Binding){d->names[0].name, d, shared, clause_flag(s, d, "freeze"), clause_flag(s, d, "lazy")}));
 }
 
 static void declare_one(Spec *s, const Decl *d) {

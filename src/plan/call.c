@@ -258,6 +258,23 @@ static void spread_call(Maker *k, NodeId n) {                           // ids i
   vec_push(arena_of(k), &k->outputs, ((Output){ -1, out.buffer, out.offset, { out.stride[0], out.stride[1] }, t, n }));
 }
 
+static void rows_anchor(Maker *k, NodeId n) {                           // values input 0, domain [rows, V, d]; of lists [rows, m, d]
+  const Graph *g = k->p->g;
+  NodeId values = node_in(g, n, 0), sorted = node_in(g, n, 2);
+  Loc x = loc_of(k->p, values), s = loc_of(k->p, sorted);
+  bool list = node(g, node_in(g, n, 1))->rank == 2;
+  int lane = list ? 2 : 1;                                              // the values' axis that runs along d, where there is one
+  bool wide = k->call.n_dims > 1;
+  Call *c = &k->call;
+  c->reduced = dim_of(g, AXIS_OF_ROWS);
+  c->sorted.buffer = s.buffer, c->sorted.offset = s.offset;
+  c->sorted.distinct = node(g, sorted)->attr.i[1];
+  c->sorted.ids = axis_size(g, AXIS_OF_ROWS) * (list ? axis_size(g, node(g, node_in(g, n, 1))->axis[1]) : 1);
+  c->sorted.item_stride = list ? x.stride[1] : 0;
+  vec_push(arena_of(k), &k->inputs,
+           ((Input){ x.buffer, x.offset, { x.stride[0], 0, wide ? x.stride[lane] : 0 }, (DType)node(g, n)->dtype, -1, 0, values }));
+}
+
 static HostOperand host_operand(const Planner *p, NodeId n, const Loc *l) {
   const Node *x = node(p->g, n);
   HostOperand o = { .buffer = l->buffer, .dtype = (DType)x->dtype, .offset = l->offset, .rank = x->rank,
@@ -328,6 +345,7 @@ static void set_items(Call *c) {
   int64_t rows = c->n_dims ? c->dims[0].size : 1, row = 1;
   for (int i = 1; i < c->n_dims; i++) row *= c->dims[i].size;
   if (c->kind == CALL_HOST) rows = c->host.out.rank ? c->host.out.extent[0] : 1;
+  if (c->kind == CALL_ROWS) rows = c->sorted.distinct;
   c->item_rows = c->kind == CALL_DOT ? 96 : c->kind == CALL_SPREAD ? rows : c->kind == CALL_HOST ? host_item_rows(c, rows) : (4096 + row - 1) / row;
   if (c->kind == CALL_MAP && c->n_dims <= 1 && c->item_rows < 4096) c->item_rows = 4096;
   if (c->item_rows > rows) c->item_rows = rows > 0 ? rows : 1;
@@ -366,6 +384,7 @@ Call make_call(Planner *p, int cluster) {
   if (c->kind == CALL_SPREAD) spread_call(&k, c->anchor);
   else if (c->kind == CALL_HOST) host_call(&k, c->anchor);
   else if (c->kind == CALL_DOT) dot_anchor(&k, c->anchor);
+  else if (c->kind == CALL_ROWS) rows_anchor(&k, c->anchor);
   else if (c->anchor) anchor.in[anchor.n_in++] = reduce_anchor(&k, c->anchor);
   if (c->anchor && c->kind != CALL_SPREAD && c->kind != CALL_HOST) {
     Map m = own_map(&k, c->anchor);

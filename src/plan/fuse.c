@@ -21,7 +21,7 @@ static bool same_domain(const Graph *g, NodeId a, NodeId b) {
 // A value that is read in one piece, not point by point.
 static bool wants_stored(const Graph *g, NodeId user) {
   OpKind k = op_rows[node(g, user)->op].kind;
-  return k == KIND_DOT || k == KIND_CALL || node(g, user)->op == OP_SPREAD || node(g, user)->op == OP_CONCAT || is_apart(g, user) ||
+  return k == KIND_DOT || k == KIND_CALL || node(g, user)->op == OP_SPREAD || node(g, user)->op == OP_ROWS || node(g, user)->op == OP_CONCAT || is_apart(g, user) ||
          (is_view(g, user) && !is_unit_move(g, user));
 }
 
@@ -235,7 +235,7 @@ static CallKind reduce_kind(Planner *p, NodeId n) {
 static void place_anchor(Planner *p, NodeId n) {
   OpId op = node(p->g, n)->op;
   bool host = op_rows[op].kind == KIND_CALL;
-  CallKind k = op == OP_DOT ? CALL_DOT : op == OP_SPREAD ? CALL_SPREAD : host ? CALL_HOST : reduce_kind(p, n);
+  CallKind k = op == OP_DOT ? CALL_DOT : op == OP_SPREAD ? CALL_SPREAD : op == OP_ROWS ? CALL_ROWS : host ? CALL_HOST : reduce_kind(p, n);
   CHECK(!host || !has_rows(p->g, n));                             // a routine gives values of the batch as a whole
   join(p, new_cluster(p, k, n, n), n);
 }

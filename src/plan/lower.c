@@ -6,7 +6,7 @@
 //     an axis more is taken item by item; every other contraction is products and sums;
 // (4) what is reshaped lies in one piece; views stand on values that are in memory (never on constants);
 // (5) a spread has values [rows] or [rows, d], of a list [rows, m] or [rows, m, d]; a gather of a list reads any row for an
-//     item that is not there, and a SELECT makes that 0;
+//     item that is not there, and a SELECT makes that 0; tables updated by rows: see rows.c;
 // (6) every copy is an explicit STOP. Its attributes: i1 COPY_PACKED, i2 COPY_APART, i3 a serial number.
 #include "plan_int.h"
 
@@ -60,6 +60,7 @@ int operand_axis(const Graph *g, NodeId u, NodeId x, int i) {
 typedef struct {
   Graph *t;
   bool *claimed;                                                   // by node of t: its place is another's to say
+  NodeId *update;                                                  // by node of g: see row_updates
   int serial;
 } Lower;
 
@@ -192,6 +193,33 @@ static NodeId lower_spread(Lower *l, const Node *n, const NodeId *in) {
   x = g_reshape(t, in_one_piece(l, x, n->at), 1, &flat);
   NodeId sum = graph_add(t, OP_SPREAD, (NodeId[]){ x, in[1] }, 2, n->attr, n->at);
   return g_reshape(t, in_one_piece(l, sum, n->at), n->rank, n->axis);
+}
+
+// The ids of the batch in order, with their places.
+static NodeId sorted_ids(Lower *l, NodeId ids, AxisId v, Place at) {
+  Graph *t = l->t;
+  const Node *x = node(t, ids);
+  int64_t most = axis_size(t, AXIS_OF_ROWS) * (x->rank > 1 ? axis_size(t, x->axis[1]) : 1), size = axis_size(t, v);
+  int64_t distinct = most < size ? most : size;
+  Attr a = { .i = { (int64_t)v, distinct, sorted_words(distinct, most) } };
+  g_at(t, at);
+  NodeId in[2] = { ids, x->rank > 1 ? g_dense(t, x->attr.i[2], 1) : 0 };
+  return graph_add(t, OP_SORT_IDS, in, in[1] ? 2 : 1, a, at);
+}
+
+static NodeId lower_row_update(Lower *l, const Node *n, const NodeId *in) {
+  NodeId x = in_memory(l, without_mask(l, in[0], in[1], n->at), n->at);
+  NodeId sorted = sorted_ids(l, in[1], (AxisId)n->attr.i[0], n->at);
+  return graph_add(l->t, OP_ROWS, (NodeId[]){ x, in[1], sorted }, 3, n->attr, n->at);
+}
+
+// 1 where one or more rows have the id
+static NodeId lower_touched(Lower *l, const Node *n, NodeId ids) {
+  Graph *t = l->t;
+  g_at(t, n->at);
+  AxisId axis[2] = { AXIS_OF_ROWS, node(t, ids)->axis[1] };
+  NodeId one = g_const(t, 1), ones = copy(l, g_broadcast(t, one, node(t, ids)->rank, axis), (Attr){0}, n->at);
+  return g_map2(t, OP_MIN, g_spread(t, ones, ids, (AxisId)n->attr.i[0]), one);
 }
 
 // ---------------------------------------------------------------- dots
@@ -424,7 +452,11 @@ static NodeId lower_node(Lower *l, const Graph *g, NodeId id, const NodeId *now)
   case OP_CONCAT: return n->n_in == 1 ? in[0] : lower_concat(l, in, n->n_in, n->attr.i[0], n->at);
   case OP_PAD: return lower_pad(l, in[0], &n->attr, n->at);
   case OP_DOT: return g->gemm && suits_gemm(g, id, g->gemm) ? lower_gemm(l, n, in) : lower_dot(l, n, in);
-  case OP_SPREAD: return lower_spread(l, n, in);
+  case OP_SPREAD: return l->update[id] ? lower_row_update(l, n, in) : lower_spread(l, n, in);
+  case OP_SELECT:
+    if (l->update[id]) return in[1];                                // touched rows are the only ones that are looked at
+    break;
+  case OP_TOUCHED: return lower_touched(l, n, in[0]);
   case OP_GATHER: return lower_gather(l, n, in);
   case OP_SLICE:
   case OP_RESHAPE:
@@ -449,7 +481,8 @@ static int64_t most_nodes(const Graph *g) {                         // that lowe
 }
 
 Graph *lower(const Graph *g, const bool *copy_slot) {
-  Lower l = { .t = graph_empty_like(g) };
+  Lower l = { .t = graph_empty_like(g), .update = NEW_ARRAY(g->arena, NodeId, g->nodes.n) };
+  row_updates(g, l.update);
   int64_t most = most_nodes(g);
   l.claimed = NEW_ARRAY(g->arena, bool, most);
   NodeId *now = NEW_ARRAY(g->arena, NodeId, g->nodes.n);

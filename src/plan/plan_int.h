@@ -52,6 +52,8 @@ static inline bool is_packed(const Graph *g, NodeId n) {
 static inline bool is_apart(const Graph *g, NodeId n) {
   return node(g, n)->op == OP_STOP && node(g, n)->attr.i[2] == COPY_APART;
 }
+// rows.c: update[n] = n of a SPREAD that updates touched rows alone, and = that of the SELECTs that end in its assigns; 0 elsewhere.
+void   row_updates(const Graph *g, NodeId *update);
 // Axis of a unit move's operand that is axis i of its result; −1: that is of size 1.
 int    axis_under_unit_move(const Graph *g, NodeId n, int axis);
 // Same value, other unit axes: RESHAPE that only adds or drops axes of size 1, sums over one. Gives the value underneath.

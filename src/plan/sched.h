@@ -50,6 +50,9 @@ typedef enum {
   CALL_SPREAD,               // out[v, j] = Σ over rows r ascending with ids[r] = v of in[r, j]; zeroed first; no program. Of
                              //   lists: over r ascending, then i ascending below the row's length, with ids[r, i] = v of
                              //   in[r, j, i]
+  CALL_ROWS,                 // for each id v that the batch has (`sorted`): anchor[j] = Σ of input 0 over v's places, rows and then items
+                             //   ascending; then the program at row v of what has dims [V, d]. Input 0 has the domain [rows] + dims; items
+                             //   are of distinct ids, not of dims[0]
   CALL_HOST                  // a C routine of the runtime (host.h): `host` says all; dims are those of its result
 } CallKind;
 
@@ -68,6 +71,8 @@ typedef struct {
   struct { int buffer; int64_t offset, stride_mn, stride_k; DType dtype; } left, right;
   // SPREAD: ids input 0, values input 1, output 0; dims = [V, d]; reduced = rows. Of lists: their lengths (reals) input 2,
   // dims = [V, d, m], d being 1 where there is no such axis
+  // ROWS: what sort_ids made (host.h), C and N of it; of lists: how far apart input 0 has the items of a row
+  struct { int buffer; int64_t offset, distinct, ids, item_stride; } sorted;
   int64_t items;             // fixed calls: how many items (blocks of the first dim); row calls: unused
   int64_t item_rows;         // fixed calls: rows of dims[0] per item
   HostArgs host;             // HOST; inputs, outputs, vals are then empty

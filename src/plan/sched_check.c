@@ -94,7 +94,7 @@ static void add_rows_of_table(const Check *k, Access *a, const Input *in) {   //
 }
 
 static bool in_prologue(const Call *c, int input) {
-  if (c->kind == CALL_SPREAD) return true;
+  if (c->kind == CALL_SPREAD || (c->kind == CALL_ROWS && input == 0)) return true;
   for (int v = 0; v < c->n_vals; v++)
     if (c->vals[v].kind == VAL_INPUT && c->vals[v].input == input) return c->vals[v].prologue;
   for (int i = 0; i < c->n_inputs; i++)
@@ -114,6 +114,15 @@ static void add_host(Check *k, const Call *c, int call) {
   add_operand(k, c, call, &c->host.out, true);
 }
 
+static void add_sorted(Check *k, const Call *c, int call) {        // and the items of lists, which dims do not tell
+  const Dim words[1] = { { false, sorted_words(c->sorted.distinct, c->sorted.ids) } };
+  add(k, c, call, c->sorted.buffer, false, c->sorted.offset, (int64_t[]){ 1 }, words, 1);
+  const Input *in = &c->inputs[0];
+  int64_t rows = c->reduced.size, items = c->sorted.ids / rows, width = c->n_dims > 1 ? c->dims[1].size : 1;
+  const Dim dims[3] = { c->reduced, { false, items }, { false, width } };
+  add(k, c, call, in->buffer, false, in->offset, (int64_t[]){ in->stride[0], c->sorted.item_stride, in->stride[2] }, dims, 3);
+}
+
 static void add_call(Check *k, const Call *c, int call) {
   if (c->kind == CALL_HOST) { add_host(k, c, call); return; }
   Dim pro[MAX_DIMS + 1];
@@ -130,6 +139,7 @@ static void add_call(Check *k, const Call *c, int call) {
   }
   for (int i = 0; i < c->n_outputs; i++)
     add(k, c, call, c->outputs[i].buffer, true, c->outputs[i].offset, c->outputs[i].stride, c->dims, c->n_dims);
+  if (c->kind == CALL_ROWS) add_sorted(k, c, call);
   if (c->kind != CALL_DOT) return;
   const Dim left[2] = { c->dims[0], c->reduced }, right[2] = { c->dims[1], c->reduced };
   int64_t by_left[2] = { c->left.stride_mn, c->left.stride_k }, by_right[2] = { c->right.stride_mn, c->right.stride_k };
@@ -156,6 +166,7 @@ static void check_form(const Check *k, const Phase *ph, const Call *c) {
     return;
   }
   int64_t rows = ph->is_host ? (c->host.out.rank ? c->host.out.extent[0] : 1) : c->n_dims ? c->dims[0].size : 1;
+  if (c->kind == CALL_ROWS) rows = c->sorted.distinct;
   if (ph->is_host && (c->host.id <= HOST_NONE || c->host.id >= N_HOST || c->host.out.rows || c->host.items != c->items))
     BUG("%s: %s: a broken host call", k->where, c->name);
   if (c->n_dims && c->dims[0].is_rows) BUG("%s: %s is over rows", k->where, c->name);

@@ -1,7 +1,7 @@
 // sched_print.c: a schedule as text, one call a line and one line per step of its program.
 #include "plan_int.h"
 
-static const char *const kinds[] = { "map", "sum_lanes", "sum_rows", "dot", "spread", "host" };
+static const char *const kinds[] = { "map", "sum_lanes", "sum_rows", "dot", "spread", "rows", "host" };
 static const char *const routines[N_HOST] = {
 #define HOST(id, fn, item_rows) [HOST_##id] = #fn,
 #include "../../runtime/host.def"
@@ -75,6 +75,7 @@ static void print_call(const Schedule *s, const Call *c, Text *out) {
     text_add(out, " x ");
     print_place(s, c->right.buffer, c->right.offset, out);
   }
+  if (c->kind == CALL_ROWS) text_add(out, " by "), print_place(s, c->sorted.buffer, c->sorted.offset, out);
   if (c->kind == CALL_SPREAD) {
     text_add(out, ": ");
     print_place(s, c->inputs[1].buffer, c->inputs[1].offset, out);

@@ -101,6 +101,7 @@ static void write_slot(Writer *w, int i) {
   add_field(w, SCOPE_WEIGHTS, "dtype", NULL, "%s", dtypes[s->dtype]);
   add_field(w, SCOPE_TRAIN, "init", NULL, "%s", init_text(s->init, w->arena));
   if (s->frozen) add_bool(w, SCOPE_TRAIN, "frozen", true);
+  if (s->lazy) add_bool(w, SCOPE_TRAIN, "lazy", true);
   if (b->over && i < b->n_over && b->over[i]) add_bool(w, SCOPE_TRAIN, "balanced", true);
 }
 

@@ -70,6 +70,7 @@ def two_heads(w, one, two):
 
 # ---------------------------------------------------------------- the layers: (spec behind HEAD, forward(w, x, ids))
 CASES = {}
+LAZY = {}                                                    # case → {path of a table: the column of its ids}
 LIST_HEAD = """model parity
 edition 2026
 import "std/attention.mtl"
@@ -319,6 +320,28 @@ def pepnet(w, x, ids):
     return two_heads(w, *towers)
 
 
+LAZY["lazy"] = {"u.a.table": 0, "v.b.table": 1}
+
+
+@case("lazy", 'let u = embed(a, 3) { lazy = true }\nlet v = embed(b, 1) { lazy = true }\nlet t = embed(a, 2)\nlet h = concat(u, v, t, x)\n', ("h", "h"))
+def lazy(w, x, ids):
+    h = torch.cat([w("u.a.table", 7, 3)[ids[:, 0]], w("v.b.table", 5, 1)[ids[:, 1]], w("t.a.table", 7, 2)[ids[:, 0]], x], -1)
+    return two_heads(w, h, h)
+
+
+def step_lazily(step, w, rows):
+    """A step of any optimizer; then rows of a table that the batch does not name, and their state, are as they were."""
+    old = {p: (p.detach().clone(), {k: v.clone() for k, v in step.state[p].items()}) for p in rows}
+    step.step()
+    for p, named in rows.items():
+        rest = [v for v in range(p.shape[0]) if v not in named]
+        with torch.no_grad():
+            p[rest] = old[p][0][rest]
+            for k, v in step.state[p].items():
+                if v.shape == p.shape:
+                    v[rest] = old[p][1][k][rest] if old[p][1] else torch.zeros_like(v[rest])
+
+
 # ---------------------------------------------------------------- the file
 def forward(f, w, batch):
     ids = torch.tensor(batch["ids"], dtype=torch.long)
@@ -331,14 +354,15 @@ def forward(f, w, batch):
     return total, outs
 
 
-def trained(f, values, batches, dtype, optimizer, args):
+def trained(f, values, batches, dtype, optimizer, args, lazy=()):
     w = Weights(dtype, values)
     forward(f, w, batches[0])                                # makes the tensors
     step = ref.OPTIMIZERS[optimizer](list(w.tensors.values()), args)
     for i in range(ref.STEPS):
         step.zero_grad()
-        forward(f, w, batches[i % len(batches)])[0].backward()
-        step.step()
+        batch = batches[i % len(batches)]
+        forward(f, w, batch)[0].backward()
+        step_lazily(step, w, {w.tensors[path]: {row[lazy[path]] for row in batch["ids"]} for path in lazy})
     return {path: ref.hexes(v) for path, v in w.tensors.items()}
 
 
@@ -365,7 +389,7 @@ def case_json(seed, name, spec, f, ids):
                      "y": ref.hexes(sum(b["y"], [])), "w": ref.hexes(sum(b["w"], []))} for b in batches],
         "forward": ref.in_both(outputs),
         "runs": [{"optimizer": optimizer, "args": args, "steps": ref.STEPS,
-                  "weights": ref.in_both(lambda t: trained(f, values, batches, t, optimizer, args))}],
+                  "weights": ref.in_both(lambda t: trained(f, values, batches, t, optimizer, args, LAZY.get(name, ())))}],
     }
 
 

@@ -216,11 +216,32 @@ static void store(Point *p, const int64_t *at) {
   }
 }
 
+static int64_t word(const Point *p, int64_t i) { return (int64_t)peek(p->m, p->c->sorted.buffer, p->c->sorted.offset + i); }
+
+static void run_rows(Point *p, int64_t lo, int64_t hi, int64_t inner) {
+  const Call *c = p->c;
+  int64_t distinct = c->sorted.distinct, n = word(p, 0);
+  for (int64_t u = lo; u < hi && u < n; u++)
+    for (int64_t j = 0; j < inner; j++) {
+      int64_t at[MAX_DIMS + 1] = {word(p, SORTED_IDS + u), j};
+      double sum = 0;
+      for (int64_t e = word(p, sorted_starts(distinct) + u); e < word(p, sorted_starts(distinct) + u + 1); e++) {
+        int64_t from = word(p, sorted_rows(distinct) + e) * c->inputs[0].stride[0] +
+                       word(p, sorted_items(distinct, c->sorted.ids) + e) * c->sorted.item_stride + j * c->inputs[0].stride[2];
+        sum = round_to(c->vals[c->anchor].dtype, sum + peek(p->m, c->inputs[0].buffer, c->inputs[0].offset + from));
+      }
+      p->val[0][c->anchor] = sum;
+      evaluate(p, 0, at, c->n_dims);
+      store(p, at);
+    }
+}
+
 static void run_call(SchedMemory *m, const Call *c, int64_t n, int64_t lo, int64_t hi) {
   Point p = {m, c, n, {xcalloc((size_t)c->n_vals + 1, sizeof(double)), xcalloc((size_t)c->n_vals + 1, sizeof(double))}};
   int64_t inner = 1, at[MAX_DIMS + 1] = {0};
   for (int d = 1; d < c->n_dims; d++) inner *= extent(&p, c->dims[d]);
   if (c->kind == CALL_SPREAD) run_spread(&p, lo, hi);
+  if (c->kind == CALL_ROWS) { run_rows(&p, lo, hi, inner); lo = hi; }
   for (int64_t i = c->kind == CALL_SPREAD ? hi : lo; i < hi; i++)
     for (int64_t j = 0; j < inner; j++) {
       int64_t rest = j;

@@ -79,6 +79,7 @@ static Batch new_batch(Arena *a, int64_t n, uint64_t seed) {
   Batch b = {NEW_ARRAY(a, double, n * DENSE + 1), NEW_ARRAY(a, double, n * LABELS + 1), NEW_ARRAY(a, double, n * LABELS + 1),
              NEW_ARRAY(a, uint32_t, n * IDS + 1)};
   for (int64_t i = 0; i < n * DENSE; i++) b.dense[i] = (float)noise(seed * 7919 + (uint64_t)i);
+  for (int64_t i = 0; i < n; i++) b.dense[i * DENSE + DENSE - 1] = floor((b.dense[i * DENSE + DENSE - 1] + 1) * 1.4999);   // 0, 1, 2: a length
   for (int64_t i = 0; i < n * IDS; i++) b.ids[i] = (uint32_t)((noise(seed * 31 + (uint64_t)i) + 1) * 0.4999 * VOCAB);
   for (int64_t i = 0; i < n * LABELS; i++) {
     double u = noise(seed * 131 + (uint64_t)i), l = (double)(i / n);
@@ -620,6 +621,51 @@ static void just_run(Model *model) {
     run_case(&c, t ? 1e-12 : 1e-5);
   }
 }
+// Tables whose rows are updated where a batch names them: one for each row, one of width 1, one of a list, one named by two inputs (which
+// is no update by rows). The list has as many items as column 5 says.
+static void lazy_tables(Case *c) {
+  Graph *g = c->g;
+  struct { const char *path; int64_t width; } tables[] = {{"user.table", 5}, {"item.table", 1}, {"bag.table", 3}, {"both.table", 4}};
+  NodeId t[4];
+  for (int i = 0; i < 4; i++) {
+    int s = slot(c, tables[i].path, 2, 300, tables[i].width);
+    g->slots.data[s].lazy = true;
+    t[i] = g_read(g, s);
+  }
+  NodeId first = g_column(g, OP_IDS, 0), second = g_column(g, OP_IDS, 1), list = g_ids(g, 0, 2, 5);
+  NodeId user = g_gather(g, t[0], first), item = g_gather(g, t[1], second), bag = g_sum(g, g_gather(g, t[2], list), 1);
+  NodeId one = g_gather(g, t[3], first), two = g_gather(g, t[3], second), both = g_map2(g, OP_MUL, one, two);
+  NodeId x = g_concat(g, (NodeId[]){user, item, bag, both}, 4, 1);
+  task(c, "click", "bce", g_map1(g, OP_SIGMOID, layer(c, relu_layer(c, x, 13, 20, "h"), 20, 1, "click")), 0);
+}
+
+static void test_lazy_tables(void **state) {
+  (void)state;
+  const char *const optimizers[] = {"sgd", "momentum", "adam", "adamw"};
+  for (int i = 0; i < COUNT_OF(optimizers); i++) {
+    train_model(lazy_tables, optimizers[i]);
+    Case c = new_case(F32, 96);
+    lazy_tables(&c);
+    train_by(&c, optimizers[i]);
+    const Graph *g;
+    Schedule *s = schedule_case(&c, &g);
+    int by_rows = 0, sorts = 0;
+    for (int p = 0; p < s->programs[PROG_TRAIN].n_phases; p++)
+      for (int k = 0; k < s->programs[PROG_TRAIN].phases[p].n_calls; k++) {
+        const Call *x = &s->programs[PROG_TRAIN].phases[p].calls[k];
+        by_rows += x->kind == CALL_ROWS;
+        sorts += x->kind == CALL_HOST;
+        if (x->kind == CALL_ROWS) assert_int_equal(x->n_outputs, i == 0 ? 1 : i == 1 ? 2 : 3);
+        bool whole = x->kind == CALL_MAP && x->n_dims == 2 && x->dims[0].size == 300;
+        if (whole && strncmp(x->name, "both", 4)) FAIL("%s updates its whole table", x->name);
+      }
+    assert_int_equal(by_rows, 3);
+    assert_int_equal(sorts, 3);
+    trouble = NULL;
+    arena_free(c.a);
+  }
+}
+
 static void test_softmax(void **state) { (void)state; train_model(softmax_and_product, "sgd"); }
 static void test_experts(void **state) { (void)state; train_model(experts, "momentum"); }
 static void test_stacked_experts(void **state) { (void)state; train_model(stacked_experts, "sgd"); }
@@ -863,7 +909,7 @@ int main(int argc, char **argv) {
   if (argc > 1) cmocka_set_test_filter(argv[1]);
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_mlp), cmocka_unit_test(test_softmax), cmocka_unit_test(test_experts),
-    cmocka_unit_test(test_stacked_experts), cmocka_unit_test(test_items), cmocka_unit_test(test_batch_norm), cmocka_unit_test(test_clipping),
+    cmocka_unit_test(test_stacked_experts), cmocka_unit_test(test_items), cmocka_unit_test(test_lazy_tables), cmocka_unit_test(test_batch_norm), cmocka_unit_test(test_clipping),
     cmocka_unit_test(test_moves), cmocka_unit_test(test_tables), cmocka_unit_test(test_hazards),
     cmocka_unit_test(test_random),
     cmocka_unit_test(test_phases_of_an_mlp), cmocka_unit_test(test_phases_of_others),

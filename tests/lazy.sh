@@ -1,0 +1,58 @@
+#!/bin/sh
+# Tables whose rows are updated where a batch names them: `sgd` gives the bits of the whole update; every target gives the same bits; rows that
+# no batch names stay; and the cost does not know the table's size.
+. "${srcdir:-.}/tests/tap.sh"
+cd "$tmp" || exit 99
+unset MTLC_TARGET
+cat >whole.mtl <<'END'
+model shop
+input user  : id       { buckets = 5_000 }
+input item  : id       { buckets = 300 }
+input bag   : list(id) { buckets = 900, max = 5 }
+input x     : vector(4)
+label click : binary
+label buy   : binary
+let u = embed(user, 8)
+let i = embed(item, 1)
+let b = mean(embed(bag, 6))
+task ctr { head = concat(u, i, b, x) |> dense(16, relu) as h |> dense(1) |> sigmoid, loss = bce(click), metric = [logloss] }
+task cvr { head = concat(u, x)       |> dense(16, relu) as h |> dense(1) |> sigmoid, loss = bce(buy),   metric = [logloss] }
+train { optimizer = adam(0.01), batch = 200, epochs = 2, seed = 3 }
+END
+sed 's/^\(let [uib].*\)$/\1 { lazy = true }/' whole.mtl >lazy.mtl
+for spec in whole lazy; do sed 's/adam(0.01)/sgd(0.1)/' $spec.mtl >$spec-sgd.mtl; done
+"$mtlc" synth whole.mtl --rows 1500 --seed 4 -o rows.csv -q
+
+expect 0 "the schedule"                     "$mtlc" compile lazy.mtl --emit sched
+check "three tables are updated by rows"    test "$(grep -c '^    rows ' out)" -eq 3
+check "the ids of three inputs are sorted"  test "$(grep -c host_sort_ids out)" -eq 3
+expect 0 "explain"                          "$mtlc" explain lazy.mtl
+has out "explain says it"                   "40,000, lazy"
+for spec in whole lazy whole-sgd lazy-sgd; do
+  expect 0 "run $spec"                      "$mtlc" run $spec.mtl --data rows.csv -o $spec -q
+done
+check "sgd: the bits of the whole update"   cmp whole-sgd/weights.safetensors lazy-sgd/weights.safetensors
+check "adam: other weights"                 sh -c '! cmp -s whole/weights.safetensors lazy/weights.safetensors'
+for target in portable avx2; do
+  MTLC_TARGET=$target "$mtlc" run lazy.mtl --data rows.csv -o lazy-$target -q >/dev/null 2>err || continue
+  check "equal weights by $target"          cmp lazy/weights.safetensors lazy-$target/weights.safetensors
+done
+expect 0 "run whole, from the cache"        env MTLC_MODULE=none "$mtlc" run lazy.mtl --data rows.csv -o again -q
+check "equal weights"                       cmp lazy/weights.safetensors again/weights.safetensors
+
+# a table a hundred times as large: not ten times the time (of the whole update it would be)
+cat >big.mtl <<'END'
+model big
+input user  : id { buckets = 20_000 }
+label click : binary
+let u = embed(user, 16) { lazy = true }
+task ctr { head = u |> dense(1) |> sigmoid, loss = bce(click) }
+train { optimizer = adam(0.01), batch = 256, epochs = 4 }
+END
+sed 's/20_000/2_000_000/' big.mtl >bigger.mtl
+"$mtlc" synth big.mtl --rows 5000 --seed 4 -o big.csv -q
+step_us() { sed -n 's/^ *"step_us": \([0-9]*\)[.,].*/\1/p' "$1"; }
+for spec in big bigger; do expect 0 "run $spec" "$mtlc" run $spec.mtl --data big.csv -o $spec --json -q; cp out $spec.json; done
+check "the step's time was found"           test -n "$(step_us big.json)" -a -n "$(step_us bigger.json)"
+check "a hundred times the table"           test "$(step_us bigger.json)" -lt $((10 * $(step_us big.json) + 500))
+done_testing
