@@ -304,8 +304,8 @@ typedef struct {
 // A figure after an epoch: Σ of terms a·loss, or metric of a task on valid. Lower is better where `minimise`.
 typedef struct { bool is_loss; int task; int metric; double factor; } FigureTerm;   // is_loss: task −1 = all, weighted
 typedef struct { const FigureTerm *terms; int n_terms; bool minimise; const char *text; } Figure;
-typedef struct { int task; int metric; int op; double bound; const char *text, *reason; int other_task; } Require;
-// Require.op: RX_LT … RX_GE on metric of task on the held-out split; metric −1: always(task op other_task) in every row
+typedef struct { int task; int metric; int op; double bound; const char *text, *reason, *place; int other_task; } Require;
+// Require.place: "shop.mtl:12:9". Require.op: RX_LT … RX_GE on metric of task on the held-out split; metric −1: always(task op other_task) in every row
 
 typedef struct {
   int64_t batch, epochs;

@@ -102,4 +102,6 @@ Predictions *predict_rows(Engine *e, ProgramId prog, const DataPlan *dp, const T
 // metric [n_tasks][n_metrics] and loss [n_tasks] (each may be NULL) of predictions of the same rows.
 void task_metrics(const DataPlan *dp, const TrainPlan *tp, const PrepState *prep, const Rows *r, const Predictions *p,
                   double **metric, double *loss);
+// Whether each `require` holds: value [n_requires], the metric or, of always(), how many rows break it; NAN: undefined, not met.
+void judge_requires(const TrainPlan *tp, const Predictions *p, double *const *metric, double *value, bool *met);
 #endif

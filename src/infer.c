@@ -27,6 +27,7 @@ static void close_run(Trained *t) {
 
 int mtl_eval(mtl_context *c, const char *run, const char *const *data, bool json, char **report) {
   Trained t = {0};
+  bool unmet = false;
   *report = NULL;
   if (open_run(c, run, data, true, &t)) {
     const TrainPlan *tp = &t.m->train;
@@ -35,17 +36,23 @@ int mtl_eval(mtl_context *c, const char *run, const char *const *data, bool json
     for (int i = 0; i < tp->n_tasks; i++) metric[i] = NEW_ARRAY(c->arena, double, tp->tasks[i].n_metrics + 1);
     Predictions *p = predict_rows(t.ready.engine, PROG_EVAL, &t.m->data, tp, &t.prep, r, c->arena);
     task_metrics(&t.m->data, tp, &t.prep, r, p, metric, loss);
+    double *figure = NEW_ARRAY(c->arena, double, tp->n_requires + 1);
+    bool *met = NEW_ARRAY(c->arena, bool, tp->n_requires + 1);
+    judge_requires(tp, p, metric, figure, met);
+    unmet = requires_unmet(t.m, met);
     if (json)
-      *report = json_text(json_pack("{s:s, s:s, s:I, s:o}", "run", run, "model", t.m->name, "rows", (json_int_t)r->n, "tasks", metrics_json(t.m, metric, loss)));
+      *report = json_text(json_pack("{s:s, s:s, s:I, s:o, s:o}", "run", run, "model", t.m->name, "rows", (json_int_t)r->n, "tasks",
+                                    metrics_json(t.m, metric, loss), "require", requires_json(t.m, figure, met)));
     else {
       Text text = {0};
       text_printf(&text, "%lld rows\n", (long long)r->n);
       report_metrics(t.m, (const char *[]){ data ? "given rows" : "held out" }, (double **[]){ metric }, (const double *[]){ loss }, 1, &text);
+      requires_text(t.m, figure, met, &text);
       *report = text.data;
     }
   }
   close_run(&t);
-  return diag_exit_code(c->diag);
+  return diag_errors(c->diag) ? diag_exit_code(c->diag) : unmet;
 }
 
 // ---------------------------------------------------------------- predictions as CSV

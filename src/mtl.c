@@ -33,10 +33,10 @@ static char *take(Text *t) {                             // the text, malloc'd; 
   return t->data;
 }
 
-int mtl_check(mtl_context *c, const char *spec, bool json, char **report) {
+int mtl_check(mtl_context *c, const char *spec, bool strict, bool json, char **report) {
   *report = NULL;
   Model *m = open_spec(c, spec);
-  bool ok = check_spec(c, m);
+  bool right = check_spec(c, m), ok = right && !(strict && diag_warnings(c->diag));
   Text t = {0};
   if (json) {
     Text errors = {0};
@@ -48,7 +48,7 @@ int mtl_check(mtl_context *c, const char *spec, bool json, char **report) {
     text_printf(&t, "%s: ok: model %s, %d inputs, %d tasks\n", spec, m->name, m->data.n_inputs, m->train.n_tasks);
     *report = take(&t);
   }
-  return code_of(c);
+  return right && !ok ? 1 : code_of(c);
 }
 
 static const char *blas_text(const Blas *b, Arena *a) {

@@ -23,7 +23,8 @@ const char  *mtl_build_info(void);                    // LLVM, BLAS and its core
 
 // Every report comes as text for people or, with json, as one JSON document; malloc'd, free with mtl_text_free.
 void mtl_text_free(char *text);
-int mtl_check(mtl_context *c, const char *spec, bool json, char **report);
+// strict: a warning makes the answer no: 1.
+int mtl_check(mtl_context *c, const char *spec, bool strict, bool json, char **report);
 int mtl_explain(mtl_context *c, const char *spec, bool json, char **report);
 // The four hashes of a spec, or of the spec of a run folder (version/version.h); explain: the canonical form that is hashed.
 int mtl_hash(mtl_context *c, const char *path, bool explain, bool json, char **report);
@@ -62,8 +63,8 @@ typedef struct {
 // Does sharing help? Every task alone, all together, and together with each way of balancing, over seeds: figures on the held-out
 // rows, gains, cosines of the tasks' gradients, and the arrangement that wins, if the figures bear it out.
 int mtl_compare(mtl_context *c, const mtl_compare_options *o, char **report);
-// Metrics of a trained run on new rows (data NULL: the run's own held-out rows, from its data file). Joined sources that are
-// not given are those that the run was trained with.
+// Metrics of a trained run, and whether what its spec requires holds (else 1), on new rows (data NULL: the run's own held-out
+// rows, from its data file). Joined sources that are not given are those that the run was trained with.
 int mtl_eval(mtl_context *c, const char *run, const char *const *data, bool json, char **report);
 // Predictions as CSV to `out` ("-": returned in *report): row, every task's head (class(n): one column a class), every output.
 int mtl_predict(mtl_context *c, const char *run, const char *const *data, const char *out, bool json, char **report);

@@ -41,11 +41,15 @@ static json_t *epoch_json(const Model *m, const EpochReport *e) {
   return j;
 }
 
-static json_t *requires_json(const Model *m, const TrainReport *t) {
+json_t *requires_json(const Model *m, const double *value, const bool *met) {
   json_t *all = json_array();
-  for (int i = 0; i < m->train.n_requires; i++)
-    json_array_append_new(all, json_pack("{s:s, s:o, s:b}", "require", m->train.requires[i].text, "value", number(t->require_value[i]), "met",
-                                         t->require_met[i]));
+  for (int i = 0; i < m->train.n_requires; i++) {
+    const Require *q = &m->train.requires[i];
+    const char *task = m->train.tasks[q->task].name, *metric = q->metric < 0 ? NULL : m->train.tasks[q->task].metrics[q->metric].name;
+    json_array_append_new(all, json_pack("{s:s, s:s, s:s?, s:o, s:o, s:b, s:s?, s:s}", "require", q->text, "task", task, "metric", metric, "value",
+                                         number(value[i]), "bound", metric ? number(q->bound) : json_null(), "met", met[i], "reason", q->reason,
+                                         "place", q->place));
+  }
   return all;
 }
 
@@ -61,7 +65,7 @@ json_t *report_json(const Model *m, const Dataset *data, const Ready *r, const T
   json_object_set_new(j, "held_out", json_string(t->held_out == 2 ? "test" : t->held_out == 1 ? "valid" : "none"));
   json_object_set_new(j, "best_epoch", json_integer(t->best_epoch));
   json_object_set_new(j, "interrupted", json_boolean(t->interrupted));
-  json_object_set_new(j, "require", t->interrupted ? json_array() : requires_json(m, t));
+  json_object_set_new(j, "require", t->interrupted ? json_array() : requires_json(m, t->require_value, t->require_met));
   json_object_set_new(j, "step_us", number(t->step_us));
   json_object_set_new(j, "rows_per_s", number(t->rows_per_s));
   json_object_set_new(j, "seconds", number(seconds));
@@ -136,13 +140,21 @@ void report_metrics(const Model *m, const char *const *columns, double **const *
   }
 }
 
-static void requires_text(const Model *m, const TrainReport *t, Text *out) {
+bool requires_unmet(const Model *m, const bool *met) {
+  for (int i = 0; i < m->train.n_requires; i++)
+    if (!met[i]) return true;
+  return false;
+}
+
+void requires_text(const Model *m, const double *value, const bool *met, Text *out) {
   for (int i = 0; i < m->train.n_requires; i++) {
     const Require *q = &m->train.requires[i];
-    text_printf(out, "require %s: %s", q->text, t->require_met[i] ? "met" : "NOT MET");
-    if (q->metric >= 0) text_printf(out, " (%.5g)", t->require_value[i]);
-    else if (!t->require_met[i]) text_printf(out, " (in %.0f rows)", t->require_value[i]);
-    if (q->reason && !t->require_met[i]) text_printf(out, ": %s", q->reason);
+    text_printf(out, "require %s: %s", q->text, met[i] ? "met" : "NOT MET");
+    if (isnan(value[i])) text_add(out, " (undefined)");
+    else if (q->metric >= 0) text_printf(out, " (%.5g)", value[i]);
+    else if (!met[i]) text_printf(out, " (in %.0f rows)", value[i]);
+    if (!met[i] && q->reason) text_printf(out, ": %s", q->reason);
+    if (!met[i]) text_printf(out, "  [%s]", q->place);
     text_char(out, '\n');
   }
 }
@@ -164,7 +176,7 @@ void report_text(const Model *m, const TrainReport *t, const char *run, double s
     losses[n++] = t->test_loss;
   }
   if (n && !t->interrupted) report_metrics(m, columns, values, losses, n, out);
-  if (!t->interrupted) requires_text(m, t, out);
+  if (!t->interrupted) requires_text(m, t->require_value, t->require_met, out);
   text_printf(out, "%lld epochs, best %lld; %.1f us a step, %.0f rows/s, %.2f s in all\n", (long long)t->n_epochs, (long long)t->best_epoch,
               t->step_us, t->rows_per_s, seconds);
   if (run) text_printf(out, "run: %s\n", run);

@@ -78,12 +78,6 @@ static void say_start(mtl_context *c, const mtl_run_options *o, const Run *r) {
   text_free(&t);
 }
 
-static int unmet(const Run *r, const TrainReport *t) {
-  for (int i = 0; i < r->m->train.n_requires; i++)
-    if (!t->require_met[i]) return 1;
-  return 0;
-}
-
 static bool keep(mtl_context *c, Run *r, const TrainReport *t, double seconds) {
   r->info.seed = r->m->train.seed;
   r->info.epochs = r->m->train.epochs;
@@ -112,7 +106,7 @@ static int run_to_end(mtl_context *c, const mtl_run_options *o, Run *r, char **r
   }
   if (t->interrupted) return 130;
   checkpoint_remove(r->final_name);
-  return unmet(r, t);
+  return requires_unmet(r->m, t->require_met);
 }
 
 int mtl_run(mtl_context *c, const mtl_run_options *o, char **report) {

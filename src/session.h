@@ -59,5 +59,8 @@ json_t *report_json(const Model *m, const Dataset *data, const Ready *r, const T
 void report_text(const Model *m, const TrainReport *t, const char *run, double seconds, Text *out);
 void report_epoch(const Model *m, const EpochReport *e, int64_t epochs, Text *out);
 void report_metrics(const Model *m, const char *const *columns, double **const *values, const double *const *losses, int n, Text *out);
+json_t *requires_json(const Model *m, const double *value, const bool *met);       // [n_requires] each: judge_requires
+void requires_text(const Model *m, const double *value, const bool *met, Text *out);
+bool requires_unmet(const Model *m, const bool *met);
 json_t *metrics_json(const Model *m, double **metric, const double *loss);
 #endif

@@ -29,7 +29,6 @@ void predictions_fill(Engine *e, ProgramId prog, const DataPlan *dp, const Train
                       const Rows *r, Predictions *p);
 double **metric_table(const TrainPlan *tp, Arena *a);                // [n_tasks][n_metrics]
 double total_loss(const TrainPlan *tp, const double *loss);          // Σ weight · L over the tasks whose L is defined
-void judge_requires(const TrainPlan *tp, const Predictions *held_out, double *const *metric, double *value, bool *met);
 
 // ---- train.c: a training under way. What stands above the line is what a checkpoint holds, beside the slots.
 typedef struct {                          // replay.c: slots known to be finite, to replay from

@@ -45,6 +45,7 @@ void diag_clear(Diag *d) {
 }
 
 int diag_errors(const Diag *d) { return d->n_errors; }
+int diag_warnings(const Diag *d) { return d->n_warnings; }
 int diag_exit_code(const Diag *d) { return d->n_errors ? (int)d->first : 0; }
 
 static const Item *first_error(const Diag *d) {

@@ -32,6 +32,7 @@ void  diag_machine(Diag *d, const char *code, const char *fmt, ...) PRINTF_LIKE(
 int   diag_errors(const Diag *d);                    // number of errors so far, warnings not counted
 const char *diag_first_code(const Diag *d);          // of the first error that came; NULL: none
 const char *diag_first_text(const Diag *d);          // its message, without place; NULL: none
+int   diag_warnings(const Diag *d);
 int   diag_exit_code(const Diag *d);                 // 0, or the class of the first error: 2, 3, 4
 // Prints all in order of place: `file:line:col: error[code]: text`, the line, a caret under the span,
 // notes and helps in the same form. colour: ANSI. The caret line is right under wide characters and tabs too.

@@ -9,7 +9,7 @@ static int check_json(const Args *a) {
   for (int i = 0; i < a->n_operands; i++) {
     mtl_context *c = mtl_new();
     char *report = NULL;
-    int code = mtl_check(c, a->operand[i], true, &report);
+    int code = mtl_check(c, a->operand[i], a->strict, true, &report);
     if (i > 0) ok = ok && out_text(",\n");
     code = finish(c, a, code, report);
     mtl_free(c);
@@ -25,7 +25,7 @@ int cmd_check(const Args *a) {
   for (int i = 0; i < a->n_operands; i++) {
     mtl_context *c = mtl_new();
     char *report = NULL;
-    int code = mtl_check(c, a->operand[i], false, &report);
+    int code = mtl_check(c, a->operand[i], a->strict, false, &report);
     if (a->quiet) {
       mtl_text_free(report);
       report = NULL;

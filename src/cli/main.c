@@ -9,8 +9,9 @@ const Command command_table[] = {
     "  mtlc init --data rows.csv -o shop.mtl\n"
     "  mtlc init --data rows.csv --label visit,conversion,spend | less\n"
     "  mtlc init --data rows.csv --json                  what each column was taken for\n" },
-  { "check", "SPEC…", "read and type-check specs; needs no data", cmd_check, 1, MAX_OPERANDS, TAKES_ALWAYS,
+  { "check", "SPEC…", "read and type-check specs; needs no data", cmd_check, 1, MAX_OPERANDS, TAKES_ALWAYS | TAKES(STRICT),
     "  mtlc check shop.mtl\n"
+    "  mtlc check --strict specs/*.mtl       exit 1 where there is a warning\n"
     "  mtlc check specs/*.mtl -q && echo fine\n"
     "  mtlc check shop.mtl --json            errors with file, line and column\n" },
   { "explain", "SPEC", "shapes, parameters, costs, and every default that the spec left out", cmd_explain, 1, 1, TAKES_ALWAYS,

@@ -23,6 +23,7 @@ const Option option_table[] = {
   { 0,   "explain", NULL,   "the canonical form that is hashed, in place of the hashes",   OPTION_FLAG,  AT(explain) },
   { 0,   "seeds",  "N",     "how many seeds; default 5",                                   OPTION_COUNT, AT(seeds) },
   { 0,   "with",   "METHODS", "ways of balancing to try, apart by commas; `none`",         OPTION_TEXT,  AT(with) },
+  { 0,   "strict", NULL,    "a warning is a no: exit 1",                                   OPTION_FLAG,  AT(strict) },
   { 0,   NULL,     NULL,    NULL,                                                          OPTION_FLAG,  0 },
 };
 const char *const stage_names[] = { "ast", "model", "graph", "grad", "sched", "llvm", "asm", "obj", NULL };

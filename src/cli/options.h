@@ -10,7 +10,7 @@ typedef struct {
   const char *test, *out, *resume, *emit, *label, *with;      // NULL: not given
   int64_t memory;                                      // bytes; 0: not given
   int64_t epochs, rows, seed, seeds;                   // 0: not given; seed: see has_seed
-  bool has_seed, json, quiet, help, check, explain;
+  bool has_seed, json, quiet, help, check, explain, strict;
 } Args;
 
 typedef enum { OPTION_FLAG, OPTION_TEXT, OPTION_FILES, OPTION_SIZE, OPTION_COUNT, OPTION_SEED, OPTION_STAGE } OptionKind;   // COUNT: ≥ 1; FILES: may be given again; SIZE: bytes, K, M, G
@@ -27,7 +27,7 @@ extern const char *const stage_names[];                // of --emit; ends with N
 // Which options a command takes: bits in the order of option_table.
 typedef enum {
   TAKES_DATA, TAKES_TEST, TAKES_OUT, TAKES_SEED, TAKES_EPOCHS, TAKES_ROWS, TAKES_RESUME, TAKES_MEMORY, TAKES_EMIT, TAKES_LABEL, TAKES_JSON, TAKES_QUIET,
-  TAKES_HELP, TAKES_CHECK, TAKES_EXPLAIN, TAKES_SEEDS, TAKES_WITH,
+  TAKES_HELP, TAKES_CHECK, TAKES_EXPLAIN, TAKES_SEEDS, TAKES_WITH, TAKES_STRICT,
   N_OPTIONS
 } OptionId;
 #define TAKES(id) (1u << TAKES_##id)

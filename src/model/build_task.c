@@ -288,6 +288,7 @@ void build_tasks(Build *b) {
   check_requires(b);
   if (!diag_errors(b->d)) check_label_leaks(b);
   if (!diag_errors(b->d)) check_rows_apart(b);
+  check_inputs(b);
 }
 
 // ---------------------------------------------------------------- what each loss reaches
@@ -355,4 +356,5 @@ void check_sharing(Build *b) {
   live[b->m->n_tasks] = reached(b, "penalty");
   check_shared(b, live);
   check_unused(b, live);
+  check_training(b, live);
 }

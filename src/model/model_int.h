@@ -311,6 +311,13 @@ void   resolve_label_values(Spec *s);                // makes the labels that `v
 Value *eval_label(Build *b, Env *e, const Expr *x);
 void   check_label_leaks(Build *b);
 
+// ---- checks.c: what is well typed and yet no sound model
+void check_inputs(Build *b);                         // no head reads what its label is made of
+void check_training(Build *b, bool *const *live);    // live[k][n]: a gradient of task k flows to node n; the last: the penalty's
+// `accept RULE NAME "why" until VERSION` of the spec, or NULL; accepted: one that holds in the model's version.
+const Decl *find_accept(const Spec *s, const char *rule, const char *name);
+bool   accepted(const Spec *s, const char *rule, const char *name);
+
 // ---- masked.c
 // The mask of a result: that of the operands with a list's axis 0 in the same place. Values that lose it set mask = 0.
 void   keep_mask(Build *b, Value *v, Value *const *operands, int n);

@@ -294,11 +294,17 @@ static bool require_metric(Spec *s, const Expr *e, Require *r) {
   return task_metric(s, metric, &r->task, &r->metric);
 }
 
+static const char *place_text(Spec *s, Place at) {
+  int line, col;
+  source_line_col(s->m.sources, at, &line, &col);
+  return arena_printf(s->m.arena, "%s:%d:%d", source_name(s->m.sources, at.file), line, col);
+}
+
 void resolve_requires(Spec *s) {
   for (int i = 0; i < s->decls.n; i++) {
     const Decl *d = s->decls.data[i];
     if (d->kind != DECL_REQUIRE || !d->value || d->value->kind == EX_BAD) continue;
-    Require r = {.text = expr_spelling(s->m.arena, d->value), .reason = d->text};
+    Require r = {.text = expr_spelling(s->m.arena, d->value), .reason = d->text, .place = place_text(s, d->value->at)};
     const char *name = callee_name(d->value);
     bool always = d->value->kind == EX_CALL && name && strcmp(name, "always") == 0;
     if (always ? require_always(s, d->value, &r) : require_metric(s, d->value, &r)) vec_push(s->m.arena, &s->requires, r);

@@ -88,6 +88,7 @@ static void test_inputs(void **state) {
     "input u : id { buckets = 1_000, missing = drop }\n"
     "input sum : real = shop.y + 2 * shop.z\n"
     "label y : binary\n"
+    "accept LABEL_AS_INPUT sum \"part of a sum alone\" until 2\n"
     "let all = concat(x, v, sum, embed(city, 2) as cities, embed(u, 3) as users)\n"
     "task t { head = all |> dense(1) |> sigmoid, loss = bce(y) }" TAIL);
   const DataPlan *p = &b.m->data;
@@ -493,15 +494,18 @@ static void test_specs(void **state) {
 }
 
 // Nothing trains: no gradient, no update, and explain still counts.
-static void test_all_frozen(void **state) {
+static void test_frozen(void **state) {
   (void)state;
   Built b = build_clean(HEAD "input x : vector(10)\nlabel y : binary\n"
-    "task p { head = x |> dense(1) |> sigmoid, loss = bce(y), freeze = true }" TAIL);
+    "task p { head = x |> dense(1) |> sigmoid, loss = bce(y), freeze = true }\n"
+    "task q { head = x |> dense(1) |> sigmoid, loss = bce(y) }" TAIL);
   Text out = {0};
   model_explain(b.m, b.g, &out, false);
-  assert_non_null(strstr(out.data, "11 (2 tensors frozen)"));
+  assert_non_null(strstr(out.data, "22 (2 tensors frozen)"));
   text_free(&out);
   arena_free(b.arena);
+  assert_error(HEAD "input x : vector(10)\nlabel y : binary\n"
+    "task p { head = x |> dense(1) |> sigmoid, loss = bce(y), freeze = true }\n", "nothing-to-train", "all parameters");
 }
 
 // Short specs that mean enormous values: errors in time.
@@ -615,7 +619,7 @@ int main(void) {
         cmocka_unit_test(test_library),
     cmocka_unit_test(test_compile_time), cmocka_unit_test(test_bind),       cmocka_unit_test(test_specs),
         cmocka_unit_test(test_explain),
-    cmocka_unit_test(test_all_frozen), cmocka_unit_test(test_doubling),
+    cmocka_unit_test(test_frozen), cmocka_unit_test(test_doubling),
     cmocka_unit_test(test_limits),     cmocka_unit_test(test_mutations),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

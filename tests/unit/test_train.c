@@ -190,10 +190,10 @@ static const PlanTask tasks[TASKS] = { { "click", 0, click_metrics, 2, 1, 1, tru
 static const PlanOutput outputs[] = { { "twice", 2, O_TWICE } };
 static const FigureTerm all_losses = { true, -1, -1, 1 }, auc_of_click = { false, CLICK, 0, 1 };
 static const Figure by_loss = { &all_losses, 1, true, "loss" }, by_auc = { &auc_of_click, 1, false, "auc(click)" };
-static const Require requires[] = { { CLICK, 0, RX_GE, 0.7, "auc(click) >= 0.7", NULL, -1 },
-                                    { CLICK, 1, RX_GT, 1, "accuracy(click) > 1", "never", -1 },
-                                    { CLICK, -1, RX_LE, 0, "always(click <= click)", NULL, CLICK },
-                                    { CLICK, -1, RX_LT, 0, "always(click < click)", NULL, CLICK } };
+static const Require requires[] = { { CLICK, 0, RX_GE, 0.7, "auc(click) >= 0.7", NULL, "shop.mtl:9:9", -1 },
+                                    { CLICK, 1, RX_GT, 1, "accuracy(click) > 1", "never", "shop.mtl:10:9", -1 },
+                                    { CLICK, -1, RX_LE, 0, "always(click <= click)", NULL, "shop.mtl:11:9", CLICK },
+                                    { CLICK, -1, RX_LT, 0, "always(click < click)", NULL, "shop.mtl:12:9", CLICK } };
 
 static TrainPlan make_plan(int64_t epochs) {
   return (TrainPlan){ .batch = BATCH, .epochs = epochs, .learning_rate = 0.1, .optimizer = "momentum", .shuffle = true,
