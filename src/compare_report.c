@@ -147,7 +147,7 @@ static json_t *number(double v) { return isfinite(v) ? json_real(v) : json_null(
 static json_t *gain_json(const Judged *j) {
   static const char *const marks[] = {[NOT_KNOWN] = "unknown", [NO_DIFFERENCE] = "none", [BETTER] = "better", [WORSE] = "worse"};
   return json_pack("{s:o, s:o, s:o, s:o, s:s}", "mean", number(j->d.mean), "sd", number(j->d.sd), "half_width", number(j->half), "p",
-                   number(j->d.p), "difference", marks[j->mark]);
+                   number(difference_p(&j->d)), "difference", marks[j->mark]);
 }
 
 static json_t *figure_json(const Comparison *x, int a, int k) {

@@ -1,4 +1,4 @@
-// paired.c: differences of paired figures, their standard error and what Student's distribution says of them.
+// paired.c: differences of paired figures, their two errors and what Student's distribution says of them.
 #include <math.h>
 #include "compare.h"
 
@@ -33,7 +33,7 @@ static double rows_variance(const double *sum, int n) {      // sum[b]: Σ over 
 }
 
 Difference paired_difference(const Score *a, const Score *b, int n_seeds, bool minimise) {
-  Difference d = {.mean = NAN, .sd = NAN, .se = NAN, .df = NAN, .p = NAN};
+  Difference d = {.mean = NAN, .sd = NAN, .by_seeds = NAN, .by_rows = NAN};
   double sign = minimise ? -1 : 1, sum = 0, squares = 0, without[BLOCKS] = {0};
   for (int s = 0; s < n_seeds; s++) {
     if (!isfinite(a[s].value) || !isfinite(b[s].value)) continue;
@@ -48,9 +48,25 @@ Difference paired_difference(const Score *a, const Score *b, int n_seeds, bool m
     if (isfinite(x)) squares += x * x;
   }
   d.sd = sqrt(squares / (d.n - 1));
-  double seeds = d.sd * d.sd / d.n, rows = rows_variance(without, d.n), all = seeds + rows;
-  d.se = sqrt(all);
-  d.df = all > 0 ? all * all / (seeds * seeds / (d.n - 1) + rows * rows / (BLOCKS - 1)) : d.n - 1;
-  d.p = all > 0 ? student_p(d.mean / d.se, d.df) : isnan(all) ? NAN : d.mean == 0;
+  d.by_seeds = d.sd / sqrt(d.n);
+  d.by_rows = sqrt(rows_variance(without, d.n));
   return d;
+}
+
+double difference_half(const Difference *d, double alpha) {
+  if (isnan(d->by_seeds) || isnan(d->by_rows)) return NAN;
+  return hypot(d->by_seeds * student_t(alpha, d->n - 1), d->by_rows * student_t(alpha, BLOCKS - 1));
+}
+
+double difference_p(const Difference *d) {
+  double lo = 1e-12, hi = 1;
+  if (isnan(difference_half(d, 0.5))) return NAN;
+  if (d->mean == 0) return 1;
+  if (fabs(d->mean) > difference_half(d, lo)) return 0;
+  for (int i = 0; i < 60; i++) {
+    double mid = sqrt(lo * hi);
+    if (difference_half(d, mid) > fabs(d->mean)) lo = mid;
+    else hi = mid;
+  }
+  return hi;
 }

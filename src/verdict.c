@@ -14,14 +14,14 @@ int n_failed(const Comparison *x, int a) {
 
 Judged judge(const Comparison *x, int a, int over, int measure) {
   Judged j = {paired_difference(score_at(x, a, measure), score_at(x, over, measure), x->n_seeds, x->measure[measure].minimise), NAN, NOT_KNOWN};
-  if (isnan(j.d.p)) return j;
-  j.half = j.d.se > 0 ? j.d.se * student_t(LEVEL / n_comparisons(x), j.d.df) : 0;
+  j.half = difference_half(&j.d, LEVEL / n_comparisons(x));
+  if (isnan(j.half)) return j;
   j.mark = fabs(j.d.mean) > j.half ? (j.d.mean > 0 ? BETTER : WORSE) : NO_DIFFERENCE;
   return j;
 }
 
 // ---------------------------------------------------------------- one arrangement beside `together`
-typedef struct { int better, worse, unknown; double size; } Tally;   // of the tasks' first figures; size: Σ mean / standard error
+typedef struct { int better, worse, unknown; double size; } Tally;   // of the tasks' first figures; size: Σ mean / half
 
 static Tally tally(const Comparison *x, int a, int over) {
   Tally t = {0};
@@ -31,7 +31,7 @@ static Tally tally(const Comparison *x, int a, int over) {
     t.better += j.mark == BETTER;
     t.worse += j.mark == WORSE;
     t.unknown += j.mark == NOT_KNOWN;
-    if (j.mark == BETTER) t.size += j.d.se > 0 ? j.d.mean / j.d.se : INFINITY;
+    if (j.mark == BETTER) t.size += j.half > 0 ? j.d.mean / j.half : INFINITY;
   }
   return t;
 }

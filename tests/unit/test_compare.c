@@ -36,9 +36,10 @@ static void by_seed(void **unused) {
   Difference d = paired_difference(a, b, 3, false), e = paired_difference(a, b, 3, true);
   near(d.mean, 0.28 / 3, 1e-12);
   near(d.sd, sqrt((pow(0.1 - d.mean, 2) + pow(0.07 - d.mean, 2) + pow(0.11 - d.mean, 2)) / 2), 1e-9);
-  near(d.se, d.sd / sqrt(3), 1e-9);
-  near(d.df, 2, 1e-9);
-  near(d.p, student_p(d.mean / d.se, 2), 1e-12);
+  near(d.by_seeds, d.sd / sqrt(3), 1e-9);
+  near(d.by_rows, 0, 1e-9);
+  near(difference_half(&d, 0.05), d.by_seeds * student_t(0.05, 2), 1e-9);
+  near(difference_p(&d), student_p(d.mean / d.by_seeds, 2), 1e-6);
   near(e.mean, -d.mean, 1e-12);
 }
 
@@ -54,8 +55,8 @@ static void by_rows(void **unused) {
   const Score x[] = {a, a}, y[] = {b, b};
   Difference d = paired_difference(x, y, 2, false);
   near(d.sd, 0, 1e-12);
-  near(d.se, sqrt(squares / (BLOCKS - 1) / BLOCKS), 1e-12);
-  near(d.df, BLOCKS - 1, 1e-9);
+  near(d.by_rows, sqrt(squares / (BLOCKS - 1) / BLOCKS), 1e-12);
+  near(difference_half(&d, 0.01), d.by_rows * student_t(0.01, BLOCKS - 1), 1e-9);
 }
 
 static void undefined(void **unused) {
@@ -65,12 +66,12 @@ static void undefined(void **unused) {
   assert_int_equal(d.n, 2);
   near(d.mean, 1, 1e-12);
   d = paired_difference(a, b, 1, false);                             // one pair: no spread, nothing to tell
-  assert_true(d.n == 1 && d.mean == 0 && isnan(d.p));
+  assert_true(d.n == 1 && d.mean == 0 && isnan(difference_p(&d)) && isnan(difference_half(&d, 0.05)));
   d = paired_difference(b, b, 3, false);                             // the same to the bit
-  assert_true(d.mean == 0 && d.p == 1);
+  assert_true(d.mean == 0 && difference_p(&d) == 1);
   a[0].without[7] = NAN;                                             // a block holds all that makes it defined
   d = paired_difference(a, b, 3, false);
-  assert_true(isnan(d.p));
+  assert_true(isnan(difference_p(&d)));
 }
 
 // ---------------------------------------------------------------- variants
