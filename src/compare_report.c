@@ -22,16 +22,17 @@ static Series series(const Score *s, int n_seeds) {
   return r;
 }
 
-// So many places behind the point that a figure below 1 has four digits that count, and else five.
+// So many places behind the point that a figure, or its spread where that is larger, has four digits that count below 1, and else five.
 static int places(const Comparison *x, int k) {
   double largest = 0;
   if (x->measure[k].task < 0) return 2;
   for (int a = 0; a < x->n_arrangements; a++) {
-    double v = fabs(series(score_at(x, a, k), x->n_seeds).mean);
-    if (v > largest) largest = v;
+    Series s = series(score_at(x, a, k), x->n_seeds);
+    if (isfinite(s.mean)) largest = fmax(largest, fabs(s.mean));
+    if (isfinite(s.sd)) largest = fmax(largest, s.sd);
   }
   int n = largest > 0 ? (largest < 1 ? 3 : 4) - (int)floor(log10(largest)) : 4;
-  return n < 0 ? 0 : n > 9 ? 9 : n;
+  return n < 0 ? 0 : n > 5 ? 5 : n;
 }
 
 enum { CELL = 48 };
@@ -64,7 +65,8 @@ static void row_text(const Comparison *x, int a, int k, int digits, int width, T
   text_add(&line, "  ");
   pad_to(&line, x->arrangement[a].name, width + 2);
   mean_cell(cell, &s, digits);
-  pad_to(&line, cell, 20);
+  pad_to(&line, cell, 19);
+  text_char(&line, ' ');
   for (int over = ALONE; over <= TOGETHER; over++) {
     if (a == over || (a == ALONE && over == TOGETHER)) {
       pad_to(&line, "", 22);
