@@ -116,7 +116,7 @@ typedef struct {
   ScaleKind scale;           // REAL: learned from training rows where it is known
   const char *positive;      // BINARY: text of the true value, or NULL: 0/1, true/false, yes/no in any case
   Prep prep;                 // REAL: clip and map of the label (scale above)
-  const char *not_below_0;   // REAL: the loss that cannot judge a value below 0, which is then a data error; or NULL
+  const char *not_below_0;   // REAL: the loss that cannot judge a value below 0, or "rows" of a task: it is then a data error; or NULL
 } DataLabel;
 
 typedef enum { SPLIT_NONE, SPLIT_FRACTION, SPLIT_RULE, SPLIT_COLUMN, SPLIT_FILES, SPLIT_TIME } SplitKind;

@@ -50,6 +50,20 @@ spec '1e-3 * sum_sq(params(a))' | sed 's/batch_mean(ctr)/log(ctr - 2)/' >nan.mtl
 expect 3 "a task's value that is no number"     "$mtlc" run nan.mtl --data rows.csv -o nan -q
 has err "it is named, with its task"            '`-0.1 * log(ctr - 2)` in the loss of task `cvr` is no finite number at step 1 (epoch 1, batch 1)'
 
+# `rows`: a weight of each row, from 0; a row without one does not count.
+spec '1e-3 * sum_sq(params(a))' | sed 's/^label buy/label worth : real { missing = drop }\nlabel buy/; s/bce(click) }/bce(click), rows = worth }/' >rows.mtl
+sed '1s/$/,worth/; 2,$s/$/,1/' rows.csv >ones.csv
+sed '1s/$/,worth/; 2,800s/$/,2.5/; 801,$s/$/,/' rows.csv >some.csv
+sed '1s/$/,worth/; 2,9s/$/,1/; 10s/$/,-1/; 11,$s/$/,1/' rows.csv >below.csv
+spec '1e-3 * sum_sq(params(a))' >plain.mtl
+expect 0 "a run without row weights"            "$mtlc" run plain.mtl --data rows.csv -o plain -q
+expect 0 "row weights of 1"                     "$mtlc" run rows.mtl --data ones.csv -o ones -q
+check "they change nothing"                     cmp ones/weights.safetensors plain/weights.safetensors
+expect 0 "row weights, some missing"            "$mtlc" run rows.mtl --data some.csv -o some -q
+check "they change the weights"                 sh -c '! cmp -s some/weights.safetensors plain/weights.safetensors'
+expect 3 "a row weight below 0"                 "$mtlc" run rows.mtl --data below.csv -o below -q
+has err "it is named"                           'below.csv:row 9, line 10, column "worth": error[negative-weight]: the weight -1 of this row is below 0'
+
 # Balancing sees the tasks' losses, their values included; the penalty is added to what it makes of them.
 balance='cagrad(c = 0.4)' spec '0.1 * apart([params(a), params(b)])' | sed 's/^let b = .*/let b = a |> mlp([16], tanh)/; s/0.1 \* apart.*]) }/0.1 * sum_sq(params(a)) }/' >balanced.mtl
 expect 0 "balanced"                             "$mtlc" run balanced.mtl --data rows.csv -o balanced -q

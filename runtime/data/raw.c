@@ -272,6 +272,10 @@ static bool real_label(Raw *r, int64_t row, const DataLabel *l, Value v, double 
     return false;
   }
   if (!l->not_below_0 || *x >= 0) return true;
+  if (strcmp(l->not_below_0, "rows") == 0) {
+    cell_error(r, row, 1, "negative-weight", column, l->name, "the weight %g of this row is below 0", *x);
+    return false;
+  }
   cell_error(r, row, 1, "below-0", column, l->name, "%g is below 0, where the loss `%s` of `%s` ends", *x, l->not_below_0,
              l->name);
   return false;

@@ -119,26 +119,20 @@ static bool head_fits(Build *b, const ModelTask *t, const LossTerm *x, NodeId he
 }
 
 // ---------------------------------------------------------------- losses
-typedef struct { NodeId sum, weight, mean; } Term;   // Σ w·ℓ, Σ w, their quotient or 0
-
 // What `on` names, evaluated beside the task's head; 0 after an error.
 static NodeId judged_value(Build *b, const ModelTask *t, const LossTerm *x) {
   Value *v = eval(b, b->tasks[t - b->m->tasks].env, x->on);
   return served(b, v, x->on->at, "value of a loss of task", t->name);
 }
 
-static bool build_term(Build *b, const ModelTask *t, const LossTerm *x, NodeId head, Term *out) {
+static bool build_term(Build *b, const ModelTask *t, const LossTerm *x, NodeId head, Counted *out) {
   Graph *g = b->g;
   if (x->label < 0) return false;
   if (x->on) head = judged_value(b, t, x);
   if (!head || !head_fits(b, t, x, head)) return false;
   g_at(g, x->at);
-  NodeId y = g_column(g, OP_LABEL, x->label), w = g_column(g, OP_KNOWN, x->label);
-  NodeId loss = loss_build(g, x->loss, head, y, &x->args), zero = g_const(g, 0), one = g_const(g, 1);
-  if (b->m->data.weight) loss = g_map2(g, OP_MUL, w, loss);  // else w is 0 or 1
-  out->sum = g_sum(g, g_select(g, w, loss, zero), 0);
-  out->weight = g_sum(g, w, 0);
-  out->mean = g_map2(g, OP_DIV, out->sum, g_select(g, out->weight, out->weight, one));
+  NodeId y = g_column(g, OP_LABEL, x->label), w = counted_rows(b, t, x->label);
+  *out = count_rows(b, t, w, loss_build(g, x->loss, head, y, &x->args));
   return out->mean != 0;
 }
 
@@ -154,7 +148,7 @@ static NodeId value_terms(Build *b, const ModelTask *t) {
   bool fine = label >= 0;
   for (int i = 0; i < task; i++) at += b->m->tasks[i].n_values;
   for (int i = 0; i < t->n_values && label >= 0; i++) {
-    NodeId n = build_value(b, b->tasks[task].env, &t->values[i], label);
+    NodeId n = build_value(b, b->tasks[task].env, &t->values[i], t);
     fine &= n != 0;
     if (!n) continue;
     out_term(b, at + i, n);
@@ -170,7 +164,7 @@ static NodeId task_loss(Build *b, const ModelTask *t, NodeId head) {
   NodeId loss = 0, sum = 0, weight = 0, known = 0;
   bool one_label = t->n_values == 0, fine = t->n_terms + t->n_values > 0;
   for (int i = 0; i < t->n_terms; i++) {
-    Term x;
+    Counted x;
     if (!build_term(b, t, &t->terms[i], head, &x)) {
       fine = false;
       continue;
@@ -185,7 +179,7 @@ static NodeId task_loss(Build *b, const ModelTask *t, NodeId head) {
   if (!fine || (t->n_values && !values)) return 0;
   if (values) loss = plus(g, loss, values);
   g_at(g, t->at);
-  if (!weight) known = weight = g_sum(g, g_column(g, OP_KNOWN, b->m->train.tasks[t - b->m->tasks].label), 0);
+  if (!weight) known = weight = g_sum(g, counted_rows(b, t, b->m->train.tasks[t - b->m->tasks].label), 0);
   if (!one_label) sum = g_map2(g, OP_MUL, loss, weight);
   graph_out(g, arena_printf(b->a, "sum:%s", t->name), sum);
   graph_out(g, arena_printf(b->a, "weight:%s", t->name), weight);

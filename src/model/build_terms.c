@@ -1,4 +1,4 @@
-// build_terms.c: terms of losses that are values. In a task, a value with rows is averaged as the losses are, Σ w·v / Σ w over the
+// build_terms.c: which rows count in a task's loss, and how much; terms of losses that are values. In a task, a value with rows is averaged as the losses are, Σ w·v / Σ w over the
 // rows in which the task's label is known; one number counts once a step. `penalty` has terms that are no task's: numbers.
 #include "model_int.h"
 
@@ -28,14 +28,29 @@ static NodeId term_node(Build *b, const ValueTerm *x, Env *e, bool rows) {
   return 0;
 }
 
-NodeId build_value(Build *b, Env *e, const ValueTerm *x, int label) {
+NodeId counted_rows(Build *b, const ModelTask *t, int label) {
   Graph *g = b->g;
-  NodeId n = term_node(b, x, e, label >= 0);
-  if (n && has_rows(g, n)) {
-    NodeId w = g_column(g, OP_KNOWN, label), zero = g_const(g, 0), one = g_const(g, 1), weight = g_sum(g, w, 0);
-    if (b->m->data.weight) n = g_map2(g, OP_MUL, w, n);
-    n = g_map2(g, OP_DIV, g_sum(g, g_select(g, w, n, zero), 0), g_select(g, weight, weight, one));
-  }
+  NodeId w = g_column(g, OP_KNOWN, label);
+  if (t->rows < 0) return w;
+  NodeId worth = g_column(g, OP_LABEL, t->rows), zero = g_const(g, 0);
+  return g_select(g, g_column(g, OP_KNOWN, t->rows), g_map2(g, OP_MUL, w, worth), zero);
+}
+
+Counted count_rows(Build *b, const ModelTask *t, NodeId w, NodeId v) {
+  Graph *g = b->g;
+  Counted c;
+  NodeId zero = g_const(g, 0), one = g_const(g, 1);
+  if (b->m->data.weight || t->rows >= 0) v = g_map2(g, OP_MUL, w, v);   // else w is 0 or 1
+  c.sum = g_sum(g, g_select(g, w, v, zero), 0);
+  c.weight = g_sum(g, w, 0);
+  c.mean = g_map2(g, OP_DIV, c.sum, g_select(g, c.weight, c.weight, one));
+  return c;
+}
+
+NodeId build_value(Build *b, Env *e, const ValueTerm *x, const ModelTask *t) {
+  Graph *g = b->g;
+  NodeId n = term_node(b, x, e, t != NULL);
+  if (n && has_rows(g, n)) n = count_rows(b, t, counted_rows(b, t, b->m->train.tasks[t - b->m->tasks].label), n).mean;
   return n && x->factor != 1 ? g_map2(g, OP_MUL, n, g_const(g, x->factor)) : n;
 }
 
@@ -49,7 +64,7 @@ void build_penalty(Build *b) {
   NodeId total = 0;
   *e = (Env){.module = b->s->modules.data[1], .frame = frame_child(b, b->root, "penalty", false, (Place){0})};
   for (int i = 0; i < m->n_penalty; i++) {
-    NodeId n = build_value(b, e, &m->penalty[i], -1);
+    NodeId n = build_value(b, e, &m->penalty[i], NULL);
     if (!n) continue;
     out_term(b, m->train.n_terms - m->n_penalty + i, n);
     total = total ? g_map2(g, OP_ADD, total, n) : n;

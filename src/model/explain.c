@@ -287,6 +287,7 @@ static void tasks_text(const Model *m, const Graph *g, Text *out) {
       if (!x->on && loss_from_logits(g, x->loss, head)) text_add(out, " from logits");
     }
     for (int k = 0; k < t->n_values; k++) value_print(&t->values[k], k + t->n_terms == 0 ? "" : NULL, out);
+    if (t->rows >= 0) text_printf(out, ", rows %s", m->data.labels[t->rows].name);
     text_add(out, ", metrics");
     for (int k = 0; k < m->train.tasks[i].n_metrics; k++)
       text_printf(out, "%s %s", k ? "," : "", m->train.tasks[i].metrics[k].name);
@@ -390,8 +391,9 @@ static json_t *task_json(const Model *m, const Graph *g, int i) {
   for (int k = 0; k < t->n_values; k++) json_array_append_new(terms, json_pack("{s:s}", "value", t->values[k].text));
   for (int k = 0; k < m->train.tasks[i].n_metrics; k++)
     json_array_append_new(metrics, json_string(m->train.tasks[i].metrics[k].name));
-  return json_pack("{s:s, s:f, s:i, s:o, s:o, s:o}", "name", t->name, "weight", t->weight, "width", m->train.tasks[i].width,
-                   "losses", terms, "metrics",
+  const char *rows = t->rows >= 0 ? m->data.labels[t->rows].name : NULL;
+  return json_pack("{s:s, s:f, s:i, s:s?, s:o, s:o, s:o}", "name", t->name, "weight", t->weight, "width", m->train.tasks[i].width,
+                   "rows", rows, "losses", terms, "metrics",
                    metrics, "parameters", count_json(&c));
 }
 

@@ -27,6 +27,7 @@ typedef struct {
   const Expr *head;
   LossTerm *terms; int n_terms;
   ValueTerm *values; int n_values;
+  int rows; Place rows_at;             // DataPlan.labels: how much each row counts in the loss; −1: all that know its label alike
   double weight;
   bool freeze;
 } ModelTask;

@@ -331,8 +331,12 @@ NodeId concat_masks(Graph *g, Value *const *parts, const NodeId *nodes, int n);
 void   help_list_of_items(Build *b, const Value *v);  // where v is a list: how it becomes one vector a row
 
 // ---- build_terms.c
-// A term as a scalar, its factor included. label: of the rows that count, −1: it has no rows. 0: an error was reported.
-NodeId build_value(Build *b, Env *e, const ValueTerm *x, int label);
+// How much each row counts where the label judges it: 0 where it is not known, [rows].
+NodeId counted_rows(Build *b, const ModelTask *t, int label);
+typedef struct { NodeId sum, weight, mean; } Counted;         // Σ w·v, Σ w, their quotient or 0
+Counted count_rows(Build *b, const ModelTask *t, NodeId w, NodeId v);   // w: counted_rows; v [rows]
+// A term as a scalar, its factor included. t NULL: of the penalty, it has no rows. 0: an error was reported.
+NodeId build_value(Build *b, Env *e, const ValueTerm *x, const ModelTask *t);
 void   out_term(Build *b, int index, NodeId n);      // index: in TrainPlan.terms
 void   build_penalty(Build *b);
 

@@ -360,6 +360,7 @@ static void task_print(const Model *m, int i, Text *out) {
     text_printf(out, "%s %g * %s(label %d)", k ? " +" : "", t->terms[k].factor, loss_rows[t->terms[k].loss].name,
                 t->terms[k].label);
   for (int k = 0; k < t->n_values; k++) value_print(&t->values[k], k + t->n_terms == 0 ? " " : NULL, out);
+  if (t->rows >= 0) text_printf(out, " rows %s", m->data.labels[t->rows].name);
   text_add(out, " metrics");
   for (int k = 0; k < p->n_metrics; k++) text_printf(out, " %s", p->metrics[k].name);
   text_char(out, '\n');

@@ -136,7 +136,7 @@ bool task_metric(Spec *s, const Expr *e, int *task, int *metric) {
 // ---------------------------------------------------------------- tasks
 static const Key task_keys[] = {
   {"head", false}, {"loss", false}, {"weight", false}, {"metric", false}, {"freeze", false},
-  {"target", false}, {"rows", true}, {"renamed_from", true}, {"l2", true}, {"optimizer", true},
+  {"target", false}, {"rows", false}, {"renamed_from", true}, {"l2", true}, {"optimizer", true},
 };
 
 static void default_metrics(Spec *s, int task, const Decl *d) {
@@ -194,8 +194,27 @@ static int judged_label(Spec *s, const Decl *d, const ModelTask *t) {
   return first ? first->label : -1;
 }
 
+// `rows = LABEL`: a number from 0 that says how much a row counts.
+static void counted_by(Spec *s, const Clause *c, ModelTask *t) {
+  Place at;
+  int label = c ? row_label(s, c->value, &at) : -1;
+  if (label < 0) return;
+  DataLabel *l = &s->labels.data[label];
+  bool number = l->kind == LABEL_BINARY || l->kind == LABEL_COUNT || l->kind == LABEL_REAL;
+  bool plain = l->scale == SCALE_NONE && (l->prep.map == MAP_NONE || l->prep.map == MAP_ABS);
+  if (number && plain) {
+    t->rows = label;
+    t->rows_at = c->value->at;
+    if (l->kind == LABEL_REAL && !l->not_below_0) l->not_below_0 = "rows";
+    return;
+  }
+  diag_error(s->diag, "bad-value", c->value->at, "`rows` is a number of 0 or more for each row, and `%s` is %s", l->name,
+             number ? l->scale != SCALE_NONE ? "scaled" : "mapped" : label_kind_text(l, s->m.arena));
+  diag_note(s->diag, at, "declared here");
+}
+
 static void one_task(Spec *s, const Decl *d) {
-  ModelTask t = {.name = d->names[0].name, .at = d->names[0].at, .weight = 1};
+  ModelTask t = {.name = d->names[0].name, .at = d->names[0].at, .weight = 1, .rows = -1};
   int task = s->plan_tasks.n;
   check_clauses(s, d, task_keys, COUNT_OF(task_keys), "a task");
   const Clause *head = find_clause(d, "head"), *weight = find_clause(d, "weight"), *freeze = find_clause(d, "freeze");
@@ -207,6 +226,7 @@ static void one_task(Spec *s, const Decl *d) {
   if (weight) need_number(s, weight->value, "a task's weight", 0, INFINITY, &t.weight);
   else add_default(s, d->at, arena_printf(s->m.arena, "%s.weight", t.name), "1");
   if (freeze) need_bool(s, freeze->value, "`freeze`", &t.freeze);
+  counted_by(s, find_clause(d, "rows"), &t);
   int label = judged_label(s, d, &t);
   vec_push(s->m.arena, &s->tasks, t);
   vec_push(s->m.arena, &s->plan_tasks, ((PlanTask){.name = t.name, .label = label, .weight = t.weight, .head = -1, .sum = -1,

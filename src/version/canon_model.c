@@ -70,6 +70,7 @@ static void write_task(Writer *w, int i) {
   }
   add_text(w, SCOPE_TRAIN, "loss", NULL, &loss);
   write_values(w, i);
+  if (t->rows >= 0) add_field(w, SCOPE_TRAIN, "rows", NULL, "%s", label_definition(w->m, &w->m->data.labels[t->rows]));
   add_field(w, SCOPE_TRAIN, "weight", NULL, "%s", number_text(w->arena, t->weight));
   for (int k = 0; k < p->n_metrics; k++) metrics[k] = p->metrics[k].name;
   add_words(w, SCOPE_SPEC, "metric", metrics, p->n_metrics, true);

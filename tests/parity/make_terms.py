@@ -99,6 +99,7 @@ input features : vector(4)
 input price    : real
 label click    : binary
 label buy      : binary where click
+label worth    : real
 let x     = concat(features, price) |> mlp([6], tanh)
 let guess = x |> dense(1) |> softplus
 output cvr = x |> dense(1) |> sigmoid
@@ -107,7 +108,7 @@ task ctcvr {
   head = ctr * cvr
   loss = bce(click and buy) + 0.5 * %s + 0.2 * maximum(grad(batch_sum(cvr), price), -0.01) + 0.6 * in_order(0.3 * ctr, ctcvr)
 }
-task small { head = concat(features, price) |> dense(1) |> sigmoid, loss = 0.3 * distill(small, ctr), target = buy }
+task small { head = concat(features, price) |> dense(1) |> sigmoid, loss = 0.3 * distill(small, ctr), target = buy, rows = worth }
 train { batch = 24, weight = data.worth }
 """
 IPS = FUNNEL % "escm_ips(ctr, known(buy), log_loss(cvr, value(buy)), least = 0.5)"
@@ -129,11 +130,12 @@ def funnel(w, batch, dtype, robust):
     else:
         term = each * ell
     by_price = torch.autograd.grad(cvr.sum(), x, create_graph=True)[0][:, 4]
-    first, last = mean(known[0], logits_loss(z, y[0])), mean(known[2], log_loss(both, y[2]))
-    last = last + mean(known[2], 0.5 * term + 0.2 * torch.clamp(by_price, min=-0.01) + 0.6 * torch.relu(both - 0.3 * ctr))
-    learn = mean(known[1], 0.3 * log_loss(p_small, ctr.detach()))
+    first, last = mean(known[0], logits_loss(z, y[0])), mean(known[3], log_loss(both, y[3]))
+    last = last + mean(known[3], 0.5 * term + 0.2 * torch.clamp(by_price, min=-0.01) + 0.6 * torch.relu(both - 0.3 * ctr))
+    counts = torch.where(known[2] > 0, known[1] * y[2], torch.zeros_like(y[2]))
+    learn = mean(counts, 0.3 * log_loss(p_small, ctr.detach()))
     return first + last + learn, outs({
-        "ctr": (ctr, first, known[0].sum()), "ctcvr": (both, last, known[2].sum()), "small": (p_small, learn, known[1].sum())})
+        "ctr": (ctr, first, known[0].sum()), "ctcvr": (both, last, known[3].sum()), "small": (p_small, learn, counts.sum())})
 
 
 def ips(w, batch, dtype):
@@ -149,12 +151,13 @@ def soft_batch(rng, at):
     return ref.make_batch(rng, at, WIDTH, [], ["binary", "real", "binary"], True)
 
 
-def funnel_batch(rng, at):                      # labels click, buy where click, click and buy; w: the row's weight where known
-    b = {"x": [[ref.f32(rng.uniform(-1.5, 1.5)) for _ in range(WIDTH)] for _ in range(SIZES[at])], "ids": [[]], "y": [[], [], []], "w": [[], [], []]}
+def funnel_batch(rng, at):                      # labels click, buy where click, worth, click and buy; w: the row's weight where known
+    b = {"x": [[ref.f32(rng.uniform(-1.5, 1.5)) for _ in range(WIDTH)] for _ in range(SIZES[at])], "ids": [[]]}
+    b.update({k: [[], [], [], []] for k in "yw"})
     for _ in range(SIZES[at]):
         worth, known, click, buy = rng.choice([0.5, 1.0, 2.0]), rng.random() > 0.1, rng.random() < 0.5, rng.random() < 0.4
-        seen = [known, known and click, known]
-        for k, v in enumerate((click, buy, click and buy)):
+        seen = [known, known and click, rng.random() > 0.2, known]
+        for k, v in enumerate((click, buy, ref.f32(rng.uniform(0, 3)), click and buy)):
             b["y"][k].append(float(v) * seen[k])
             b["w"][k].append(worth * seen[k])
     return b
@@ -191,7 +194,7 @@ def case_json(seed, name, spec, forward, shapes, make_batch):
     def trained(optimizer, args):
         return ref.in_both(lambda t: train(forward, ref.tensors(weights, shapes, t), batches, optimizer, args, t))
     return {
-        "name": name, "spec": spec, "dense": WIDTH, "ids": 0, "labels": 3,
+        "name": name, "spec": spec, "dense": WIDTH, "ids": 0, "labels": len(batches[0]["y"]),
         "weights": {path: {"shape": shapes[path], "value": ref.hexes(v)} for path, v in weights.items()},
         "batches": [{"n": len(b["x"]), "dense": ref.hexes(sum(b["x"], [])), "ids": [],
                      "y": ref.hexes(sum(b["y"], [])), "w": ref.hexes(sum(b["w"], []))} for b in batches],
