@@ -28,6 +28,14 @@ int mtl_check(mtl_context *c, const char *spec, bool strict, bool json, char **r
 int mtl_explain(mtl_context *c, const char *spec, bool json, char **report);
 // The four hashes of a spec, or of the spec of a run folder (version/version.h); explain: the canonical form that is hashed.
 int mtl_hash(mtl_context *c, const char *path, bool explain, bool json, char **report);
+typedef struct {
+  const char *before, *after;                         // specs, run folders, or specs in a commit of git: shop.mtl@v3
+  const char *category;                               // what counts as a break: contract (NULL), weights, training
+  const char *format;                                 // text (NULL), json, sarif, github
+  bool json, quiet;                                   // quiet: breaks alone
+} mtl_diff_options;
+// What the change from one model to the other does to serving, to trained weights and to training. 1: it breaks what was asked for.
+int mtl_diff(mtl_context *c, const mtl_diff_options *o, char **report);
 // A spec's text in the one style (format.h) in *out, malloc'd; name: for messages. Errors in the text: 2, and *out is NULL.
 int mtl_fmt(mtl_context *c, const char *name, const char *text, size_t n, char **out, size_t *size);
 // Data files are given as words, the list ending in NULL: `FILE` for the spec's first source, `SOURCE=FILE` for the source of

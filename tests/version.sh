@@ -1,5 +1,5 @@
 #!/bin/sh
-# Versions of model definitions: hash.
+# Versions of model definitions: hash, diff.
 . "${srcdir:-.}/tests/tap.sh"
 cd "$tmp" || exit 99
 cp "$top"/tests/data/version/*.mtl "$top"/tests/data/version/plans.txt .
@@ -11,7 +11,7 @@ cp out hashes
 for scope in contract weights train spec; do has out "hash: $scope" "$scope"; done
 expect 0 "hash --explain"                     "$mtlc" hash base.mtl --explain
 cp out canonical
-has out "hash --explain: an input"            'contract input age from = events.age'
+has out "hash --explain: an input"            'contract input age from = .age'
 check "the lines are sorted"                  env LC_ALL=C sort -c canonical
 check "the spec's hash is that of the lines"  grep -q "^spec *mtl1:sha256:$(digest <canonical)$" hashes
 for scope in contract weights train; do
@@ -68,4 +68,87 @@ for scope in contract weights train spec; do
 done
 "$mtlc" hash "$spec" >got
 check "a run with another seed: train alone differs" sh -c 'grep "^[cw]" hashes >a; grep "^[cw]" got >b; cmp a b && ! cmp -s hashes got'
+
+# ---------------------------------------------------------------- diff
+git_quiet() { GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b git -c init.defaultBranch=main "$@" >git.out 2>&1; }
+mkdir -p repo/models/common
+cd repo || exit 99
+cp "$top/tests/data/version/base.mtl" models/shop.mtl
+expect 0 "diff: the same model"               "$mtlc" diff models/shop.mtl models/shop.mtl
+has "out" "it says so"                        "are the same model"
+expect 2 "diff: git without a repository"     env GIT_CEILING_DIRECTORIES="$tmp" "$mtlc" diff models/shop.mtl@v1 models/shop.mtl
+has err "it says so"                          "no git repository"
+git_quiet init .
+cat >models/user.mtl <<'EOF'
+model user
+edition 2026
+import "common/inputs.mtl"
+label click : binary
+task ctr { head = x |> dense(1) |> sigmoid, loss = bce(click) }
+EOF
+cat >models/common/inputs.mtl <<'EOF'
+input age : real { missing = mean }
+input plan : category { vocab = "plans.txt" }
+let x = concat(age, embed(plan, 4))
+EOF
+printf 'basic\nfree\n' >models/plans.txt
+git_quiet add .
+git_quiet commit -m first
+git_quiet tag v1
+expect 0 "diff: a commit, and what is there"  "$mtlc" diff models/shop.mtl@v1 models/shop.mtl
+sed -i 's/ { missing = mean }/ { missing = mean, scale = zscore }/' models/common/inputs.mtl
+expect 1 "an import that changed"             "$mtlc" diff models/user.mtl@v1 models/user.mtl
+has out "its rule"                            "break[INPUT_SAME_TRANSFORM]"
+has out "where it is"                         "models/common/inputs.mtl:1:44"
+has out "where it was"                        "models/common/inputs.mtl@v1:1:7"
+expect 0 "the same without the folder"        sh -c 'cd models/common && "$0" diff ../user.mtl@v1 ../user.mtl@HEAD' "$mtlc"
+expect 1 "a path from elsewhere"              sh -c 'cd / && "$0" diff "$1/models/user.mtl@v1" "$1/models/user.mtl"' "$mtlc" "$PWD"
+expect 1 "a commit alone: of the other file"  "$mtlc" diff HEAD models/user.mtl
+expect 1 "and on the other side"              "$mtlc" diff models/user.mtl HEAD
+git_quiet checkout models
+printf 'gold\n' >>models/plans.txt
+expect 0 "a vocabulary's file that grew"      "$mtlc" diff v1 models/user.mtl
+has out "its rule"                            "note[VOCAB_APPENDED]"
+has out "what is new"                         'gains "gold"'
+git_quiet checkout models
+expect 2 "a commit that is not there"         "$mtlc" diff models/user.mtl@v7 models/user.mtl
+has err "it is named"                         'git knows no commit `v7`'
+expect 2 "a file that the commit lacks"       "$mtlc" diff models/other.mtl@v1 models/user.mtl
+has err "it is named"                         'no file `models/other.mtl`'
+expect 2 "an option that is none: a commit"   "$mtlc" diff models/user.mtl@--all models/user.mtl
+expect 2 "what is not there"                  "$mtlc" diff none.mtl models/user.mtl
+echo 'model user2' >>models/user.mtl
+git_quiet commit -am broken
+git_quiet checkout v1 -- models/user.mtl
+expect 2 "an old version with errors"         "$mtlc" diff HEAD models/user.mtl
+has err "the place in it"                     "models/user.mtl@HEAD:6"
+git_quiet clone --depth 1 "file://$PWD" ../shallow
+expect 2 "a shallow clone"                    sh -c 'cd ../shallow && "$0" diff v1 models/user.mtl' "$mtlc"
+has err "it says what it is"                  "this is a shallow clone"
+has err "and what to do"                      "git fetch --depth=1 origin tag v1"
+
+sed 's/as first/as begin/; s/^output deep.*//' models/shop.mtl >new.mtl
+expect 1 "diff --json"                        "$mtlc" diff models/shop.mtl new.mtl --json
+has out "its breaks"                          '"breaks": 1'
+has out "its rules"                           '"rule": "LAYER_NO_DELETE"'
+expect 1 "diff --format sarif"                "$mtlc" diff models/shop.mtl new.mtl --format sarif
+has out "its version"                         '"version": "2.1.0"'
+has out "its errors"                          '"level": "error"'
+expect 1 "diff --format github"               "$mtlc" diff models/shop.mtl new.mtl --format github
+has out "an annotation"                       '::error file=new.mtl,line=2,col=1,title=OUTPUT_NO_DELETE::output `deep` is gone'
+expect 1 "diff -q"                            "$mtlc" diff models/shop.mtl new.mtl -q
+check "diff -q: breaks alone"                 sh -c '! grep -q note out' 
+sed 's/as first/as begin/' models/shop.mtl >name.mtl
+expect 0 "categories: contract"               "$mtlc" diff models/shop.mtl name.mtl
+expect 1 "categories: weights"                "$mtlc" diff models/shop.mtl name.mtl --category weights
+expect 1 "categories: training"               "$mtlc" diff models/shop.mtl name.mtl --category training
+expect 2 "a category that is none"            "$mtlc" diff models/shop.mtl name.mtl --category weight
+has err "it is guessed"                       'did you mean `weights`?'
+expect 2 "a format that is none"              "$mtlc" diff models/shop.mtl name.mtl --format xml
+expect 2 "one operand"                        "$mtlc" diff models/shop.mtl
+expect 2 "three operands"                     "$mtlc" diff a b c
+cd ..
+expect 0 "a run and its spec: contract"       "$mtlc" diff run "$spec"
+has out "what the command line changed"       "SCHEDULE_CHANGED"
+expect 1 "a run and its spec: training"       "$mtlc" diff run "$spec" --category training
 done_testing

@@ -217,6 +217,8 @@ void   learn_scale(ScaleKind kind, double *v, int64_t n, Affine *f, bool *consta
 
 // ---- vocabulary_file.c: Values of `vocab`: the spec's, or one a line of a file. Sorted, in a; false: an error was given.
 bool   given_vocabulary(const DataInput *in, const char ***values, int64_t *n, Arena *a, Diag *d);
+bool   vocabulary_text(const DataInput *in, char *text, size_t bytes, const char ***values, int64_t *n, Arena *a,
+                       Diag *d);                               // the same, the file (NULL: none) being read already
 bool   valid_utf8(const char *s);
 
 // ---- prep.c: learning

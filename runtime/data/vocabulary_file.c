@@ -70,19 +70,21 @@ static bool unlike(const DataInput *in, const Values *v, Diag *d) {    // no val
 }
 
 bool given_vocabulary(const DataInput *in, const char ***values, int64_t *n, Arena *a, Diag *d) {
+  size_t bytes = 0;
+  char *text = in->vocab_file ? read_all(in->vocab_file, &bytes) : NULL;
+  if (in->vocab_file && !text) {
+    diag_data(d, "cannot-read", in->vocab_file, 0, 0, NULL, "the vocabulary of `%s`: %s", in->name, strerror(errno));
+    return false;
+  }
+  bool ok = vocabulary_text(in, text, bytes, values, n, a, d);
+  free(text);
+  return ok;
+}
+
+bool vocabulary_text(const DataInput *in, char *text, size_t bytes, const char ***values, int64_t *n, Arena *a, Diag *d) {
   Values v = {0};
   for (int i = 0; i < in->n_vocab; i++) vec_push(a, &v, in->vocab[i]);
-  if (in->vocab_file) {
-    size_t bytes;
-    char *text = read_all(in->vocab_file, &bytes);
-    if (!text) {
-      diag_data(d, "cannot-read", in->vocab_file, 0, 0, NULL, "the vocabulary of `%s`: %s", in->name, strerror(errno));
-      return false;
-    }
-    bool ok = add_lines(in, text, bytes, &v, a, d);
-    free(text);
-    if (!ok) return false;
-  }
+  if (text && !add_lines(in, text, bytes, &v, a, d)) return false;
   if (v.n) qsort(v.data, (size_t)v.n, sizeof *v.data, by_text);
   *values = v.data;
   *n = v.n;

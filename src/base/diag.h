@@ -9,6 +9,14 @@ typedef struct Sources Sources;                      // all texts of a compilati
 
 Sources    *sources_new(Arena *a);
 uint32_t    source_add(Sources *s, const char *name, const char *text, size_t n);   // copies; ids from 1
+// How the files that a text names are read: from the disk, unless a reader is set (version/git.c reads them out of a commit).
+// Malloc'd; NULL: errno. suffix stands behind the names of what it reads, as in `common.mtl@v3`.
+typedef char *SourceReader(void *ctx, const char *path, size_t *n);
+void        source_reader(Sources *s, SourceReader *read, void *ctx, const char *suffix);   // read NULL: from the disk
+char       *source_read_disk(const char *path, size_t *n);
+char       *source_read(const Sources *s, const char *path, size_t *n);
+const char *source_suffix(const Sources *s);                                        // "" from the disk
+bool        source_is_disk(const Sources *s);
 const char *source_name(const Sources *s, uint32_t file);
 const char *source_text(const Sources *s, uint32_t file, size_t *n);
 void        source_line_col(const Sources *s, Place p, int *line, int *col);  // from 1; col in characters (code points)

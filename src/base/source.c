@@ -1,6 +1,7 @@
 // source.c: the texts of a compilation. A place is a byte span; line and column are derived when a person asks.
 // The start of each line is noted when a text is added, so a place is found by bisection.
 #include "diag.h"
+#include <errno.h>
 
 typedef struct {
   const char *name, *text;
@@ -12,7 +13,38 @@ typedef struct {
 struct Sources {
   Arena *arena;
   VEC(Source) all;
+  SourceReader *read; void *ctx; const char *suffix;
 };
+
+void source_reader(Sources *s, SourceReader *read, void *ctx, const char *suffix) {
+  s->read = read, s->ctx = ctx, s->suffix = suffix;
+}
+
+const char *source_suffix(const Sources *s) { return s->read ? s->suffix : ""; }
+bool source_is_disk(const Sources *s) { return !s->read; }
+
+// The whole file; of an endless one no more than fits.
+char *source_read_disk(const char *path, size_t *n) {
+  enum { MAX_FILE = 16 << 20 };
+  FILE *f = fopen(path, "rbe");
+  if (!f) return NULL;
+  Text t = {0};
+  char piece[16384];
+  size_t got;
+  text_add(&t, "");
+  while ((got = fread(piece, 1, sizeof piece, f)) > 0 && t.n <= MAX_FILE) text_addn(&t, piece, got);
+  int why = ferror(f) ? errno ? errno : EIO : t.n > MAX_FILE ? EFBIG : 0;
+  fclose(f);
+  if (why) {
+    text_free(&t);
+    errno = why;
+    return NULL;
+  }
+  *n = t.n;
+  return t.data;
+}
+
+char *source_read(const Sources *s, const char *path, size_t *n) { return s->read ? s->read(s->ctx, path, n) : source_read_disk(path, n); }
 
 Sources *sources_new(Arena *a) {
   Sources *s = NEW(a, Sources);

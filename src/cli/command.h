@@ -8,7 +8,7 @@ typedef struct {
   const char *name, *args, *summary;
   int (*run)(const Args *a);
   int least, most;                                 // operands
-  unsigned takes;                                  // TAKES(…) bits
+  uint64_t takes;                                  // TAKES(…) bits
   const char *examples;                            // lines, each beginning with two blanks
 } Command;
 extern const Command command_table[];              // ends with name NULL
@@ -25,6 +25,7 @@ int cmd_doctor(const Args *a);
 int cmd_fmt(const Args *a);
 int cmd_init(const Args *a);
 int cmd_hash(const Args *a);
+int cmd_diff(const Args *a);
 
 // How every command ends: errors and warnings to standard error; the report (freed here; may be NULL) to standard output. With --json and no
 // report, what is there instead is {"exit": code, "errors": […]}. Returns `code`, or 4 where standard output cannot be written.

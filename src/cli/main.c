@@ -56,6 +56,12 @@ const Command command_table[] = {
     "  mtlc hash runs/first                  of the spec that a run was trained by\n"
     "  mtlc hash shop.mtl --explain          the canonical form that is hashed\n"
     "  mtlc hash shop.mtl --explain | sed -n 's/^weights //p' | sha256sum\n" },
+  { "diff", "OLD NEW", "what a change does to serving, to trained weights, to training; exit 1 on a break", cmd_diff, 2, 2,
+    TAKES_ALWAYS | TAKES(CATEGORY) | TAKES(FORMAT),
+    "  mtlc diff shop.mtl@v3 shop.mtl           the file in the commit v3, and as it is\n"
+    "  mtlc diff HEAD~1 shop.mtl\n"
+    "  mtlc diff runs/first shop.mtl --category weights     exit 1 where its weights do not fit, too\n"
+    "  mtlc diff shop.mtl@v3 shop.mtl --format github       annotations of a review; or sarif\n" },
   { "doctor", "", "what this machine and installation have, and a self-test", cmd_doctor, 0, 0, TAKES_ALWAYS,
     "  mtlc doctor\n"
     "  mtlc doctor --json | jq .checks[].health\n"
@@ -131,7 +137,7 @@ static int run_command(const Command *c, int argc, char **argv) {
   if (args.help) return help(c->name);
   if (args.n_operands < c->least) return wrong_usage(c->name, "what it works on is missing: %s", c->args);
   if (!c->most && args.n_operands) return wrong_usage(c->name, "it takes no names; what is `%s`?", args.operand[0]);
-  if (args.n_operands > c->most) return wrong_usage(c->name, "one %s is enough; what is `%s`?", c->args, args.operand[c->most]);
+  if (args.n_operands > c->most) return wrong_usage(c->name, c->most == 1 ? "one %s is enough; what is `%s`?" : "%s are enough; what is `%s`?", c->args, args.operand[c->most]);
   return c->run(&args);
 }
 

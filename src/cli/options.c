@@ -24,13 +24,15 @@ const Option option_table[] = {
   { 0,   "seeds",  "N",     "how many seeds; default 5",                                   OPTION_COUNT, AT(seeds) },
   { 0,   "with",   "METHODS", "ways of balancing to try, apart by commas; `none`",         OPTION_TEXT,  AT(with) },
   { 0,   "strict", NULL,    "a warning is a no: exit 1",                                   OPTION_FLAG,  AT(strict) },
+  { 0,   "category", "NAME", "what is a break: contract (default), weights or training; each holds the ones before", OPTION_TEXT, AT(category) },
+  { 0,   "format", "NAME",  "text (default), json, sarif or github",                       OPTION_TEXT,  AT(format) },
   { 0,   NULL,     NULL,    NULL,                                                          OPTION_FLAG,  0 },
 };
 const char *const stage_names[] = { "ast", "model", "graph", "grad", "sched", "llvm", "asm", "obj", NULL };
 
-static bool taken(unsigned takes, int i) { return takes >> i & 1; }
+static bool taken(uint64_t takes, int i) { return takes >> i & 1; }
 
-static bool unknown(const char *word, size_t n, unsigned takes, Text *error) {
+static bool unknown(const char *word, size_t n, uint64_t takes, Text *error) {
   const char *known[N_OPTIONS];
   char bare[64];
   int count = 0;
@@ -123,7 +125,7 @@ static bool store(const Option *o, const char *value, Args *args, Text *error) {
 }
 
 // The option that a word names, or −1; *value is what stands in the same word.
-static int find_option(const char *word, unsigned takes, const char **value, size_t *n) {
+static int find_option(const char *word, uint64_t takes, const char **value, size_t *n) {
   bool is_long = word[1] == '-';
   const char *equals = is_long ? strchr(word, '=') : NULL;
   *n = is_long ? (equals ? (size_t)(equals - word) : strlen(word)) : strlen(word);
@@ -138,7 +140,7 @@ static int find_option(const char *word, unsigned takes, const char **value, siz
 }
 
 // Reads the option at argv[*i] and moves *i past its value.
-static bool read_option(int argc, char **argv, int *i, unsigned takes, unsigned *seen, Args *args, Text *error) {
+static bool read_option(int argc, char **argv, int *i, uint64_t takes, uint64_t *seen, Args *args, Text *error) {
   const char *value = NULL;
   size_t n;
   int k = find_option(argv[*i], takes, &value, &n);
@@ -147,14 +149,14 @@ static bool read_option(int argc, char **argv, int *i, unsigned takes, unsigned 
   if (o->kind == OPTION_FLAG && value)
     return o->letter == argv[*i][1] ? unknown(argv[*i], n, takes, error) : (text_printf(error, "`--%s` takes no value", o->name), false);
   if (o->kind == OPTION_FLAG) return store(o, NULL, args, error);
-  if (*seen & 1u << k && o->kind != OPTION_FILES) return text_printf(error, "`--%s` is given twice", o->name), false;
-  *seen |= 1u << k;
+  if (*seen & (uint64_t)1 << k && o->kind != OPTION_FILES) return text_printf(error, "`--%s` is given twice", o->name), false;
+  *seen |= (uint64_t)1 << k;
   if (!value && *i + 1 >= argc) return text_printf(error, "`%s` needs a value: %s", argv[*i], o->value), false;
   return store(o, value ? value : argv[++*i], args, error);
 }
 
-bool options_read(int argc, char **argv, unsigned takes, Args *args, Text *error) {
-  unsigned seen = 0;
+bool options_read(int argc, char **argv, uint64_t takes, Args *args, Text *error) {
+  uint64_t seen = 0;
   bool ended = false;
   *args = (Args){0};
   for (int i = 0; i < argc; i++) {
@@ -171,7 +173,7 @@ bool options_read(int argc, char **argv, unsigned takes, Args *args, Text *error
   return true;
 }
 
-void options_help(unsigned takes, Text *out) {
+void options_help(uint64_t takes, Text *out) {
   for (int i = 0; option_table[i].name; i++) {
     const Option *o = &option_table[i];
     if (!taken(takes, i)) continue;

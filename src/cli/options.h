@@ -7,7 +7,7 @@ enum { MAX_OPERANDS = 1024, MAX_FILES = 256 };
 typedef struct {
   const char *operand[MAX_OPERANDS]; int n_operands;   // SPEC or RUN
   const char *const *data; const char *file[MAX_FILES + 1]; int n_files;   // data: NULL, or the words of --data, then NULL
-  const char *test, *out, *resume, *emit, *label, *with;      // NULL: not given
+  const char *test, *out, *resume, *emit, *label, *with, *category, *format;      // NULL: not given
   int64_t memory;                                      // bytes; 0: not given
   int64_t epochs, rows, seed, seeds;                   // 0: not given; seed: see has_seed
   bool has_seed, json, quiet, help, check, explain, strict;
@@ -28,12 +28,13 @@ extern const char *const stage_names[];                // of --emit; ends with N
 typedef enum {
   TAKES_DATA, TAKES_TEST, TAKES_OUT, TAKES_SEED, TAKES_EPOCHS, TAKES_ROWS, TAKES_RESUME, TAKES_MEMORY, TAKES_EMIT, TAKES_LABEL, TAKES_JSON, TAKES_QUIET,
   TAKES_HELP, TAKES_CHECK, TAKES_EXPLAIN, TAKES_SEEDS, TAKES_WITH, TAKES_STRICT,
+  TAKES_CATEGORY, TAKES_FORMAT,
   N_OPTIONS
 } OptionId;
-#define TAKES(id) (1u << TAKES_##id)
+#define TAKES(id) ((uint64_t)1 << TAKES_##id)
 #define TAKES_ALWAYS (TAKES(JSON) | TAKES(QUIET) | TAKES(HELP))
 
 // Fills `args`; false: a message is in `error`, one or more lines.
-bool options_read(int argc, char **argv, unsigned takes, Args *args, Text *error);
-void options_help(unsigned takes, Text *out);
+bool options_read(int argc, char **argv, uint64_t takes, Args *args, Text *error);
+void options_help(uint64_t takes, Text *out);
 #endif

@@ -13,28 +13,6 @@ typedef struct {
   Text text;                           // resolved
 } Loader;
 
-enum { MAX_FILE = 16 << 20 };
-
-// The whole file as malloc'd text; NULL with errno.
-static char *read_text(const char *path, size_t *n) {
-  FILE *f = fopen(path, "rbe");
-  if (!f) return NULL;
-  Text t = {0};
-  char piece[16384];
-  size_t got;
-  text_add(&t, "");
-  while ((got = fread(piece, 1, sizeof piece, f)) > 0 && t.n <= MAX_FILE) text_addn(&t, piece, got);
-  int why = ferror(f) ? errno ? errno : EIO : t.n > MAX_FILE ? EFBIG : 0;
-  fclose(f);
-  if (why) {
-    text_free(&t);
-    errno = why;
-    return NULL;
-  }
-  *n = t.n;
-  return t.data;
-}
-
 static bool starts_with(const char *s, const char *with) { return strncmp(s, with, strlen(with)) == 0; }
 
 // Below its folder: not absolute, no `..`.
@@ -73,7 +51,7 @@ static Module *std_module(Loader *l, const char *name, Place at) {
   for (int i = 0; i < s->modules.n; i++)
     if (s->modules.data[i]->is_std && strcmp(s->modules.data[i]->name, name) == 0) return s->modules.data[i];
   size_t n;
-  char *text = stays_below(name) ? read_text(arena_printf(s->m.arena, "%s/%s", l->std_dir, name + 4), &n) : NULL;
+  char *text = stays_below(name) ? source_read_disk(arena_printf(s->m.arena, "%s/%s", l->std_dir, name + 4), &n) : NULL;
   if (!text) {
     diag_error(s->diag, "import", at, "there is no `%s` in the library", name);
     help_std(l, name);
@@ -135,12 +113,12 @@ static void import_own(Loader *l, const Decl *d) {
   if (is_open(l, path, at) || is_done(l, path)) return;
   const char *full = arena_printf(s->m.arena, "%s%s", l->folder, path);
   size_t n;
-  char *text = read_text(full, &n);
+  char *text = source_read(s->m.sources, full, &n);
   if (!text) {
     diag_error(s->diag, "import", at, "cannot read `%s`: %s", path, strerror(errno));
     return;
   }
-  uint32_t file = source_add(s->m.sources, path, text, n);
+  uint32_t file = source_add(s->m.sources, arena_printf(s->m.arena, "%s%s", full, source_suffix(s->m.sources)), text, n);
   free(text);
   vec_push(s->m.arena, &l->open, ((OpenFile){path, at, file}));
   load_file(l, parse(s->m.arena, s->m.sources, file, s->diag), false);

@@ -40,16 +40,17 @@ void quote_print(const char *s, Text *out) {
   text_char(out, '"');
 }
 
-static void column_print(const DataPlan *p, const RowExpr *r, Text *out) {
-  text_printf(out, r->time ? "time(%s.%s" : "%s.%s", p->sources[p->columns[r->index].source].name, r->text);
+static void column_print(const DataPlan *p, const RowExpr *r, bool define, Text *out) {
+  int source = p->columns[r->index].source;
+  text_printf(out, r->time ? "time(%s.%s" : "%s.%s", define && source == 0 ? "" : p->sources[source].name, r->text);
   if (r->time && r->format) text_add(out, ", "), quote_print(r->format, out);
   if (r->time) text_char(out, ')');
 }
 
-// define: a label is written as what it is made of.
+// define: a label is written as what it is made of, a column of the first source without its name: `.age`.
 static void print_row(const DataPlan *p, const RowExpr *r, bool define, Text *out) {
   switch (r->op) {
-  case RX_COLUMN: column_print(p, r, out); return;
+  case RX_COLUMN: column_print(p, r, define, out); return;
   case RX_LABEL:
     if (define) print_row(p, p->labels[r->index].from, define, out);
     else text_add(out, p->labels[r->index].name);

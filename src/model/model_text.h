@@ -8,7 +8,7 @@
 void number_print(double x, Text *out);                                // the shortest digits that read back as x
 void quote_print(const char *s, Text *out);                            // "s", as the language writes it
 void row_print(const DataPlan *p, const RowExpr *r, Text *out);        // as it would be written
-void row_define(const DataPlan *p, const RowExpr *r, Text *out);       // the same, labels in it by what they are made of
+void row_define(const DataPlan *p, const RowExpr *r, Text *out);       // the same, without the spec's own names: see there
 void value_print(const ValueTerm *x, const char *before, Text *out);     // before NULL: " + " or " - "
 void time_print(const DataInput *in, Text *out);
 void vocabulary_print(const DataInput *in, Text *out);
@@ -29,6 +29,7 @@ extern const char *const label_kind_names[N_LABEL_KINDS];
 
 // ---- clause.c, resolve.c: where it stands
 const Clause *find_clause(const Decl *d, const char *key);             // NULL: left out, or its value could not be parsed
+int model_decls(const Model *m, const Decl *const **decls);               // how many: of the spec and its own imports, in order
 const Decl *model_decl(const Model *m, DeclKind kind, const char *name);   // name NULL: the first of its kind; NULL: none
 
 // ---- build_task.c: smallest and largest value that a node can take, as far as its ops tell.

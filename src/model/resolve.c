@@ -266,6 +266,11 @@ Model *resolve(Arena *a, Sources *sources, const Ast *main, const char *spec_pat
   return &s->m;
 }
 
+int model_decls(const Model *m, const Decl *const **decls) {
+  *decls = ((const Spec *)m)->decls.data;
+  return ((const Spec *)m)->decls.n;
+}
+
 const Decl *model_decl(const Model *m, DeclKind kind, const char *name) {
   const Spec *s = (const Spec *)m;
   for (int i = 0; i < s->decls.n; i++) {

@@ -1,4 +1,5 @@
 // canon_data.c: sources and inputs in the canonical form.
+#include <errno.h>
 #include "../../runtime/data/data_int.h"
 #include "canon_int.h"
 
@@ -7,7 +8,7 @@ static void add_columns(Writer *w, Scope scope, const char *key, const char *cla
   Text t = {0};
   for (int i = 0; i < n; i++) {
     const RawColumn *c = &w->m->data.columns[column[i]];
-    text_printf(&t, "%s%s.%s", i ? ", " : "", w->m->data.sources[c->source].name, c->name);
+    text_printf(&t, "%s%s.%s", i ? ", " : "", c->source ? w->m->data.sources[c->source].name : "", c->name);
   }
   add_text(w, scope, key, clause, &t);
 }
@@ -83,9 +84,14 @@ static void write_given(Writer *w, const DataInput *in) {
     n = 0;
     for (int64_t i = 0; i < kept->n; i++)             // a missing cell's value is none of the file
       if (*kept->values[i]) values[n++] = kept->values[i];
-  } else if (in->vocab_file && !given_vocabulary(in, &values, &n, w->arena, w->diag)) {
-    w->failed = true;
-    return;
+  } else if (in->vocab_file) {
+    size_t bytes;
+    char *text = source_read(w->m->sources, in->vocab_file, &bytes);
+    if (!text) diag_data(w->diag, "cannot-read", in->vocab_file, 0, 0, NULL, "the vocabulary of `%s`: %s", in->name, strerror(errno));
+    bool fine = text && vocabulary_text(in, text, bytes, &values, &n, w->arena, w->diag);
+    free(text);
+    w->failed |= !fine;
+    if (!fine) return;
   }
   add_words(w, SCOPE_WEIGHTS, "vocab", values, (int)n, true);
 }
@@ -141,16 +147,16 @@ static void write_input(Writer *w, int i) {
 }
 
 // ---------------------------------------------------------------- labels, by what they are made of
-const char *label_definition(const Model *m, const DataLabel *l) {
+const char *label_definition(const Model *m, const DataLabel *l, bool prepared) {
   Text t = {0};
   text_printf(&t, "%s = ", label_kind_text(l, m->arena));
   row_define(&m->data, l->from, &t);
   if (l->where) text_add(&t, " where "), row_define(&m->data, l->where, &t);
   if (l->positive) text_add(&t, ", positive "), quote_print(l->positive, &t);
-  if (l->missing == MISSING_DROP) text_add(&t, ", missing drop");
-  if (l->prep.has_clip) text_add(&t, ", clip "), clip_text(&l->prep, &t);
-  if (l->prep.map) text_add(&t, ", map "), map_text(&l->prep, &t);
-  if (l->scale) text_printf(&t, ", scale %s", scale_names[l->scale]);
+  if (l->missing == MISSING_DROP && prepared) text_add(&t, ", missing drop");
+  if (l->prep.has_clip && prepared) text_add(&t, ", clip "), clip_text(&l->prep, &t);
+  if (l->prep.map == MAP_ABS || (l->prep.map && prepared)) text_add(&t, ", map "), map_text(&l->prep, &t);
+  if (l->scale && prepared) text_printf(&t, ", scale %s", scale_names[l->scale]);
   const char *s = arena_strdup(m->arena, t.data);
   text_free(&t);
   return s;

@@ -23,7 +23,8 @@ void add_words(Writer *w, Scope scope, const char *key, const char *const *words
 typedef struct { const char *name; double value, def; } CallArg;
 void call_text(const char *name, const char *given, const CallArg *arg, int n, Text *out);
 const char *number_text(Arena *a, double x);
-const char *label_definition(const Model *m, const DataLabel *l);   // all that it says, without its name
+// All that it says, without its name. prepared: for training, with what is undone where its task is served.
+const char *label_definition(const Model *m, const DataLabel *l, bool prepared);
 
 void write_data(Writer *w);            // canon_data.c
 void write_model(Writer *w);           // canon_model.c

@@ -24,7 +24,7 @@ static void write_head(Writer *w, int i) {
   const ModelTask *t = &w->m->tasks[i];
   const PlanTask *p = &w->m->train.tasks[i];
   write_output(w, t->name, "head", p->width, model_decl(w->m, DECL_TASK, t->name), t->at);
-  if (p->label >= 0) add_field(w, SCOPE_CONTRACT, "predicts", "loss", "%s", label_definition(w->m, &w->m->data.labels[p->label]));
+  if (p->label >= 0) add_field(w, SCOPE_CONTRACT, "predicts", "loss", "%s", label_definition(w->m, &w->m->data.labels[p->label], false));
 }
 
 // ---------------------------------------------------------------- tasks
@@ -33,7 +33,7 @@ static void term_text(Writer *w, const LossTerm *x, Text *out) {
   const DataLabel *l = &w->m->data.labels[x->label];
   CallArg arg[MAX_LOSS_ARGS];
   Text given = {0};
-  text_add(&given, label_definition(w->m, l));
+  text_add(&given, label_definition(w->m, l, true));
   for (int64_t i = 0; x->args.class_weight && i < l->classes; i++) {
     text_add(&given, i ? ", " : ", weights = [");
     number_print(x->args.class_weight[i], &given);
@@ -70,7 +70,7 @@ static void write_task(Writer *w, int i) {
   }
   add_text(w, SCOPE_TRAIN, "loss", NULL, &loss);
   write_values(w, i);
-  if (t->rows >= 0) add_field(w, SCOPE_TRAIN, "rows", NULL, "%s", label_definition(w->m, &w->m->data.labels[t->rows]));
+  if (t->rows >= 0) add_field(w, SCOPE_TRAIN, "rows", NULL, "%s", label_definition(w->m, &w->m->data.labels[t->rows], true));
   add_field(w, SCOPE_TRAIN, "weight", NULL, "%s", number_text(w->arena, t->weight));
   for (int k = 0; k < p->n_metrics; k++) metrics[k] = p->metrics[k].name;
   add_words(w, SCOPE_SPEC, "metric", metrics, p->n_metrics, true);
@@ -120,6 +120,7 @@ static void write_structure(Writer *w) {
     bool task = r->slot < 0 && strcmp(kind, "output");
     const Decl *d = r->slot >= 0 ? NULL : model_decl(w->m, task ? DECL_TASK : DECL_OUTPUT, name);
     begin_entry(w, "structure", arena_printf(w->arena, "%s:%s", kind, name), d, node(w->g, r->value)->at);
+    w->entry->node = r->value;
     const char *clause = !task ? NULL : strcmp(kind, "loss") ? "head" : "loss";
     add_field(w, SCOPE_SPEC, "graph", clause, "%s", structure_of(w->structure, r->value));
   }
@@ -187,6 +188,14 @@ static void write_train(Writer *w) {
   add_field(w, SCOPE_TRAIN, "blas", NULL, w->m->blas == BLAS_OFF ? "off" : "auto");
 }
 
+static Place require_place(const Model *m, int index) {
+  const Decl *const *d;
+  int n = model_decls(m, &d);
+  for (int i = 0; i < n; i++)
+    if (d[i]->kind == DECL_REQUIRE && index-- == 0) return d[i]->at;
+  return (Place){0};
+}
+
 static void write_requires(Writer *w) {
   static const char *const ops[] = {[RX_EQ] = "==", [RX_NE] = "!=", [RX_LT] = "<", [RX_LE] = "<=", [RX_GT] = ">", [RX_GE] = ">="};
   const TrainPlan *t = &w->m->train;
@@ -196,7 +205,7 @@ static void write_requires(Writer *w) {
     bool always = r->metric < 0;
     const char *name = always ? arena_printf(w->arena, "always(%s %s %s)", task->name, ops[r->op], t->tasks[r->other_task].name)
                               : arena_printf(w->arena, "%s(%s) %s", task->metrics[r->metric].name, task->name, ops[r->op]);
-    begin_entry(w, "require", name, NULL, (Place){0});
+    begin_entry(w, "require", name, NULL, require_place(w->m, i));
     add_field(w, SCOPE_SPEC, "bound", NULL, "%s", always ? "every row" : number_text(w->arena, r->bound));
   }
 }

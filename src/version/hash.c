@@ -1,24 +1,5 @@
 // hash.c: mtl_hash: the four hashes of a spec or of a run.
-#include <errno.h>
-#include <sys/stat.h>
-#include "../session.h"
-#include "version.h"
-
-static bool is_folder(const char *path) {
-  struct stat st;
-  return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-static Canon *open_canon(mtl_context *c, const char *path) {
-  PrepState prep;
-  RunInfo info;
-  bool run = is_folder(path);
-  if (run && !run_folder_read(c, path, &info)) return NULL;
-  Model *m = run ? run_folder_model(c, path, &prep) : open_spec(c, path);
-  if (m && run) m->train.seed = m->data.seed = info.seed, m->train.epochs = info.epochs;     // of the command line, perhaps
-  Graph *g = m ? build(m, F32, c->diag) : NULL;
-  return g && !diag_errors(c->diag) ? canon_of(m, g, run ? &prep : NULL, c->diag) : NULL;
-}
+#include "origin.h"
 
 static json_t *hashes_json(const Hashes *h) {
   json_t *j = json_object();
@@ -48,7 +29,7 @@ static json_t *canon_json(const Canon *k) {
 
 int mtl_hash(mtl_context *c, const char *path, bool explain, bool json, char **report) {
   *report = NULL;
-  const Canon *k = open_canon(c, path);
+  const Canon *k = origin_open(c, path, NULL);
   if (!k) return diag_exit_code(c->diag);
   Hashes h;
   Text t = {0};

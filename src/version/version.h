@@ -23,8 +23,17 @@ typedef enum { SCOPE_CONTRACT, SCOPE_WEIGHTS, SCOPE_TRAIN, SCOPE_SPEC, N_SCOPES 
 extern const char *const scope_names[N_SCOPES];
 
 typedef struct { const char *key, *value; Scope scope; Place at; } Field;      // at: its clause, else the declaration
-typedef struct { const char *kind, *name; Place at; VEC(Field) fields; } Entry; // fields by key
-typedef struct { Arena *arena; VEC(Entry) entries; } Canon;                     // by kind, then name
+typedef struct Structure Structure;
+typedef struct {
+  const char *kind, *name; Place at;
+  VEC(Field) fields;                                                             // by key
+  NodeId node;                                                                   // of a `structure`
+} Entry;
+typedef struct {
+  Arena *arena;
+  VEC(Entry) entries;                                                            // by kind, then name
+  const Model *m; const Graph *g; const Structure *structure;
+} Canon;
 
 // Needs a model and its forward graph without errors. prep: of a run, whose vocabularies count in place of those of a file that
 // is named; NULL: the file is read. NULL after an error in d (a vocabulary that cannot be read).
@@ -40,7 +49,6 @@ void canon_hash(const Canon *c, Hashes *out);
 
 // ---- structure.c: the computation of a node as a Merkle hash: ops, attributes, shapes; parameters by their paths, inputs by
 // their names, labels by what they are made of.
-typedef struct Structure Structure;
 Structure *structure_new(const Model *m, const Graph *g);                       // in the model's arena
 const char *structure_of(const Structure *s, NodeId n);                         // 32 hex digits
 

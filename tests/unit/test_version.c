@@ -6,7 +6,7 @@
 #include <cmocka.h>
 #include <glob.h>
 #include "diag_text.h"
-#include "src/version/version.h"
+#include "src/version/diff.h"
 
 #define FOLDER SOURCE_TOP "/tests/data/version/"
 
@@ -21,16 +21,18 @@ static char *read_file(const char *path) {
 }
 
 // The canonical form of a spec; fails where it has errors. Everything lives in the arena.
-static Canon *canon_text_of(Arena *a, const char *text) {
+static Canon *canon_named(Arena *a, const char *name, const char *text) {
   Sources *s = sources_new(a);
   Diag *d = diag_new(a, s);
-  Ast *t = parse(a, s, source_add(s, "spec.mtl", text, strlen(text)), d);
+  Ast *t = parse(a, s, source_add(s, name, text, strlen(text)), d);
   Model *m = resolve(a, s, t, FOLDER "spec.mtl", SOURCE_TOP "/specs/std", d);
   Graph *g = m ? build(m, F32, d) : NULL;
   Canon *c = g && !diag_errors(d) ? canon_of(m, g, NULL, d) : NULL;
   if (!c) fail_msg("%s", diag_text(d, a));
   return c;
 }
+
+static Canon *canon_text_of(Arena *a, const char *text) { return canon_named(a, "spec.mtl", text); }
 
 static Hashes hashes_of(const char *text) {
   Arena *a = arena_new();
@@ -51,7 +53,8 @@ static bool read_edit(char *line, Edit *e) {             // "SCOPES [CLAUSE] | O
   *arrow = 0;
   e->old = bar + 2;
   e->new = arrow + 4;
-  for (char *s; (s = strstr(e->new, "⏎"));) *s = '\n', memmove(s + 1, s + strlen("⏎"), strlen(s + strlen("⏎")) + 1);
+  for (int k = 0; k < 2; k++)
+    for (char *s; (s = strstr(k ? e->new : e->old, "⏎"));) *s = '\n', memmove(s + 1, s + strlen("⏎"), strlen(s + strlen("⏎")) + 1);
   return true;
 }
 
@@ -99,14 +102,107 @@ static void test_edits(void **state) {
 // makes it: it is not pinned here.)
 static void test_pinned(void **state) {
   static const char *const pinned[] = {
-    [SCOPE_CONTRACT] = "mtl1:sha256:b7d529a9167ec630f0c93fc56132b334be0fc137e4b105e8abb748f8a6b1f5ae",
+    [SCOPE_CONTRACT] = "mtl1:sha256:63b8c0a6b83481a40fc0bf1f017cfb194f8053634fb522aadfc798ccc72da66e",
     [SCOPE_WEIGHTS] = "mtl1:sha256:c369dd2756c74bdea7ab9293465e0e11142d2bf2be1eae19b58122304bd93a31",
-    [SCOPE_TRAIN] = "mtl1:sha256:2a243a0e1705a06a2cb2d904ad31caedac1ed13a113e1c1a5e6dfb11f6eec44c"};
+    [SCOPE_TRAIN] = "mtl1:sha256:0b8f04cba104ebf00dc1c2dbe8ddef3779f825a3cc4aaa72a0fe7de5ce927cfa"};
   char *base = read_file(FOLDER "base.mtl");
   Hashes h = hashes_of(base);
   (void)state;
   for (int i = 0; i < COUNT_OF(pinned); i++) assert_string_equal(h.text[i], pinned[i]);
   free(base);
+}
+
+// ---------------------------------------------------------------- diff
+// Each edit falls under a rule that knows it, what must not count under none; and a hash that changes is named by a rule of its
+// category or a wider one.
+static void test_no_unknown_change(void **state) {
+  char *base = read_file(FOLDER "base.mtl"), *edits = read_file(FOLDER "edits.txt");
+  int wrong = 0;
+  (void)state;
+  for (char *line = edits, *end; line && *line; line = end) {
+    Edit e;
+    if ((end = strchr(line, '\n'))) *end++ = 0;
+    if (!read_edit(line, &e)) continue;
+    char *text = edited(base, &e);
+    Arena *a = arena_new();
+    const Diff *d = diff_of(a, canon_text_of(a, base), canon_text_of(a, text));
+    if ((d->all.n == 0) != !strcmp(e.scopes, "-")) wrong++, print_error("%s => %s: %d findings\n", e.old, e.new, d->all.n);
+    for (int i = 0; i < d->all.n; i++)
+      if (!strncmp(rule_rows[d->all.data[i].rule].id, "OTHER", 5)) wrong++, print_error("%s => %s: %s\n", e.old, e.new, d->all.data[i].text);
+    arena_free(a);
+    free(text);
+  }
+  free(base);
+  free(edits);
+  assert_int_equal(wrong, 0);
+}
+
+// tests/data/version/rules.txt: blocks of `## NAME`, edits of base.mtl as in edits.txt, and behind `| ` the report and the exit codes
+// of the three categories. MTLC_UPDATE=1 writes what comes out into the file.
+typedef struct { Text before, after, want, got; bool used[N_RULES]; } Golden;
+
+static void golden_report(Golden *g, const char *before, const char *after) {
+  Arena *a = arena_new();
+  Text t = {0};
+  Canon *x = canon_named(a, "old.mtl", before), *y = canon_named(a, "new.mtl", after);
+  Diff *d = diff_of(a, x, y);
+  Diag *diag = diag_new(a, y->m->sources);
+  diff_accept(d, diag);
+  report_diffs(&(DiffReport){"old.mtl", "new.mtl", d, CATEGORY_CONTRACT}, 1, FORMAT_TEXT, false, &t);
+  text_add(&t, diag_text(diag, a));
+  for (int i = 0; i < d->all.n; i++) g->used[d->all.data[i].rule] = true;
+  text_printf(&t, "exit contract %d, weights %d, training %d\n", diff_breaks(d, CATEGORY_CONTRACT) > 0, diff_breaks(d, CATEGORY_WEIGHTS) > 0,
+              diff_breaks(d, CATEGORY_TRAINING) > 0);
+  for (char *line = t.data, *end; line && *line; line = end) {
+    if ((end = strchr(line, '\n'))) *end++ = 0;
+    text_printf(&g->got, "| %s\n", line);
+  }
+  text_free(&t);
+  arena_free(a);
+}
+
+static void close_block(Golden *g, const char *base, char **text, Text *all) {
+  if (*text) golden_report(g, base, *text);
+  free(*text);
+  *text = NULL;
+  if (g->got.n) text_add(all, g->got.data);
+  g->got.n = 0;
+}
+
+static void test_rules(void **state) {
+  char *base = read_file(FOLDER "base.mtl"), *file = read_file(FOLDER "rules.txt"), *copy = strdup(file), *text = NULL;
+  Golden g = {0};
+  Text all = {0};
+  bool in_answer = false;
+  (void)state;
+  for (char *line = copy, *end; line && *line; line = end) {
+    if ((end = strchr(line, '\n'))) *end++ = 0;
+    bool answer = line[0] == '|';
+    if (in_answer && !answer) close_block(&g, base, &text, &all);
+    in_answer = answer;
+    if (answer) continue;
+    if (!strncmp(line, "## ", 3) && text) close_block(&g, base, &text, &all);
+    text_printf(&all, "%s\n", line);
+    if (!*line || *line == '#') continue;
+    Edit e;
+    char buffer[2048];
+    snprintf(buffer, sizeof buffer, "- | %s", line);
+    if (!read_edit(buffer, &e)) continue;
+    char *next = edited(text ? text : base, &e);
+    free(text);
+    text = next;
+  }
+  close_block(&g, base, &text, &all);
+  if (getenv("MTLC_UPDATE")) {
+    FILE *f = fopen(FOLDER "rules.txt", "wb");
+    assert_non_null(f);
+    fputs(all.data, f);
+    fclose(f);
+  } else assert_string_equal(all.data, file);
+  for (int i = 0; i < N_RULES; i++)
+    if (!g.used[i] && strncmp(rule_rows[i].id, "OTHER", 5)) fail_msg("%s has no pair in rules.txt", rule_rows[i].id);
+  text_free(&all), text_free(&g.got);
+  free(base), free(file), free(copy);
 }
 
 // ---------------------------------------------------------------- no clause without an edit
@@ -153,6 +249,7 @@ static void test_every_clause(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_edits), cmocka_unit_test(test_pinned), cmocka_unit_test(test_every_clause)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_edits), cmocka_unit_test(test_pinned), cmocka_unit_test(test_no_unknown_change),
+                                     cmocka_unit_test(test_rules), cmocka_unit_test(test_every_clause)};
   return cmocka_run_group_tests_name("version", tests, NULL, NULL);
 }

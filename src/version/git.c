@@ -1,0 +1,163 @@
+// git.c: files as they are in a commit. Nothing is checked out: one `git cat-file --batch` answers for all files of it.
+#define _GNU_SOURCE                        // pipe2
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <spawn.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "origin.h"
+
+extern char **environ;
+
+struct GitTree { mtl_context *c; const char *ref, *commit, *top; pid_t pid; FILE *to, *from; };
+
+// ---------------------------------------------------------------- processes
+typedef struct { pid_t pid; int in, out; } Child;
+
+// in: −1 where nothing is sent to it. Standard error is dropped: what git says is said better here.
+static bool start(const char *folder, const char *const *words, bool talks, Child *child) {
+  int to[2] = {-1, -1}, from[2];
+  const char *argv[16] = {"git", "-C", folder};
+  for (int i = 0; words[i]; i++) argv[3 + i] = words[i];
+  if (pipe2(from, O_CLOEXEC)) return false;
+  if (talks && pipe2(to, O_CLOEXEC)) return close(from[0]), close(from[1]), false;
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  if (talks) posix_spawn_file_actions_adddup2(&actions, to[0], 0);
+  else posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&actions, from[1], 1);
+  posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+  int why = posix_spawnp(&child->pid, "git", &actions, NULL, (char *const *)argv, environ);
+  posix_spawn_file_actions_destroy(&actions);
+  close(from[1]);
+  if (talks) close(to[0]);
+  *child = (Child){why ? 0 : child->pid, to[1], from[0]};
+  if (!why) return true;
+  close(from[0]);
+  if (talks) close(to[1]);
+  errno = why;
+  return false;
+}
+
+static int finish_child(pid_t pid) {
+  int status = 0;
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
+}
+
+// Standard output of a git command, its last line end taken off; NULL: it failed.
+static char *git_output(Arena *a, const char *folder, const char *const *words) {
+  Child child;
+  Text t = {0};
+  char piece[4096];
+  if (!start(folder, words, false, &child)) return NULL;
+  text_add(&t, "");
+  for (ssize_t n; (n = read(child.out, piece, sizeof piece)) > 0 || (n < 0 && errno == EINTR);)
+    if (n > 0) text_addn(&t, piece, (size_t)n);
+  close(child.out);
+  char *s = finish_child(child.pid) == 0 ? arena_strndup(a, t.data, t.n) : NULL;
+  text_free(&t);
+  size_t n = s ? strlen(s) : 0;
+  if (n && s[n - 1] == '\n') s[n - 1] = 0;
+  return s;
+}
+
+// ---------------------------------------------------------------- a commit
+// The nearest folder above `path` that is there: the file itself may be gone.
+static char *folder_near(Arena *a, const char *path) {
+  char *p = arena_strdup(a, *path ? path : ".");
+  struct stat st;
+  while (stat(p, &st) || !S_ISDIR(st.st_mode)) {
+    char *slash = strrchr(p, '/');
+    if (!slash) return arena_strdup(a, ".");
+    if (slash == p) return arena_strdup(a, "/");
+    *slash = 0;
+  }
+  return p;
+}
+
+static GitTree *no_commit(mtl_context *c, const char *ref, const char *folder) {
+  const char *shallow = git_output(c->arena, folder, (const char *[]){"rev-parse", "--is-shallow-repository", NULL});
+  diag_error(c->diag, "no-commit", (Place){0}, "git knows no commit `%s`", ref);
+  if (shallow && !strcmp(shallow, "true")) {
+    diag_help(c->diag, "this is a shallow clone: it lacks older commits and tags");
+    diag_help(c->diag, "get the commit: git fetch --depth=1 origin tag %s; or all of them: git fetch --unshallow --tags", ref);
+    diag_help(c->diag, "in a workflow, check out with `fetch-depth: 0`");
+  } else diag_help(c->diag, "tags of a remote are fetched by: git fetch --tags");
+  return NULL;
+}
+
+GitTree *git_open(mtl_context *c, const char *ref, const char *near) {
+  const char *folder = folder_near(c->arena, near);
+  const char *top = git_output(c->arena, folder, (const char *[]){"rev-parse", "--show-toplevel", NULL});
+  if (!top || !*top) {
+    diag_error(c->diag, "no-repository", (Place){0}, "`%s` lies in no git repository: there is no `%s` to read it from", near, ref);
+    return NULL;
+  }
+  const char *commit = *ref == '-' ? NULL : git_output(c->arena, folder, (const char *[]){"rev-parse", "--verify", "--quiet", "--end-of-options",
+                                                       arena_printf(c->arena, "%s^{commit}", ref), NULL});
+  if (!commit || !*commit) return no_commit(c, ref, folder);
+  Child child;
+  GitTree *t = NEW(c->arena, GitTree);
+  *t = (GitTree){.c = c, .ref = ref, .commit = commit, .top = top};
+  if (!start(top, (const char *[]){"cat-file", "--batch", NULL}, true, &child)) {
+    diag_machine(c->diag, "no-git", "cannot start git: %s", strerror(errno));
+    return NULL;
+  }
+  t->pid = child.pid;
+  t->to = fdopen(child.in, "w");
+  t->from = fdopen(child.out, "r");
+  return t;
+}
+
+void git_close(GitTree *t) {
+  if (!t || !t->pid) return;
+  fclose(t->to);
+  fclose(t->from);
+  finish_child(t->pid);
+  t->pid = 0;
+}
+
+// A path of this machine as one below the repository's top; NULL: it is outside. The file need not be there.
+static const char *path_in_tree(const GitTree *t, const char *path) {
+  Arena *a = t->c->arena;
+  char *folder = folder_near(a, path), full[PATH_MAX];
+  size_t n = strlen(t->top), k = strlen(folder);
+  if (!realpath(folder, full) || strncmp(full, t->top, n) || (full[n] && full[n] != '/')) return NULL;
+  const char *rest = strncmp(path, folder, k) || (path[k] && path[k] != '/' && k > 1) ? path : path + k;     // folder "." of "a.mtl"
+  if (!strcmp(folder, ".") && strncmp(path, "./", 2)) rest = path;
+  while (*rest == '/') rest++;
+  const char *above = full[n] ? full + n + 1 : "";
+  return arena_printf(a, "%s%s%s", above, *above && *rest ? "/" : "", rest);
+}
+
+char *git_read(GitTree *t, const char *path, size_t *n) {
+  const char *below = path_in_tree(t, path);
+  char line[PATH_MAX + 256], kind[32];
+  uint64_t size;
+  errno = ENOENT;
+  if (!below || strchr(below, '\n')) return NULL;
+  fprintf(t->to, "%s:%s\n", t->commit, below);
+  if (fflush(t->to) || !fgets(line, sizeof line, t->from)) {
+    errno = EIO;
+    return NULL;
+  }
+  if (sscanf(line, "%*s %31s %" SCNu64, kind, &size) != 2 || size > (uint64_t)INT32_MAX) {
+    errno = ENOENT;
+    return NULL;
+  }
+  char *text = xmalloc(size + 1);
+  bool whole = fread(text, 1, size, t->from) == size && fgetc(t->from) == '\n';
+  if (!whole || strcmp(kind, "blob")) {
+    free(text);
+    errno = whole ? EISDIR : EIO;
+    return NULL;
+  }
+  text[size] = 0;
+  *n = size;
+  return text;
+}
+

@@ -1,0 +1,19 @@
+// origin.h: where a model definition comes from: a file, a run folder, or a file as it is in a commit of git.
+#ifndef MTLC_ORIGIN_H
+#define MTLC_ORIGIN_H
+#include "../session.h"
+#include "version.h"
+
+// The operand `word` of a command, as its canonical form. `shop.mtl`, `runs/first`, `shop.mtl@v3` (the file in that commit), or,
+// where `beside` is a spec's file, `v3`, `HEAD~1`: that file in the commit. Errors go to c, warnings of specs are dropped.
+Canon *origin_open(mtl_context *c, const char *word, const char *beside);
+bool origin_is_run(const char *path);
+struct GitTree;
+Canon *origin_in_commit(mtl_context *c, struct GitTree *t, const char *path, const char *ref);
+
+// ---- git.c: files of a commit, through one `git cat-file --batch` a repository.
+typedef struct GitTree GitTree;
+GitTree *git_open(mtl_context *c, const char *ref, const char *near);  // near: a path in the repository. NULL: an error was reported
+void  git_close(GitTree *t);
+char *git_read(GitTree *t, const char *path, size_t *n);             // malloc'd; NULL, errno ENOENT: the commit has no such file
+#endif
