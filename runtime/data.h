@@ -52,6 +52,8 @@ void     rows_touch(const Rows *r, int64_t bytes);
 // prep.json: exact (doubles as %.17g); readable by a person. Load checks against the plan.
 bool prep_save(const DataPlan *p, const PrepState *s, Text *json);
 bool prep_load(const DataPlan *p, PrepState *s, const char *json, size_t n, Arena *a, Diag *d);
+// Lines of what was counted, an input or label each: of all rows, or (split ≥ 0) what is known of those of one part.
+void summary_counts(const DataPlan *p, const DataSummary *s, int split, Text *out);
 void summary_print(const DataPlan *p, const DataSummary *s, Text *out);
 
 // ---- batch.c: rows in the order of a permutation → the IN buffers of a batch

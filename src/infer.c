@@ -25,6 +25,19 @@ static void close_run(Trained *t) {
   data_free(t->data);
 }
 
+// What was counted while these rows were prepared: of rows of their own file all of it, of a part of the run's what is known by part.
+static void add_counts(const Trained *t, bool own_file, Text *out) {
+  summary_counts(&t->m->data, &t->data->summary, own_file ? -1 : t->split, out);
+}
+
+static json_t *unknown_json(const Trained *t) {                      // {input: items out of its vocabulary}
+  json_t *j = json_object();
+  const DataSummary *s = &t->data->summary;
+  for (int i = 0; i < t->m->data.n_inputs; i++)
+    if (s->input[i].unknown[t->split]) json_object_set_new(j, s->input[i].input, json_integer(s->input[i].unknown[t->split]));
+  return j;
+}
+
 int mtl_eval(mtl_context *c, const char *run, const char *const *data, bool json, char **report) {
   Trained t = {0};
   bool unmet = false;
@@ -41,11 +54,12 @@ int mtl_eval(mtl_context *c, const char *run, const char *const *data, bool json
     judge_requires(tp, p, metric, figure, met);
     unmet = requires_unmet(t.m, met);
     if (json)
-      *report = json_text(json_pack("{s:s, s:s, s:I, s:o, s:o}", "run", run, "model", t.m->name, "rows", (json_int_t)r->n, "tasks",
-                                    metrics_json(t.m, metric, loss), "require", requires_json(t.m, figure, met)));
+      *report = json_text(json_pack("{s:s, s:s, s:I, s:o, s:o, s:o}", "run", run, "model", t.m->name, "rows", (json_int_t)r->n, "unknown",
+                                    unknown_json(&t), "tasks", metrics_json(t.m, metric, loss), "require", requires_json(t.m, figure, met)));
     else {
       Text text = {0};
       text_printf(&text, "%lld rows\n", (long long)r->n);
+      add_counts(&t, data != NULL, &text);
       report_metrics(t.m, (const char *[]){ data ? "given rows" : "held out" }, (double **[]){ metric }, (const double *[]){ loss }, 1, &text);
       requires_text(t.m, figure, met, &text);
       *report = text.data;
@@ -106,6 +120,7 @@ int mtl_predict(mtl_context *c, const char *run, const char *const *data, const 
         if (json) *report = json_text(json_pack("{s:s, s:s, s:I}", "run", run, "out", out, "rows", (json_int_t)r->n));
         else {
           text_printf(&text, "%lld rows: %s\n", (long long)r->n, out);
+          add_counts(&t, data != NULL, &text);
           *report = text.data;
         }
       }

@@ -142,6 +142,7 @@ static void read_files(Arena *a, json_t *j, const char *data, RunInfo *info) {
 
 bool run_folder_read(mtl_context *c, const char *dir, RunInfo *info) {
   size_t n;
+  if (is_no_run(c, dir)) return false;
   char *text = read_whole(path_in(c->arena, dir, "run.json"), &n);
   if (!text) return bad_run(c, dir, "its run.json cannot be read");
   json_t *j = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);

@@ -52,9 +52,10 @@ Model *open_spec_text(mtl_context *c, const char *name, const char *path, const 
 
 Model *open_spec(mtl_context *c, const char *path) {
   size_t n;
+  if (is_no_spec(c, path)) return NULL;
   char *text = read_whole(path, &n);
   if (!text) {
-    diag_error(c->diag, "no-spec", (Place){0}, "cannot read the spec `%s`: %s", path, strerror(errno));
+    no_spec(c, path, errno);
     return NULL;
   }
   Model *m = open_spec_text(c, path, path, text, n);

@@ -13,6 +13,11 @@ const char *std_folder(Arena *a);                                    // the ship
 char *beside(Arena *a, const char *file, const char *name);          // `name` relative to the folder of `file`
 char *read_whole(const char *path, size_t *n);                       // malloc'd; NULL: errno says why
 
+// mistaken.c: errors that say what a path is instead.
+void no_spec(mtl_context *c, const char *path, int why);             // it cannot be read: errno
+bool is_no_spec(mtl_context *c, const char *path);                   // true, and an error: a data file
+bool is_no_run(mtl_context *c, const char *path);                    // true, and an error: a file, or not there
+
 // session.c
 Model *open_spec(mtl_context *c, const char *path);                  // parsed and resolved; NULL: errors
 Model *open_spec_text(mtl_context *c, const char *name, const char *path, const char *text, size_t n);

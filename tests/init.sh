@@ -127,5 +127,22 @@ says "a leak is out"         many "# input refund_reason"
 says "a leak: why"           many "tells y alone"
 says "a split"               many 'column(data.part, train = "train", valid = "valid", test = "test")'
 says "free text"             many "free text"
-says "a date"                many "a date or time"
+says "free text: words"      many "input note : text { vocab = learned, min_count = 2 }"
+says "a date"                many "input day : time { parts = [weekday, month] }"
+
+# ---- times with hours and in other spellings, lists, texts: each becomes an input, and the spec runs
+awk 'BEGIN { srand(2); split("red blue green black", c, " "); split("hat shoe scarf coat sock", t, " "); print "at,opened,us,mixed,title,tags,items,y"
+  for (i = 0; i < 600; i++) { a = c[1 + int(rand() * 4)]; b = t[1 + int(rand() * 5)]
+    printf "2026-0%d-%02d %02d:%02d:00,%02d.%02d.2025,%02d/%02d/2024,%s,\"A %s %s, made number %d of its kind\",%s|%s%s,%d;%d,%d\n", 1 + i % 6, 1 + i % 28, i % 24, i % 60,
+      1 + i % 28, 1 + i % 12, 1 + i % 12, 1 + i % 28, i % 2 ? "2024-01-02" : "01.02.2024", a, b, i, a, b, i % 3 ? "" : "|sale", i % 40, i % 37, rand() < 0.3 + 0.3 * (i % 24 > 12) } }' >shop.csv
+runs shop.csv shop
+says "a time of day"         shop "input at : time { parts = [hour, weekday, month] }"
+says "day first"             shop 'input opened : time { format = "%d.%m.%Y", parts = [weekday, month] }'
+says "month first"           shop 'input us : time { format = "%m/%d/%Y", parts = [weekday, month] }'
+says "two spellings"         shop "spelled in more than one way"
+says "a text"                shop "input title : text"
+says "a list"                shop 'input tags : list(category) { separator = "|" }'
+says "a list of numbers"     shop 'input items : list(category) { separator = ";" }'
+says "its items are told"    shop "10 items"
+says "what the trunk takes"  shop "repeat(c in lists, mean(embed(c, 16)))"
 done_testing

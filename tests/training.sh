@@ -33,6 +33,32 @@ cp out predictions.csv
 expect 0 "predict to a file"                    "$mtlc" predict one --data rows.csv -o p.csv -q
 check "predict: the same to a file"             cmp p.csv predictions.csv
 
+# ---- what is unknown to the run's vocabularies is told by eval and predict, as by run
+printf 'model odd\nedition 2026\ninput kind : category\nlabel y : binary\ntask t { head = kind |> embed(2) |> dense(1) |> sigmoid, loss = bce(y) }\n' >odd.mtl
+awk 'BEGIN { print "kind,y"; for (i = 0; i < 60; i++) print (i % 3 ? "a" : "b") "," i % 2 }' >odd.csv
+printf 'kind,y\na,1\nc,0\nd,0\nb,1\n' >new.csv
+expect 0 "run with a category"                  "$mtlc" run odd.mtl --data odd.csv -o odd --epochs 1 -q
+expect 0 "eval on unknown categories"           "$mtlc" eval odd --data new.csv
+has out "eval counts them"                      "kind: 2 unknown (out of vocabulary)"
+expect 0 "eval --json"                          "$mtlc" eval odd --data new.csv --json
+has out "eval --json counts them"               '"kind": 2'
+expect 0 "predict on unknown categories"        "$mtlc" predict odd --data new.csv -o odd-predictions.csv
+has out "predict counts them"                   "kind: 2 unknown (out of vocabulary)"
+
+# ---- paths that are something else
+expect 2 "a data file for a spec"               "$mtlc" run odd.csv
+has err "is told what makes a spec"             "mtlc init --data odd.csv"
+expect 2 "a spec that is not there"             "$mtlc" check od.mtl
+has err "did you mean"                          'did you mean `odd.mtl`?'
+expect 2 "a run folder for a spec"              "$mtlc" check odd
+has err "its spec"                              "odd/spec.mtl"
+expect 2 "a spec for a run folder"              "$mtlc" eval odd.mtl
+has err "mtlc run makes one"                    'mtlc run odd.mtl'
+expect 2 "a run folder that is not there"       "$mtlc" eval odf
+has err "the nearest"                           'did you mean `odd`?'
+expect 2 "init with a name"                     "$mtlc" init odd.csv
+has err "says how"                              "--data odd.csv"
+
 # ---- the same bits by every instruction set; no LLVM for a model that was compiled before
 for target in portable avx2; do
   if MTLC_TARGET=$target "$mtlc" run "$spec" --data rows.csv -o $target --epochs 3 -q >/dev/null 2>err; then

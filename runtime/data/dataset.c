@@ -144,13 +144,7 @@ static void print_line(Text *out, const char *name, Text *line) {
   text_free(line);
 }
 
-void summary_print(const DataPlan *p, const DataSummary *s, Text *out) {
-  text_printf(out, "rows: %lld train, %lld valid, %lld test", (long long)s->rows[0], (long long)s->rows[1],
-              (long long)s->rows[2]);
-  if (s->unused) text_printf(out, ", %lld unused", (long long)s->unused);
-  if (s->duplicates) text_printf(out, ", %lld duplicate%s", (long long)s->duplicates, s->duplicates == 1 ? "" : "s");
-  if (s->dropped) text_printf(out, ", %lld dropped", (long long)s->dropped);
-  text_printf(out, " (%s%.2f s)\n", s->cached ? "prepared before; " : "", s->seconds);
+static void print_sources(const DataPlan *p, const DataSummary *s, Text *out) {
   for (int i = 1; i < p->n_sources; i++) {
     Text line = {0};
     add_count(&line, s->source[i].absent, p->sources[i].absent == ABSENT_DROP ? "rows dropped for want of a key"
@@ -160,18 +154,41 @@ void summary_print(const DataPlan *p, const DataSummary *s, Text *out) {
     add_count(&line, s->source[i].duplicates, "duplicates");
     print_line(out, p->sources[i].name, &line);
   }
+}
+
+void summary_counts(const DataPlan *p, const DataSummary *s, int split, Text *out) {
+  bool all = split < 0;
+  if (all) print_sources(p, s, out);
   for (int i = 0; i < p->n_inputs; i++) {
     Text line = {0};
-    add_count(&line, s->input[i].missing, "missing");
-    add_count(&line, s->input[i].clipped, "clipped");
-    add_count(&line, s->input[i].cut, p->inputs[i].keep_first ? "cut to the first items" : "cut to the last items");
-    add_count(&line, s->input[i].unknown[0], "rare (out of vocabulary) in training rows");
-    add_count(&line, s->input[i].unknown[1] + s->input[i].unknown[2], "unknown (out of vocabulary)");
+    const int64_t *unknown = s->input[i].unknown;
+    if (all) {
+      add_count(&line, s->input[i].missing, "missing");
+      add_count(&line, s->input[i].clipped, "clipped");
+      add_count(&line, s->input[i].cut, p->inputs[i].keep_first ? "cut to the first items" : "cut to the last items");
+      add_count(&line, unknown[0], "rare (out of vocabulary) in training rows");
+    }
+    add_count(&line, all ? unknown[1] + unknown[2] : unknown[split], "unknown (out of vocabulary)");
     print_line(out, s->input[i].input, &line);
   }
   for (int i = 0; i < p->n_labels; i++) {
     Text line = {0};
-    add_count(&line, s->label[i].unknown[0] + s->label[i].unknown[1] + s->label[i].unknown[2], "rows without this label");
+    const int64_t *unknown = s->label[i].unknown;
+    add_count(&line, all ? unknown[0] + unknown[1] + unknown[2] : unknown[split], "rows without this label");
     print_line(out, s->label[i].label, &line);
   }
+}
+
+static void add_rest(const DataSummary *s, Text *out) {
+  if (s->unused) text_printf(out, ", %lld unused", (long long)s->unused);
+  if (s->duplicates) text_printf(out, ", %lld duplicate%s", (long long)s->duplicates, s->duplicates == 1 ? "" : "s");
+  if (s->dropped) text_printf(out, ", %lld dropped", (long long)s->dropped);
+}
+
+void summary_print(const DataPlan *p, const DataSummary *s, Text *out) {
+  text_printf(out, "rows: %lld train, %lld valid, %lld test", (long long)s->rows[0], (long long)s->rows[1],
+              (long long)s->rows[2]);
+  add_rest(s, out);
+  text_printf(out, " (%s%.2f s)\n", s->cached ? "prepared before; " : "", s->seconds);
+  summary_counts(p, s, -1, out);
 }

@@ -136,6 +136,8 @@ static int run_command(const Command *c, int argc, char **argv) {
   }
   if (args.help) return help(c->name);
   if (args.n_operands < c->least) return wrong_usage(c->name, "what it works on is missing: %s", c->args);
+  if (!c->most && args.n_operands && c->takes & TAKES(DATA))
+    return wrong_usage(c->name, "it takes no names; a file of rows is given as --data %s", args.operand[0]);
   if (!c->most && args.n_operands) return wrong_usage(c->name, "it takes no names; what is `%s`?", args.operand[0]);
   if (args.n_operands > c->most) return wrong_usage(c->name, c->most == 1 ? "one %s is enough; what is `%s`?" : "%s are enough; what is `%s`?", c->args, args.operand[c->most]);
   return c->run(&args);

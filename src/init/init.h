@@ -10,7 +10,7 @@ typedef struct {
   Role role;
   const char *column;                  // as a spec writes it: `native-country` in back quotes; NULL: a spec cannot name it
   const char *name;                    // what the spec calls it: the column, or another where that name is taken (`row`: row_)
-  const char *type;                    // INPUT: "real", "category", "id"; LABEL: "binary", "class(4)", "real"
+  const char *type;                    // INPUT: "real", "category", "id", "time", "text", "list(category)", "list(id)"; LABEL: "binary", "class(4)", "real"
   const char *clauses;                 // INPUT, LABEL: "map = log1p, scale = zscore"; "": none
   const char *value;                   // LABEL: what is read, behind `data.NAME`: " == \">50K\""; "": the cell itself
   const char *note;                    // figures and guesses, for the comment
@@ -42,6 +42,11 @@ const char *own_name(const Guess *g, const char *wanted);          // `wanted`, 
 // roles.c: what each column is. labels: the names that the user gave, n 0: guessed. false: errors in d.
 bool guess_roles(Guess *g, const char *const *labels, int n, Diag *d);
 bool has_word(const char *name, const char *const *words, int n);  // words of a name: user_id, OperatingSystems
+char *bucket_text(Arena *a, int64_t n);                             // buckets for so many values: "50_000"
+// kinds.c
+bool make_time(Arena *a, Choice *c);                               // false: spelled in several ways
+bool make_list(Arena *a, Choice *c, int64_t rows);                 // false: it is none
+void make_text(Arena *a, Choice *c, int64_t rows);
 // labels.c
 int  label_score(const Profiles *p, int column);                   // 3 and more: looks like an outcome; −1: cannot be one
 void choose_label(Guess *g, int column);

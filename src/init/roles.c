@@ -84,7 +84,7 @@ static void leave_out(Choice *c, const char *why) {
 }
 
 // The next of 1, 2, 5 times a power of ten from 2n on, written with _.
-static char *bucket_text(Arena *a, int64_t n) {
+char *bucket_text(Arena *a, int64_t n) {
   static const int64_t steps[] = { 1, 2, 5 };
   int64_t b = 1000;
   for (int i = 0; b < 2 * n && b < 1000000000; i++) b = steps[i % 3] * (int64_t)pow(10, 3 + i / 3);
@@ -131,8 +131,9 @@ static void number_role(Arena *a, Choice *c, int64_t rows) {
 static void text_role(Arena *a, Choice *c, int64_t rows) {
   const Profile *p = c->p;
   int64_t known = rows - p->missing;
-  if (p->distinct == known && known > 2) leave_out(c, p->words > 1.5 ? "another text in every row: free text, or names" : "another text in every row: a key");
-  else if (p->words > FREE_TEXT_WORDS && p->distinct * 2 > known) leave_out(c, "free text");
+  if (make_list(a, c, rows)) return;
+  if (p->words > FREE_TEXT_WORDS && p->distinct * 2 > known) make_text(a, c, rows);
+  else if (p->distinct == known && known > 2) leave_out(c, p->words > 1.5 ? "another text in every row: names" : "another text in every row: a key");
   else if (p->distinct > MOST_CATEGORIES) make_id(a, c, rows);
   else make_category(a, c, rows, "");
 }
@@ -143,7 +144,9 @@ static void input_role(Guess *g, Choice *c) {
   switch (p->shape) {
   case SHAPE_EMPTY: leave_out(c, "no cell holds a value"); break;
   case SHAPE_CONSTANT: leave_out(c, arena_printf(g->a, "%s in every row", shown_value(g->a, p->value[0].value))); break;
-  case SHAPE_TIME: leave_out(c, "a date or time"); break;
+  case SHAPE_TIME:
+    if (!make_time(g->a, c)) leave_out(c, "dates or times that are spelled in more than one way");
+    break;
   case SHAPE_NUMBER: number_role(g->a, c, g->p->rows); break;
   case SHAPE_TEXT: text_role(g->a, c, g->p->rows); break;
   }

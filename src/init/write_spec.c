@@ -6,7 +6,7 @@ typedef struct { const char *text, *note; } SpecLine;                 // note: t
 typedef struct {
   const Guess *g;
   Text *out;
-  const char *source, *x, *trunk, *categories, *ids, *numbers;        // names that no column has
+  const char *source, *x, *trunk, *categories, *ids, *numbers, *lists;        // names that no column has
 } Writer;
 
 // ---------------------------------------------------------------- names of its own
@@ -134,18 +134,25 @@ static int inputs_of(const Guess *g, const char *type, const char **names) {
 
 static const char *widths_text(const Guess *g) { return g->p->rows < 2000 ? "[32, 16]" : g->p->rows < 500000 ? "[64, 32]" : "[256, 128, 64]"; }
 
+// How inputs of these types become numbers side by side: a `let` with their names, and what the trunk takes of it.
 static void write_trunk(const Writer *w) {
   const Guess *g = w->g;
-  static const char *const types[] = { "category", "id", "real" };
-  const char *const lists[] = { w->categories, w->ids, w->numbers };
-  const char *part[3];
+  const struct { const char *name; const char *types[3]; const char *part; } groups[] = {
+    { w->categories, { "category" },                         "repeat(c in %s, embed(c, 8))" },
+    { w->ids,        { "id" },                               "repeat(c in %s, embed(c, 16))" },
+    { w->lists,      { "list(category)", "list(id)", "text" }, "repeat(c in %s, mean(embed(c, 16)))" },
+    { w->numbers,    { "real", "time" },                     "%s" },
+  };
+  const char *part[COUNT_OF(groups)];
   int n_parts = 0;
-  for (int t = 0; t < 3; t++) {
+  for (int k = 0; k < COUNT_OF(groups); k++) {
     const char **names = NEW_ARRAY(g->a, const char *, g->p->n + 1);
-    int n = inputs_of(g, types[t], names);
+    int n = 0;
+    for (int t = 0; t < 3 && groups[k].types[t]; t++) n += inputs_of(g, groups[k].types[t], names + n);
     if (!n) continue;
-    print_list(w->out, arena_printf(g->a, "let %s = [", lists[t]), names, n, "]");
-    part[n_parts++] = t == 2 ? lists[t] : arena_printf(g->a, "repeat(c in %s, embed(c, %d))", lists[t], t == 0 ? 8 : 16);
+    print_list(w->out, arena_printf(g->a, "let %s = [", groups[k].name), names, n, "]");
+    const char *before = groups[k].part, *mark = strstr(before, "%s");
+    part[n_parts++] = arena_printf(g->a, "%.*s%s%s", (int)(mark - before), before, groups[k].name, mark + 2);
   }
   print_list(w->out, arena_printf(g->a, "let %s = concat(", w->x), part, n_parts, ")");
   text_printf(w->out, "%s %s = %s |> mlp(%s, relu)\n\n", g->n_labels > 1 ? "shared" : "let", w->trunk, w->x, widths_text(g));
@@ -211,6 +218,7 @@ void write_spec(const Guess *g, const char *data, const char *model, const char 
   w.trunk = own_name(g, "trunk");
   w.categories = own_name(g, "categories");
   w.ids = own_name(g, "ids");
+  w.lists = own_name(g, "lists");
   w.numbers = own_name(g, "numbers");
   write_head(&w, data, model, spec);
   write_source(&w, data);
