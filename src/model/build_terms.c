@@ -1,5 +1,6 @@
-// build_terms.c: which rows count in a task's loss, and how much; terms of losses that are values. In a task, a value with rows is averaged as the losses are, Σ w·v / Σ w over the
-// rows in which the task's label is known; one number counts once a step. `penalty` has terms that are no task's: numbers.
+// build_terms.c: which rows count in a task's loss, and how much; terms of losses that are values. In a task, a value with rows is
+// averaged as the losses are, Σ w·v / Σ w over the rows in which the task's label is known; one number counts once a step. `penalty`
+// has terms that are no task's: numbers.
 #include "model_int.h"
 
 // [rows] or a scalar; 0 after an error.

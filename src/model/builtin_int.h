@@ -1,5 +1,6 @@
 // builtin_int.h: what the files of built-in functions share: builtins.c (the table, elementwise, tables of ids, parameters),
-// reduce.c (reductions, softmax), moves.c (parts and shapes), products.c (contractions, convolution), random.c, running.c (state).
+// reduce.c (reductions, softmax), moves.c (parts and shapes), products.c (contractions, convolution), random.c, running.c (state),
+// trees.c, gradient.c (parameters and gradients as values).
 #ifndef MTLC_BUILTIN_INT_H
 #define MTLC_BUILTIN_INT_H
 #include "model_int.h"

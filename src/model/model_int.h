@@ -1,6 +1,6 @@
 // model_int.h: what the files of model/ share and nobody else sees.
 //   resolve: imports.c resolve.c clause.c rowexpr.c resolve_*.c     tree → Spec
-//   build:   value.c builtins.c reduce.c moves.c products.c random.c running.c trees.c label_value.c
+//   build:   value.c builtins.c reduce.c moves.c products.c random.c running.c trees.c gradient.c label_value.c
 //            build.c build_call.c build_task.c build_terms.c                                                        Spec → graph
 //   reports: explain.c model_print.c
 #ifndef MTLC_MODEL_INT_H
