@@ -36,6 +36,16 @@ typedef struct {
 } mtl_diff_options;
 // What the change from one model to the other does to serving, to trained weights and to training. 1: it breaks what was asked for.
 int mtl_diff(mtl_context *c, const mtl_diff_options *o, char **report);
+typedef struct {
+  const char *const *specs; int n_specs;              // files, and folders whose .mtl files below are looked at
+  const char *against;                                // a commit of git; NULL with tags: every tag that leads to HEAD
+  bool tags;
+  const char *since;                                  // what was found at that commit already is left out; NULL: nothing
+  const char *category, *format;                      // as of mtl_diff
+  bool json, quiet;
+} mtl_against_options;
+// What changed since a commit, of all specs. 1: something breaks what was asked for.
+int mtl_check_against(mtl_context *c, const mtl_against_options *o, char **report);
 // A spec's text in the one style (format.h) in *out, malloc'd; name: for messages. Errors in the text: 2, and *out is NULL.
 int mtl_fmt(mtl_context *c, const char *name, const char *text, size_t n, char **out, size_t *size);
 // Data files are given as words, the list ending in NULL: `FILE` for the spec's first source, `SOURCE=FILE` for the source of

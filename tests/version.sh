@@ -137,7 +137,7 @@ has out "its errors"                          '"level": "error"'
 expect 1 "diff --format github"               "$mtlc" diff models/shop.mtl new.mtl --format github
 has out "an annotation"                       '::error file=new.mtl,line=2,col=1,title=OUTPUT_NO_DELETE::output `deep` is gone'
 expect 1 "diff -q"                            "$mtlc" diff models/shop.mtl new.mtl -q
-check "diff -q: breaks alone"                 sh -c '! grep -q note out' 
+check "diff -q: breaks alone"                 sh -c '! grep -q note "$0"' "$tmp/out"
 sed 's/as first/as begin/' models/shop.mtl >name.mtl
 expect 0 "categories: contract"               "$mtlc" diff models/shop.mtl name.mtl
 expect 1 "categories: weights"                "$mtlc" diff models/shop.mtl name.mtl --category weights
@@ -147,6 +147,103 @@ has err "it is guessed"                       'did you mean `weights`?'
 expect 2 "a format that is none"              "$mtlc" diff models/shop.mtl name.mtl --format xml
 expect 2 "one operand"                        "$mtlc" diff models/shop.mtl
 expect 2 "three operands"                     "$mtlc" diff a b c
+
+# ---------------------------------------------------------------- check --against
+mkdir ../tree
+cd ../tree || exit 99
+git_quiet init .
+mkdir -p models/common models/other
+sed 's/^model shop.*/model shop { version = 1 }/' "$top/tests/data/version/base.mtl" >models/shop.mtl
+cp ../repo/models/common/inputs.mtl models/common
+cp ../repo/models/plans.txt models
+cat >models/user.mtl <<'EOF'
+model user
+edition 2026
+import "common/inputs.mtl"
+label click : binary
+task ctr { head = x |> dense(1) |> sigmoid, loss = bce(click) }
+EOF
+git_quiet add .
+git_quiet commit -m one
+git_quiet tag v1
+expect 0 "nothing changed"                    "$mtlc" check models --against v1
+has out "parts are no specs"                  "2 specs: 2 unchanged, 0 new, 0 breaks of the contract"
+sed -i 's/missing = mean/missing = median/' models/common/inputs.mtl
+expect 1 "a part changed"                     "$mtlc" check models --against v1
+has out "where"                               "models/common/inputs.mtl:1:30: break[INPUT_SAME_TRANSFORM]"
+expect 1 "of one spec"                        "$mtlc" check models/user.mtl --against v1
+expect 0 "of the other"                       "$mtlc" check models/shop.mtl --against v1
+expect 1 "from within"                        sh -c 'cd models/common && "$0" check .. --against v1' "$mtlc"
+expect 1 "with annotations"                   "$mtlc" check models --against v1 --format github
+has out "of the part"                         "::error file=models/common/inputs.mtl,line=1,col=30,title=INPUT_SAME_TRANSFORM"
+expect 1 "as JSON"                            "$mtlc" check models --against v1 --json
+has out "a list, as of any number"            '"after": "models/user.mtl"'
+git_quiet commit -am two
+expect 1 "still there against v1"             "$mtlc" check models --against v1
+expect 0 "nothing since the last commit"      "$mtlc" check models --against v1 --since HEAD
+sed -i 's/^output deep.*//' models/shop.mtl
+expect 1 "one more since the last commit"     "$mtlc" check models --against v1 --since HEAD -q
+check "that one alone"                        sh -c 'grep -q "break.OUTPUT_NO_DELETE" "$0" && ! grep -q INPUT_SAME_TRANSFORM "$0"' "$tmp/out"
+
+# accepted, until it ends
+echo 'accept OUTPUT_NO_DELETE deep "nobody reads it" until 3' >>models/shop.mtl
+expect 0 "accepted"                           "$mtlc" check models/shop.mtl --against v1
+has out "the reason"                          "accepted nobody reads it"
+expect 0 "a check of the spec alone"          "$mtlc" check models/shop.mtl
+sed -i 's/version = 1/version = 3/' models/shop.mtl
+expect 1 "version 3: no more"                 "$mtlc" check models/shop.mtl --against v1
+has err "why"                                 "this held in versions below 3"
+sed -i 's/^accept OUTPUT_NO_DELETE/accept OUTPUT_NO_DELTE/' models/shop.mtl
+expect 2 "a rule that is none"                "$mtlc" check models/shop.mtl --against v1
+has err "it is guessed"                       'did you mean `OUTPUT_NO_DELETE`?'
+git_quiet checkout models
+
+# Files that move, come and go; errors of one do not hide another.
+git_quiet mv models/user.mtl models/visitor.mtl
+mkdir models/deep
+expect 0 "a moved file"                       "$mtlc" check models --against HEAD
+has out "it is the same"                      "2 specs: 2 unchanged, 0 new"
+rm models/visitor.mtl
+expect 2 "a spec that is gone"                "$mtlc" check models --against v1
+has err "it is named"                         'the model `user` of `models/user.mtl@v1` is gone'
+git_quiet reset --hard
+sed 's/^model user/model newer/' models/user.mtl >models/newer.mtl
+expect 0 "a new spec"                         "$mtlc" check models --against HEAD
+has out "it is counted"                       "3 specs: 2 unchanged, 1 new"
+echo 'task' >>models/newer.mtl
+sed -i 's/^output deep.*//' models/shop.mtl
+expect 2 "errors in one"                      "$mtlc" check models --against HEAD
+has err "they are told"                       "models/newer.mtl:6"
+has out "and the others are compared"         "break[OUTPUT_NO_DELETE]"
+rm models/newer.mtl
+git_quiet checkout models
+git_quiet tag v2
+expect 1 "all tags"                           "$mtlc" check models --tags
+has out "one of them"                         "models/user.mtl@v1 → models/user.mtl"
+expect 2 "a tag and all tags"                 "$mtlc" check models --tags --against v1
+expect 2 "a category without a commit"        "$mtlc" check models/shop.mtl --category weights
+expect 2 "no spec"                            "$mtlc" check models/common --against v1
+expect 2 "a commit that is not there"         "$mtlc" check models --against v9
+git_quiet clone --depth 1 "file://$PWD" ../thin
+expect 2 "a shallow clone"                    sh -c 'cd ../thin && "$0" check models --against v1' "$mtlc"
+has err "what to do in a workflow"            "fetch-depth: 0"
+
+# the hook of docs/
+cd ../tree || exit 99
+git_quiet reset --hard
+mkdir ../bin
+ln -s "$mtlc" ../bin/mtlc
+cp "$top/docs/pre-commit" .git/hooks/pre-commit
+chmod +x .git/hooks/pre-commit
+commit() { env PATH="$tmp/bin:$PATH" MTLC_MODELS=models GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@b git commit -qam "$1"; }
+echo '# a remark' >>models/user.mtl
+expect 1 "the hook: not in the style"         commit one
+"$mtlc" fmt -q models
+expect 0 "the hook: in the style"             commit two
+sed -i 's/^output deep.*//' models/shop.mtl
+"$mtlc" fmt -q models
+expect 1 "the hook: a break"                  commit three
+has err "which"                               "break[OUTPUT_NO_DELETE]"
 cd ..
 expect 0 "a run and its spec: contract"       "$mtlc" diff run "$spec"
 has out "what the command line changed"       "SCHEDULE_CHANGED"

@@ -57,6 +57,16 @@ const char *diag_first_code(const Diag *d) { return d->n_errors ? first_error(d)
 const char *diag_first_text(const Diag *d) { return d->n_errors ? first_error(d)->text : NULL; }
 
 // ---- adding
+void diag_take(Diag *to, const Diag *from) {
+  if (!to->n_errors && from->n_errors) to->first = from->first;
+  to->n_errors += from->n_errors, to->n_warnings += from->n_warnings;
+  for (int i = 0; i < from->items.n; i++) {
+    from->items.data[i]->order = to->items.n;
+    vec_push(to->arena, &to->items, from->items.data[i]);
+  }
+  to->latest = NULL;
+}
+
 static bool same_text(const char *a, const char *b) { return a == b || (a && b && strcmp(a, b) == 0); }
 
 // One mistake, met twice: equal code and place; where there is no place, the words and the row must agree as well.

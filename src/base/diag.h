@@ -49,4 +49,5 @@ void  diag_print(const Diag *d, Text *out, bool colour);
 // a data error has row, line and data_column (its name) instead of column and end_column.
 void  diag_json(const Diag *d, Text *out);
 void  diag_clear(Diag *d);
+void  diag_take(Diag *to, const Diag *from);         // all of `from` behind those of `to`; of the same sources
 #endif

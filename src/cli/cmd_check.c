@@ -19,7 +19,21 @@ static int check_json(const Args *a) {
   return ok ? worst : 4;
 }
 
+static int check_against(const Args *a) {
+  if (a->against && a->tags) return wrong_usage("check", "--tags compares with every tag: --against names one commit");
+  mtl_against_options o = {.specs = a->operand, .n_specs = a->n_operands, .against = a->against, .tags = a->tags, .since = a->since,
+                           .category = a->category, .format = a->format, .json = a->json, .quiet = a->quiet};
+  mtl_context *c = mtl_new();
+  char *report = NULL;
+  int code = mtl_check_against(c, &o, &report);
+  code = finish(c, a, code, report);
+  mtl_free(c);
+  return code;
+}
+
 int cmd_check(const Args *a) {
+  if (a->against || a->tags) return check_against(a);
+  if (a->since || a->category || a->format) return wrong_usage("check", "--since, --category and --format go with --against REF or --tags");
   if (a->json) return check_json(a);
   int worst = 0;
   for (int i = 0; i < a->n_operands; i++) {

@@ -9,11 +9,14 @@ const Command command_table[] = {
     "  mtlc init --data rows.csv -o shop.mtl\n"
     "  mtlc init --data rows.csv --label visit,conversion,spend | less\n"
     "  mtlc init --data rows.csv --json                  what each column was taken for\n" },
-  { "check", "SPEC…", "read and type-check specs; needs no data", cmd_check, 1, MAX_OPERANDS, TAKES_ALWAYS | TAKES(STRICT),
+  { "check", "SPEC…", "read and type-check specs; needs no data", cmd_check, 1, MAX_OPERANDS,
+    TAKES_ALWAYS | TAKES(STRICT) | TAKES(AGAINST) | TAKES(SINCE) | TAKES(TAGS) | TAKES(CATEGORY) | TAKES(FORMAT),
     "  mtlc check shop.mtl\n"
     "  mtlc check --strict specs/*.mtl       exit 1 where there is a warning\n"
     "  mtlc check specs/*.mtl -q && echo fine\n"
-    "  mtlc check shop.mtl --json            errors with file, line and column\n" },
+    "  mtlc check shop.mtl --json            errors with file, line and column\n"
+    "  mtlc check models --against v3        all specs below: exit 1 where one breaks those who use v3\n"
+    "  mtlc check models --tags --since main --format github\n" },
   { "explain", "SPEC", "shapes, parameters, costs, and every default that the spec left out", cmd_explain, 1, 1, TAKES_ALWAYS,
     "  mtlc explain shop.mtl\n"
     "  mtlc explain shop.mtl --json\n" },

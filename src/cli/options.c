@@ -26,6 +26,9 @@ const Option option_table[] = {
   { 0,   "strict", NULL,    "a warning is a no: exit 1",                                   OPTION_FLAG,  AT(strict) },
   { 0,   "category", "NAME", "what is a break: contract (default), weights or training; each holds the ones before", OPTION_TEXT, AT(category) },
   { 0,   "format", "NAME",  "text (default), json, sarif or github",                       OPTION_TEXT,  AT(format) },
+  { 0,   "against", "REF",  "compare with what it was in this commit of git",              OPTION_TEXT,  AT(against) },
+  { 0,   "since",  "REF",   "only what was not found in this commit already",              OPTION_TEXT,  AT(since) },
+  { 0,   "tags",   NULL,    "compare with every tag that leads here",                      OPTION_FLAG,  AT(tags) },
   { 0,   NULL,     NULL,    NULL,                                                          OPTION_FLAG,  0 },
 };
 const char *const stage_names[] = { "ast", "model", "graph", "grad", "sched", "llvm", "asm", "obj", NULL };

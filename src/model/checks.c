@@ -20,6 +20,9 @@ bool accepted(const Spec *s, const char *rule, const char *name) {
 
 // ---------------------------------------------------------------- a label as an input
 static const char leak_rule[] = "LABEL_AS_INPUT";
+
+bool is_check_rule(const char *id) { return strcmp(id, leak_rule) == 0; }
+
 typedef struct { const DataPlan *plan; bool *column; } Columns;          // [plan->n_columns]: read, in the end
 
 static void add_columns(const Columns *c, const RowExpr *e) {
@@ -47,17 +50,26 @@ static bool *made_of(Build *b, NodeId root) {
   return needed;
 }
 
-// Does one of the nodes read a column of the input? Neighbours that are concatenated are one node by now, so columns are compared.
-static bool reads_input(const Build *b, int i, const bool *needed) {
-  const DataInput *in = &b->m->data.inputs[i];
-  int64_t width = in->kind == INPUT_LIST ? in->max : in->kind == INPUT_TIME ? 2 * in->n_parts : in->width ? in->width : 1;
+// By input: does one of the nodes read a column of it? Neighbours that are concatenated are one node by now, so columns are
+// compared. of_dense, of_id: the input of each column.
+static bool *inputs_read(Build *b, const bool *needed) {
+  const DataPlan *p = &b->m->data;
+  int *of_dense = NEW_ARRAY(b->a, int, p->dense_width + 1), *of_id = NEW_ARRAY(b->a, int, p->n_ids + 1);
+  bool *read = NEW_ARRAY(b->a, bool, p->n_inputs + 1);
+  for (int i = 0; i < p->n_inputs; i++) {
+    const DataInput *in = &p->inputs[i];
+    int64_t width = in->kind == INPUT_LIST ? in->max : in->kind == INPUT_TIME ? 2 * in->n_parts : in->width ? in->width : 1;
+    for (int64_t k = 0; in->dense_at >= 0 && k < width; k++) of_dense[in->dense_at + k] = i + 1;
+    for (int64_t k = 0; in->id_at >= 0 && k < width; k++) of_id[in->id_at + k] = i + 1;
+  }
   for (NodeId n = 1; n < (NodeId)b->g->nodes.n; n++) {
     const Node *x = node(b->g, n);
     if (!needed[n] || (x->op != OP_DENSE && x->op != OP_IDS)) continue;
-    int64_t first = x->op == OP_DENSE ? in->dense_at : in->id_at, read = x->attr.i[1] ? x->attr.i[1] : 1;
-    if (first >= 0 && x->attr.i[0] < first + width && first < x->attr.i[0] + read) return true;
+    const int *of = x->op == OP_DENSE ? of_dense : of_id;
+    for (int64_t k = 0, all = x->attr.i[1] ? x->attr.i[1] : 1; k < all; k++)
+      if (of[x->attr.i[0] + k]) read[of[x->attr.i[0] + k] - 1] = true;
   }
-  return false;
+  return read;
 }
 
 static bool same_column(const Build *b, int input, const Columns *label) {
@@ -81,28 +93,33 @@ static void leak_error(Build *b, const ModelTask *t, int label, int input) {
 }
 
 // An error where all columns of the label reach the head. (One of several may: `up = next_price > price` and an input `price`.)
-static void check_label(Build *b, const ModelTask *t, int label, const bool *needed) {
+static void check_label(Build *b, const ModelTask *t, int label, const bool *read) {
   const DataPlan *p = &b->m->data;
   Columns of_label = no_columns(b), of_head = no_columns(b);
   bool any = false, all = true;
   add_columns(&of_label, p->labels[label].from);
   for (int i = 0; i < p->n_inputs; i++)
-    if (reads_input(b, i, needed) && !accepted(b->s, leak_rule, p->inputs[i].name)) add_input_columns(&of_head, &p->inputs[i]);
+    if (read[i]) add_input_columns(&of_head, &p->inputs[i]);
   for (int k = 0; k < p->n_columns; k++) any |= of_label.column[k], all &= !of_label.column[k] || of_head.column[k];
-  for (int i = 0; any && all && i < p->n_inputs; i++)
-    if (reads_input(b, i, needed) && same_column(b, i, &of_label)) leak_error(b, t, label, i);
+  if (!any || !all) return;
+  Columns open = no_columns(b);                              // less what is accepted: rarely asked, as each means a search
+  for (int i = 0; i < p->n_inputs; i++)
+    if (read[i] && !accepted(b->s, leak_rule, p->inputs[i].name)) add_input_columns(&open, &p->inputs[i]);
+  for (int k = 0; k < p->n_columns; k++) all &= !of_label.column[k] || open.column[k];
+  for (int i = 0; all && i < p->n_inputs; i++)
+    if (read[i] && same_column(b, i, &of_label)) leak_error(b, t, label, i);
 }
 
 void check_inputs(Build *b) {
   if (diag_errors(b->d)) return;
   for (int i = 0; i < b->m->n_tasks; i++) {
     const ModelTask *t = &b->m->tasks[i];
-    bool *needed = made_of(b, v_node(b, b->tasks[i].value));
+    bool *read = inputs_read(b, made_of(b, v_node(b, b->tasks[i].value)));
     int judged = b->m->train.tasks[i].label;
     for (int k = 0; k < t->n_terms; k++)
-      if (!t->terms[k].on) check_label(b, t, t->terms[k].label, needed);
+      if (!t->terms[k].on) check_label(b, t, t->terms[k].label, read);
     for (int k = 0; k < t->n_terms; k++) judged = t->terms[k].label == judged ? -1 : judged;
-    if (judged >= 0) check_label(b, t, judged, needed);
+    if (judged >= 0) check_label(b, t, judged, read);
   }
 }
 

@@ -32,6 +32,9 @@ const Clause *find_clause(const Decl *d, const char *key);             // NULL: 
 int model_decls(const Model *m, const Decl *const **decls);               // how many: of the spec and its own imports, in order
 const Decl *model_decl(const Model *m, DeclKind kind, const char *name);   // name NULL: the first of its kind; NULL: none
 
+// ---- checks.c
+bool is_check_rule(const char *id);                                    // of an `accept` that is about the spec itself, not a change
+
 // ---- build_task.c: smallest and largest value that a node can take, as far as its ops tell.
 typedef struct { double lo, hi; } Interval;
 Interval node_range(const Graph *g, NodeId n, Arena *a);

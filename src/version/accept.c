@@ -35,6 +35,7 @@ static void accept_one(Diff *f, const Decl *d, Diag *diag) {
   const Model *m = f->after->m;
   int rule = rule_named(d->names[0].name), n = 0;
   const char *path = path_text(f->arena, d);
+  if (is_check_rule(d->names[0].name)) return;
   if (rule < 0) {
     unknown_rule(d, diag);
     return;

@@ -47,5 +47,9 @@ const Mismatch *walk_found(const Walk *w, int *n);
 typedef enum { FORMAT_TEXT, FORMAT_JSON, FORMAT_SARIF, FORMAT_GITHUB, N_FORMATS } DiffFormat;
 extern const char *const format_names[N_FORMATS];
 typedef struct { const char *before, *after; const Diff *diff; Category asked; } DiffReport;    // names of the operands
-void report_diffs(const DiffReport *r, int n, DiffFormat format, bool quiet, Text *out);
+void report_diffs(const DiffReport *r, int n, bool list, DiffFormat format, bool quiet, Text *out);   // list: of any n; else one
+
+// ---- mtl_diff.c: words of options; NULL: the first of their kind. false: an error was reported.
+struct mtl_context;
+bool diff_options(struct mtl_context *c, const char *category, const char *format, Category *asked, DiffFormat *form);
 #endif

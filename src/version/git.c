@@ -48,22 +48,24 @@ static int finish_child(pid_t pid) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
 }
 
-// Standard output of a git command, its last line end taken off; NULL: it failed.
-static char *git_output(Arena *a, const char *folder, const char *const *words) {
+// Standard output of a git command, a last line end taken off; NULL: it failed.
+static char *git_bytes(Arena *a, const char *folder, const char *const *words, size_t *n) {
   Child child;
   Text t = {0};
   char piece[4096];
   if (!start(folder, words, false, &child)) return NULL;
   text_add(&t, "");
-  for (ssize_t n; (n = read(child.out, piece, sizeof piece)) > 0 || (n < 0 && errno == EINTR);)
-    if (n > 0) text_addn(&t, piece, (size_t)n);
+  for (ssize_t got; (got = read(child.out, piece, sizeof piece)) > 0 || (got < 0 && errno == EINTR);)
+    if (got > 0) text_addn(&t, piece, (size_t)got);
   close(child.out);
   char *s = finish_child(child.pid) == 0 ? arena_strndup(a, t.data, t.n) : NULL;
+  *n = t.n;
   text_free(&t);
-  size_t n = s ? strlen(s) : 0;
-  if (n && s[n - 1] == '\n') s[n - 1] = 0;
+  if (s && *n && s[*n - 1] == '\n') s[--*n] = 0;
   return s;
 }
+
+static char *git_output(Arena *a, const char *folder, const char *const *words) { return git_bytes(a, folder, words, &(size_t){0}); }
 
 // ---------------------------------------------------------------- a commit
 // The nearest folder above `path` that is there: the file itself may be gone.
@@ -139,7 +141,7 @@ char *git_read(GitTree *t, const char *path, size_t *n) {
   char line[PATH_MAX + 256], kind[32];
   uint64_t size;
   errno = ENOENT;
-  if (!below || strchr(below, '\n')) return NULL;
+  if (!below || !*below || strchr(below, '\n')) return NULL;
   fprintf(t->to, "%s:%s\n", t->commit, below);
   if (fflush(t->to) || !fgets(line, sizeof line, t->from)) {
     errno = EIO;
@@ -161,3 +163,44 @@ char *git_read(GitTree *t, const char *path, size_t *n) {
   return text;
 }
 
+
+bool git_has(GitTree *t, const char *path) {
+  size_t n;
+  char *text = git_read(t, path, &n);
+  free(text);
+  return text != NULL;
+}
+
+const char **git_files(GitTree *t, const char *folder, int *n) {
+  Arena *a = t->c->arena;
+  const char *below = path_in_tree(t, folder);
+  size_t bytes = 0;
+  VEC(const char *) all = {0};
+  *n = 0;
+  if (!below) return NULL;
+  const char *words[] = {"ls-tree", "-r", "-z", "--name-only", "--full-tree", t->commit, *below ? "--" : NULL, below, NULL};
+  char *list = git_bytes(a, t->top, words, &bytes);
+  size_t skip = strlen(below), k = strlen(folder);
+  while (k > 1 && folder[k - 1] == '/') k--;
+  for (char *s = list; s && s < list + bytes; s += strlen(s) + 1) {
+    const char *rest = s + skip + (skip && s[skip] == '/');
+    const char *path = !strcmp(folder, ".") ? arena_strdup(a, rest) : arena_printf(a, "%.*s/%s", (int)k, folder, rest);
+    vec_push(a, &all, path);
+  }
+  *n = all.n;
+  return all.data;
+}
+
+const char **git_tags(mtl_context *c, const char *near, int *n) {
+  const char *folder = folder_near(c->arena, near);
+  char *list = git_output(c->arena, folder, (const char *[]){"tag", "--merged", "HEAD", "--sort=creatordate", NULL});
+  VEC(const char *) all = {0};
+  if (!list) {
+    diag_error(c->diag, "no-repository", (Place){0}, "`%s` lies in no git repository", near);
+    return NULL;
+  }
+  for (char *s = strtok(list, "\n"); s; s = strtok(NULL, "\n")) vec_push(c->arena, &all, s);
+  *n = all.n;
+  vec_push(c->arena, &all, NULL);
+  return all.data;
+}

@@ -16,12 +16,11 @@ static int word_of(mtl_context *c, const char *word, const char *what, const cha
   return -1;
 }
 
-static bool read_options(mtl_context *c, const mtl_diff_options *o, Category *asked, DiffFormat *format) {
-  int category = word_of(c, o->category, "category", category_names, CATEGORY_NOTE);
-  int form = word_of(c, o->format, "format", format_names, N_FORMATS);
-  *asked = (Category)category;
-  *format = o->json ? FORMAT_JSON : (DiffFormat)form;
-  return category >= 0 && form >= 0;
+bool diff_options(mtl_context *c, const char *category, const char *format, Category *asked, DiffFormat *form) {
+  int a = word_of(c, category, "category", category_names, CATEGORY_NOTE), f = word_of(c, format, "format", format_names, N_FORMATS);
+  *asked = (Category)a;
+  *form = (DiffFormat)f;
+  return a >= 0 && f >= 0;
 }
 
 int mtl_diff(mtl_context *c, const mtl_diff_options *o, char **report) {
@@ -29,7 +28,8 @@ int mtl_diff(mtl_context *c, const mtl_diff_options *o, char **report) {
   DiffReport r = {.before = o->before, .after = o->after};
   DiffFormat format;
   Text t = {0};
-  if (!read_options(c, o, &r.asked, &format)) return diag_exit_code(c->diag);
+  if (!diff_options(c, o->category, o->format, &r.asked, &format)) return diag_exit_code(c->diag);
+  if (o->json) format = FORMAT_JSON;
   const Canon *before = origin_open(c, o->before, o->after);
   const Canon *after = before ? origin_open(c, o->after, o->before) : NULL;
   if (!after) return diag_exit_code(c->diag);
@@ -37,7 +37,7 @@ int mtl_diff(mtl_context *c, const mtl_diff_options *o, char **report) {
   diff_accept(d, c->diag);
   if (diag_errors(c->diag)) return diag_exit_code(c->diag);
   r.diff = d;
-  report_diffs(&r, 1, format, o->quiet, &t);
+  report_diffs(&r, 1, false, format, o->quiet, &t);
   *report = t.data ? t.data : strdup("");
   return diff_breaks(d, r.asked) ? 1 : 0;
 }

@@ -15,5 +15,9 @@ Canon *origin_in_commit(mtl_context *c, struct GitTree *t, const char *path, con
 typedef struct GitTree GitTree;
 GitTree *git_open(mtl_context *c, const char *ref, const char *near);  // near: a path in the repository. NULL: an error was reported
 void  git_close(GitTree *t);
+bool  git_has(GitTree *t, const char *path);                           // a file of the commit
+// Files of the commit below a folder, as paths from where `folder` is seen; NULL: none.
+const char **git_files(GitTree *t, const char *folder, int *n);
+const char **git_tags(mtl_context *c, const char *near, int *n);       // those that lead to HEAD, the oldest first; NULL: an error
 char *git_read(GitTree *t, const char *path, size_t *n);             // malloc'd; NULL, errno ENOENT: the commit has no such file
 #endif

@@ -111,8 +111,8 @@ static void add_json(json_t *j, Text *out) {
   json_decref(j);
 }
 
-static void json_report(const DiffReport *r, int n, Text *out) {
-  if (n == 1) {
+static void json_report(const DiffReport *r, int n, bool list, Text *out) {
+  if (!list) {
     add_json(diff_json(r), out);
     return;
   }
@@ -189,8 +189,8 @@ static void github_report(const DiffReport *r, Text *out) {
   }
 }
 
-void report_diffs(const DiffReport *r, int n, DiffFormat format, bool quiet, Text *out) {
-  if (format == FORMAT_JSON) json_report(r, n, out);
+void report_diffs(const DiffReport *r, int n, bool list, DiffFormat format, bool quiet, Text *out) {
+  if (format == FORMAT_JSON) json_report(r, n, list, out);
   else if (format == FORMAT_SARIF) sarif_report(r, n, out);
   else
     for (int i = 0; i < n; i++) format == FORMAT_GITHUB ? github_report(&r[i], out) : diff_text(&r[i], quiet, out);

@@ -148,7 +148,7 @@ static void golden_report(Golden *g, const char *before, const char *after) {
   Diff *d = diff_of(a, x, y);
   Diag *diag = diag_new(a, y->m->sources);
   diff_accept(d, diag);
-  report_diffs(&(DiffReport){"old.mtl", "new.mtl", d, CATEGORY_CONTRACT}, 1, FORMAT_TEXT, false, &t);
+  report_diffs(&(DiffReport){"old.mtl", "new.mtl", d, CATEGORY_CONTRACT}, 1, false, FORMAT_TEXT, false, &t);
   text_add(&t, diag_text(diag, a));
   for (int i = 0; i < d->all.n; i++) g->used[d->all.data[i].rule] = true;
   text_printf(&t, "exit contract %d, weights %d, training %d\n", diff_breaks(d, CATEGORY_CONTRACT) > 0, diff_breaks(d, CATEGORY_WEIGHTS) > 0,
