@@ -89,39 +89,53 @@ static const char *first_part(Build *b, const char **rest) {
   return arena_printf(b->a, "%.*s", (int)(end - p), p);
 }
 
-static Value *tree_of(Build *b, const Path *paths, int n, bool top, Place at);
+// Paths by their first part, each group in order; what is left of them in rest.
+typedef struct { const char *part; Path *rest; int n; } Group;
+typedef VEC(Group) Groups;
 
-static Value *subtree(Build *b, const Path *paths, int n, const char *part, Place at) {
-  Path *mine = NEW_ARRAY(b->a, Path, n + 1);
-  int k = 0;
+static Groups group_by_part(Build *b, const Path *paths, int n) {
+  Groups groups = {0};
+  Path *rest = NEW_ARRAY(b->a, Path, n + 1), *next = NEW_ARRAY(b->a, Path, n + 1);
+  int *of = NEW_ARRAY(b->a, int, n + 1);
   for (int i = 0; i < n; i++) {
-    const char *rest = paths[i].rest;
-    if (strcmp(first_part(b, &rest), part) == 0) mine[k++] = (Path){rest, paths[i].slot};
+    rest[i] = paths[i];
+    const char *part = first_part(b, &rest[i].rest);
+    int k = groups.n - 1;                                       // they stand together, as a rule
+    while (k >= 0 && strcmp(groups.data[k].part, part) != 0) k--;
+    if (k < 0) {
+      k = groups.n;
+      vec_push(b->a, &groups, ((Group){.part = part}));
+    }
+    groups.data[of[i] = k].n++;
   }
-  return tree_of(b, mine, k, false, at);
+  for (int k = 0; k < groups.n; next += groups.data[k++].n) groups.data[k].rest = next;
+  for (int k = 0; k < groups.n; k++) groups.data[k].n = 0;
+  for (int i = 0; i < n; i++) {
+    Group *x = &groups.data[of[i]];
+    x->rest[x->n++] = rest[i];
+  }
+  return groups;
 }
 
 // A parameter that has the binding's own name, beside others: `itself`. A list has an empty record where a round made none.
 static Value *tree_of(Build *b, const Path *paths, int n, bool top, Place at) {
   if (n == 1 && !*paths[0].rest && !top) return v_tensor(b, g_read(b->g, paths[0].slot), at);
-  VEC(const char *) parts = {0};
+  Groups groups = group_by_part(b, paths, n);
   int most = -1;
-  bool list = true;
-  for (int i = 0; i < n; i++) {
-    const char *rest = paths[i].rest, *part = first_part(b, &rest);
-    bool known = parts.n && strcmp(parts.data[parts.n - 1], part) == 0;          // they stand together, as a rule
-    for (int k = 0; k < parts.n && !known; k++) known = strcmp(parts.data[k], part) == 0;
-    if (!known) vec_push(b->a, &parts, part);
-    list &= part[0] == '[';
-    if (part[0] == '[' && atoi(part + 1) > most) most = atoi(part + 1);
+  bool list = n > 0;
+  for (int k = 0; k < groups.n; k++) {
+    list &= groups.data[k].part[0] == '[';
+    if (list && atoi(groups.data[k].part + 1) > most) most = atoi(groups.data[k].part + 1);
   }
-  Value *v = list && n ? v_list(b, most + 1, at) : v_record(b, parts.n, at);
+  Value *v = list ? v_list(b, most + 1, at) : v_record(b, groups.n, at);
   v->tree = true;
-  for (int i = 0; i < v->n; i++) {
-    const char *part = v->keys ? parts.data[i] : arena_printf(b->a, "[%d]", i);
-    v->items[i] = subtree(b, paths, n, part, at);
-    if (v->keys) v->keys[i] = *part ? part : "itself";
+  for (int k = 0; k < groups.n; k++) {
+    const Group *x = &groups.data[k];
+    v->items[list ? atoi(x->part + 1) : k] = tree_of(b, x->rest, x->n, false, at);
+    if (!list) v->keys[k] = *x->part ? x->part : "itself";
   }
+  for (int i = 0; i < v->n; i++)
+    if (!v->items[i]) v->items[i] = tree_of(b, NULL, 0, false, at);
   return v;
 }
 
