@@ -1,7 +1,8 @@
 // emit_phase.c: phase functions: void fn(void *const *buf, i64 lo, i64 hi, i64 worker). Each calls kernels on the rows
 // of its items. Over rows: item i is rows i·group … min(n, (i+1)·group) − 1, all calls on them, one after the other.
 // Otherwise each call has a range of items, blocks of item_rows of its dims[0]; the items that the caller asks for are
-// consecutive, so that one kernel call does them.
+// consecutive, so that one kernel call does them. Calls of one kernel that follow one another are a loop over a table of their
+// arguments: what is generated grows with the kernels, not with the calls; items are numbered so that such calls do.
 #include "emit_int.h"
 
 typedef struct { Emit *e; Value buf, n; Value *base; } PhaseState;      // base: buffer → its pointer, loaded in the entry
@@ -14,37 +15,187 @@ static Value buffer_pointer(PhaseState *s, int buffer) {
   return s->base[buffer] = ll_load(l, l->ptr, slot, 8, b->name ? b->name : "buf");
 }
 
-static Value argument(PhaseState *s, const Param *p) {
-  LL *l = &s->e->l;
-  if (p->kind == PARAM_PTR)
-    return ll_at(l, emit_type(s->e, p->dtype), s->base[p->buffer], ll_i64(l, p->offset));
-  if (p->kind == PARAM_EXTENT && p->is_rows) return s->n;
-  return ll_i64(l, p->value);
+// ---------------------------------------------------------------- what one call is given
+// Constants in straight-line code; in a loop, words of the table.
+typedef struct { Value *args; Value first, items, item_rows, size; } Given;   // args but for lo, hi; the others: fixed calls
+
+static Value pointer(PhaseState *s, const Param *p, Value base, Value offset) {
+  return ll_at(&s->e->l, emit_type(s->e, p->dtype), base, offset);
 }
 
-static void call_kernel(PhaseState *s, const Call *c, Value lo, Value hi) {
+static int64_t rows_of(const Call *c) {                    // of dims[0], where the call's items count; −1: n
+  if (c->kind == CALL_ROWS) return c->sorted.distinct;
+  return c->n_dims == 0 ? 1 : c->dims[0].is_rows ? -1 : c->dims[0].size;
+}
+
+static Given constants(PhaseState *s, const Call *c, int64_t first) {
   Emit *e = s->e;
   LL *l = &e->l;
-  KernelFn *k = kernel_for(e, c);
   Params ps = {0};
   kernel_params(e, c, NULL, &ps);
-  Value *args = NEW_ARRAY(e->arena, Value, ps.n + 2);
-  for (int i = 0; i < ps.n; i++) args[i] = argument(s, &ps.data[i]);
-  args[ps.n] = lo;
-  args[ps.n + 1] = hi;
-  LLVMBuildCall2(l->b, k->type, k->fn, args, (unsigned)ps.n + 2, "");
+  Given g = {.args = NEW_ARRAY(e->arena, Value, ps.n + 2), .first = ll_i64(l, first), .items = ll_i64(l, c->items)};
+  for (int i = 0; i < ps.n; i++) {
+    const Param *p = &ps.data[i];
+    bool rows = p->kind == PARAM_EXTENT && p->is_rows;
+    g.args[i] = p->kind == PARAM_PTR ? pointer(s, p, s->base[p->buffer], ll_i64(l, p->offset)) : rows ? s->n : ll_i64(l, p->value);
+  }
+  g.item_rows = ll_i64(l, c->n_dims ? c->item_rows : 1);
+  g.size = rows_of(c) < 0 ? s->n : ll_i64(l, rows_of(c));
+  return g;
 }
 
-static void load_buffers(PhaseState *s, const Phase *p) {
-  for (int i = 0; i < p->n_calls; i++) {
+// ---------------------------------------------------------------- tables
+typedef VEC(int64_t) Words;
+
+// One row: first, items, item_rows, size; then for each parameter its buffer and offset, or its value. Of n: −1.
+static void put_words(Emit *e, const Call *c, int64_t first, Words *w) {
+  Params ps = {0};
+  kernel_params(e, c, NULL, &ps);
+  const int64_t items[] = {first, c->items, c->n_dims ? c->item_rows : 1, rows_of(c)};
+  for (int i = 0; i < COUNT_OF(items); i++) vec_push(e->arena, w, items[i]);
+  for (int i = 0; i < ps.n; i++) {
+    const Param *p = &ps.data[i];
+    vec_push(e->arena, w, p->kind == PARAM_PTR ? p->buffer : p->kind == PARAM_EXTENT && p->is_rows ? -1 : p->value);
+    if (p->kind == PARAM_PTR) vec_push(e->arena, w, p->offset);
+  }
+}
+
+static Value table_of(Emit *e, const Words *w) {
+  LL *l = &e->l;
+  Value *words = NEW_ARRAY(e->arena, Value, w->n);
+  for (int i = 0; i < w->n; i++) words[i] = ll_i64(l, w->data[i]);
+  Value t = LLVMAddGlobal(l->m, LLVMArrayType2(l->i64, (uint64_t)w->n), "calls");
+  LLVMSetInitializer(t, LLVMConstArray2(l->i64, words, (uint64_t)w->n));
+  LLVMSetGlobalConstant(t, 1);
+  LLVMSetLinkage(t, LLVMPrivateLinkage);
+  LLVMSetAlignment(t, 8);
+  return t;
+}
+
+typedef struct { PhaseState *s; Value row; int at; } Reader;
+
+static Value next_word(Reader *r) {
+  LL *l = &r->s->e->l;
+  return ll_load(l, l->i64, ll_at(l, l->i64, r->row, ll_i64(l, r->at++)), 8, "");
+}
+
+static Value or_n(PhaseState *s, Value v) {                // −1: n
+  LL *l = &s->e->l;
+  return ll_select(l, ll_icmp(l, LLVMIntSLT, v, ll_i64(l, 0)), s->n, v);
+}
+
+static Given loaded(PhaseState *s, const Call *c, Value row) {
+  Emit *e = s->e;
+  LL *l = &e->l;
+  Params ps = {0};
+  Reader r = {s, row, 0};
+  kernel_params(e, c, NULL, &ps);
+  Given g = {.args = NEW_ARRAY(e->arena, Value, ps.n + 2)};
+  g.first = next_word(&r), g.items = next_word(&r), g.item_rows = next_word(&r), g.size = or_n(s, next_word(&r));
+  for (int i = 0; i < ps.n; i++) {
+    const Param *p = &ps.data[i];
+    Value v = next_word(&r);
+    if (p->kind == PARAM_PTR) g.args[i] = pointer(s, p, ll_load(l, l->ptr, ll_at(l, l->ptr, s->buf, v), 8, "base"), next_word(&r));
+    else g.args[i] = p->kind == PARAM_EXTENT ? or_n(s, v) : v;
+  }
+  return g;
+}
+
+// ---------------------------------------------------------------- calls
+static void call_kernel(PhaseState *s, const Call *c, const KernelFn *k, const Given *g, Value lo, Value hi) {
+  Emit *e = s->e;
+  Params ps = {0};
+  kernel_params(e, c, NULL, &ps);
+  g->args[ps.n] = lo;
+  g->args[ps.n + 1] = hi;
+  LLVMBuildCall2(e->l.b, k->type, k->fn, g->args, (unsigned)ps.n + 2, "");
+}
+
+// The call's part of the phase's items lo … hi−1.
+static void fixed_call(PhaseState *s, const Call *c, const KernelFn *k, const Given *g, Value lo, Value hi) {
+  LL *l = &s->e->l;
+  Value a = ll_max(l, ll_sub(l, lo, g->first), ll_i64(l, 0)), b = ll_min(l, ll_sub(l, hi, g->first), g->items);
+  a = LLVMBuildMul(l->b, a, g->item_rows, "lo");
+  b = ll_min(l, LLVMBuildMul(l->b, b, g->item_rows, "hi"), g->size);
+  Block some = ll_block(l, "call"), next = ll_block(l, "next");
+  ll_if(l, ll_icmp(l, LLVMIntSLT, a, b), some, next);
+  ll_go(l, some);
+  call_kernel(s, c, k, g, a, b);
+  ll_br(l, next);
+  ll_go(l, next);
+}
+
+static void one_call(PhaseState *s, const Phase *p, const Call *c, const KernelFn *k, const Given *g, Value lo, Value hi) {
+  if (p->over_rows) call_kernel(s, c, k, g, lo, hi);
+  else fixed_call(s, c, k, g, lo, hi);
+}
+
+// ---------------------------------------------------------------- runs of one kernel
+typedef struct { const Call **calls; KernelFn **kernel; int64_t *first; int n; } Ordered;         // the phase's calls as they are emitted
+
+enum { SHORTEST_LOOP = 3 };
+
+static int run_length(const Ordered *o, int from) {
+  int n = 1;
+  while (from + n < o->n && o->kernel[from + n] == o->kernel[from]) n++;
+  return n < SHORTEST_LOOP ? 1 : n;
+}
+
+static void emit_run(PhaseState *s, const Phase *p, const Ordered *o, int from, int n, Value lo, Value hi) {
+  Emit *e = s->e;
+  LL *l = &e->l;
+  if (n == 1) {
+    Given g = constants(s, o->calls[from], o->first[from]);
+    one_call(s, p, o->calls[from], o->kernel[from], &g, lo, hi);
+    return;
+  }
+  Words w = {0};
+  for (int i = 0; i < n; i++) put_words(e, o->calls[from + i], o->first[from + i], &w);
+  Value table = table_of(e, &w);
+  Loop call;
+  loop_begin(e, &call, ll_i64(l, 0), ll_i64(l, n), 1, "call", 0, NULL);
+  Given g = loaded(s, o->calls[from], ll_at(l, l->i64, table, ll_mul(l, call.i, ll_i64(l, w.n / n))));
+  one_call(s, p, o->calls[from], o->kernel[from], &g, lo, hi);
+  loop_end(e, &call, NULL);
+}
+
+static void emit_calls(PhaseState *s, const Phase *p, const Ordered *o, Value lo, Value hi) {
+  for (int i = 0, n; i < o->n; i += n) {
+    n = run_length(o, i);
+    emit_run(s, p, o, i, n, lo, hi);
+  }
+}
+
+// Calls over rows stay in order; fixed calls, which do not touch what others write, by kernel, in order of its first call.
+static Ordered in_order(Emit *e, const Phase *p) {
+  int n = p->n_calls;
+  Ordered o = {NEW_ARRAY(e->arena, const Call *, n + 1), NEW_ARRAY(e->arena, KernelFn *, n + 1), NEW_ARRAY(e->arena, int64_t, n + 1), 0};
+  bool *taken = NEW_ARRAY(e->arena, bool, n + 1);
+  KernelFn **k = NEW_ARRAY(e->arena, KernelFn *, n + 1);
+  for (int i = 0; i < n; i++) k[i] = kernel_for(e, &p->calls[i]);
+  for (int i = 0; i < n; i++)
+    for (int j = i; j < n && !taken[i]; j++) {
+      if (taken[j] || (j > i && (p->over_rows || k[j] != k[i]))) continue;
+      o.kernel[o.n] = k[j];
+      o.calls[o.n++] = &p->calls[j];
+      if (j > i) taken[j] = true;
+    }
+  for (int i = 1; i < n; i++) o.first[i] = o.first[i - 1] + o.calls[i - 1]->items;
+  return o;
+}
+
+static void load_buffers(PhaseState *s, const Ordered *o) {        // of what stands in straight-line code, once
+  for (int i = 0, n; i < o->n; i += n) {
+    n = run_length(o, i);
+    if (n > 1) continue;
     Params ps = {0};
-    kernel_params(s->e, &p->calls[i], NULL, &ps);
+    kernel_params(s->e, o->calls[i], NULL, &ps);
     for (int j = 0; j < ps.n; j++)
       if (ps.data[j].kind == PARAM_PTR) buffer_pointer(s, ps.data[j].buffer);
   }
 }
 
-static void rows_body(PhaseState *s, const Phase *p, Value lo, Value hi) {
+static void rows_body(PhaseState *s, const Phase *p, const Ordered *o, Value lo, Value hi) {
   Emit *e = s->e;
   LL *l = &e->l;
   Loop item;
@@ -54,29 +205,10 @@ static void rows_body(PhaseState *s, const Phase *p, Value lo, Value hi) {
   Block some = ll_block(l, "rows"), next = ll_block(l, "next");
   ll_if(l, ll_icmp(l, LLVMIntSLT, from, to), some, next);
   ll_go(l, some);
-  for (int i = 0; i < p->n_calls; i++) call_kernel(s, &p->calls[i], from, to);
+  emit_calls(s, p, o, from, to);
   ll_br(l, next);
   ll_go(l, next);
   loop_end(e, &item, NULL);
-}
-
-// Items first … first + items − 1 of the phase are call c's.
-static void fixed_call(PhaseState *s, const Call *c, int64_t first, Value lo, Value hi) {
-  LL *l = &s->e->l;
-  Value zero = ll_i64(l, 0);
-  Value a = ll_max(l, ll_sub(l, lo, ll_i64(l, first)), zero);
-  Value b = ll_min(l, ll_sub(l, hi, ll_i64(l, first)), ll_i64(l, c->items));
-  if (c->n_dims > 0) {
-    Value size = c->dims[0].is_rows ? s->n : ll_i64(l, c->kind == CALL_ROWS ? c->sorted.distinct : c->dims[0].size);
-    a = LLVMBuildMul(l->b, a, ll_i64(l, c->item_rows), "lo");
-    b = ll_min(l, ll_mul(l, b, ll_i64(l, c->item_rows)), size);
-  }
-  Block some = ll_block(l, "call"), next = ll_block(l, "next");
-  ll_if(l, ll_icmp(l, LLVMIntSLT, a, b), some, next);
-  ll_go(l, some);
-  call_kernel(s, c, a, b);
-  ll_br(l, next);
-  ll_go(l, next);
 }
 
 void emit_phase(Emit *e, const Phase *p) {
@@ -95,11 +227,9 @@ void emit_phase(Emit *e, const Phase *p) {
       s.n = ll_load(l, l->i64, ll_at(l, l->i64, rt, ll_i64(l, RT_N)), 8, "n");
     }
   if (!s.n) { emit_error(e, "the schedule has no buffer of run-time integers"); s.n = ll_i64(l, 0); }
-  load_buffers(&s, p);
-  if (p->over_rows) rows_body(&s, p, lo, hi);
-  else {
-    int64_t first = 0;
-    for (int i = 0; i < p->n_calls; first += p->calls[i++].items) fixed_call(&s, &p->calls[i], first, lo, hi);
-  }
+  Ordered o = in_order(e, p);
+  load_buffers(&s, &o);
+  if (p->over_rows) rows_body(&s, p, &o, lo, hi);
+  else emit_calls(&s, p, &o, lo, hi);
   LLVMBuildRetVoid(l->b);
 }

@@ -44,18 +44,27 @@ static void collect(const Graph *g, NodeId n, int64_t *at, Group *group) {
   *at += width;
 }
 
-// Per column of the products, forward and backward together, in multiply-adds: 3 · rows · d as it stands; pushed 3 · v · d and, for each
-// row, what it costs to add one and to spread its gradient.
-static bool pays(const Push *p, const Part *part) {
-  const Graph *g = p->g;
+static double vocabulary(const Graph *g, const Part *part) {        // −1: no gather of a table that can be multiplied
   const Node *x = node(g, part->value);
-  if (x->op != OP_GATHER || x->rank != 2 || node(g, node_in(g, part->value, 0))->rank != 2) return false;
-  double v = (double)axis_size(g, node(g, node_in(g, part->value, 0))->axis[0]), d = (double)(part->to - part->from);
-  double rows = (double)axis_size(g, AXIS_OF_ROWS);
+  if (x->op != OP_GATHER || x->rank != 2) return -1;
   const Node *table = node(g, node_in(g, part->value, 0));
-  if (table->op == OP_READ && g->slots.data[table->attr.i[0]].lazy) return false;   // the rows of a batch alone get a gradient
-  if (v < 0) return false;                                          // a vocabulary that is not known yet
-  return p->rule->always || 3 * rows * d > 3 * v * d + p->rule->row * rows;
+  bool lazy = table->op == OP_READ && g->slots.data[table->attr.i[0]].lazy;   // the rows of a batch alone get a gradient
+  return table->rank != 2 || lazy ? -1 : (double)axis_size(g, table->axis[0]);
+}
+
+// Per column of the products, forward and backward together, in multiply-adds: 3 · rows · d as it stands; pushed 3 · v · d and, for each
+// row, what it costs to add one and to spread its gradient; more where the multiplied tables do not stay in the caches.
+static void decide(const Push *p, Group *x) {
+  const Graph *g = p->g;
+  double rows = (double)axis_size(g, AXIS_OF_ROWS), bytes = 0, row = p->rule->row;
+  for (int i = 0; i < x->parts.n; i++)
+    if (vocabulary(g, &x->parts.data[i]) > 0) bytes += vocabulary(g, &x->parts.data[i]) * (double)x->width * (g->dtype == F64 ? 8 : 4);
+  row *= bytes > 8e6 ? 4 : bytes > 2e6 ? 2 : 1;
+  for (int i = 0; i < x->parts.n; i++) {
+    Part *part = &x->parts.data[i];
+    double v = vocabulary(g, part), d = (double)(part->to - part->from);
+    part->pushed = v > 0 && (p->rule->always || 3 * rows * d > 3 * v * d + row * rows);
+  }
 }
 
 static Group *group_of(Push *p, NodeId left) {
@@ -64,7 +73,6 @@ static Group *group_of(Push *p, NodeId left) {
   Group x = { .left = left };
   int64_t at = 0;
   collect(p->g, left, &at, &x);
-  for (int i = 0; i < x.parts.n; i++) x.parts.data[i].pushed = pays(p, &x.parts.data[i]);
   vec_push(p->g->arena, &p->groups, x);
   return &p->groups.data[p->groups.n - 1];
 }
@@ -76,6 +84,7 @@ static void find_groups(Push *p) {
     vec_push(p->g->arena, &x->dots, n);
     x->width += axis_size(p->g, node(p->g, n)->axis[1]);
   }
+  for (int i = 0; i < p->groups.n; i++) decide(p, &p->groups.data[i]);
 }
 
 static bool any_pushed(const Group *x) {

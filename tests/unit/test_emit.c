@@ -628,26 +628,63 @@ static int count(const char *text, const char *word) {
   return n;
 }
 
-static void test_equal_calls_are_one_kernel(void **state) {
-  (void)state;
+static Bench *equal_calls(int n) {
+  static const char *const names[] = {"expert1.wide", "expert2.wide", "tower.wide"};
   Bench *b = bench_new(F32, 50);
   int x = buffer(b, F32, CAPACITY * 50, "x"), y = buffer(b, F32, 64, "y"), o = buffer(b, F32, CAPACITY * 48, "o");
   b->phase.over_rows = true;
-  static const char *const names[] = {"expert1.wide", "expert2.wide", "tower.wide"};
-  for (int i = 0; i < 3; i++) {
+  for (int i = 0; i < n; i++) {
     Call *c = call(b, CALL_MAP, names[i]);
     dim(c, true, 0);
     dim(c, false, 10 + i);
     map_steps(c, F32, input(c, F32, 0, x, i, 50, 1, 0), input(c, F32, 0, y, 1, 0, 1, 0), o, 48);
     c->outputs[0].offset = 16 * i;
   }
+  return b;
+}
+
+static void test_equal_calls_are_one_kernel(void **state) {
+  (void)state;
+  Bench *b = equal_calls(2);
   char *text = text_of(b, EMIT_LLVM), *code = text_of(b, EMIT_ASM);
   assert_int_equal(count(text, "define internal"), 1);
-  assert_int_equal(count(text, "call void @map.expert1.wide"), 3);
-  assert_non_null(strstr(text, "; serves: expert1.wide, expert2.wide, tower.wide\n"));
+  assert_int_equal(count(text, "call void @map.expert1.wide"), 2);
+  assert_non_null(strstr(text, "; serves: expert1.wide, expert2.wide\n"));
   assert_non_null(strstr(code, "train_0:"));
   free(text);
   free(code);
+  check(b, 0);
+}
+
+// Three or more in a row are a loop over a table: one call, whose arguments are read from it.
+static void test_runs_of_calls_are_a_loop(void **state) {
+  (void)state;
+  Bench *b = equal_calls(3);
+  char *text = text_of(b, EMIT_LLVM);
+  assert_int_equal(count(text, "define internal"), 1);
+  assert_int_equal(count(text, "call void @map.expert1.wide"), 1);
+  assert_int_equal(count(text, "private constant ["), 1);
+  assert_non_null(strstr(text, "; serves: expert1.wide, expert2.wide, tower.wide\n"));
+  free(text);
+  check(b, 0);
+  // fixed calls: another kernel between them goes behind them
+  b = bench_new(F32, 50);
+  int x = buffer(b, F32, 400, "x"), y = buffer(b, F32, 400, "y"), o = buffer(b, F32, 4 * 128, "o");
+  for (int i = 0; i < 4; i++) {
+    Call *c = call(b, CALL_MAP, "part");
+    dim(c, false, 9);
+    if (i != 1) dim(c, false, 5 + i);
+    bool flat = i == 1;
+    map_steps(c, F32, input(c, F32, 0, x, 3 * i, flat ? 1 : 40, flat ? 0 : 1, 0), input(c, F32, 0, y, i, flat ? 1 : 30, flat ? 0 : 1, 0), o, flat ? 1 : 7);
+    if (!flat) c->outputs[0].stride[1] = 1, c->outputs[0].stride[0] = 5 + i > 7 ? 5 + i : 7;
+    c->outputs[0].offset = 128 * i;
+    c->items = 3;
+    c->item_rows = 3;
+  }
+  text = text_of(b, EMIT_LLVM);
+  assert_int_equal(count(text, "define internal"), 2);
+  assert_int_equal(count(text, "private constant ["), 1);
+  free(text);
   check(b, 0);
 }
 
@@ -747,7 +784,7 @@ int main(void) {
     cmocka_unit_test(test_map_rows), cmocka_unit_test(test_map_strided_and_uniform), cmocka_unit_test(test_map_indexed),
     cmocka_unit_test(test_map_scalar), cmocka_unit_test(test_functions_f32), cmocka_unit_test(test_functions_f64),
     cmocka_unit_test(test_dot), cmocka_unit_test(test_dot_over_rows), cmocka_unit_test(test_reduce_lanes),
-    cmocka_unit_test(test_reduce_rows), cmocka_unit_test(test_spread), cmocka_unit_test(test_spread_of_lists), cmocka_unit_test(test_equal_calls_are_one_kernel),
+    cmocka_unit_test(test_reduce_rows), cmocka_unit_test(test_spread), cmocka_unit_test(test_spread_of_lists), cmocka_unit_test(test_equal_calls_are_one_kernel), cmocka_unit_test(test_runs_of_calls_are_a_loop),
     cmocka_unit_test(test_six_axes), cmocka_unit_test(test_sums_of_six_axes), cmocka_unit_test(test_key_names_ops),
     cmocka_unit_test(test_broken_schedule_is_an_error)};
   return cmocka_run_group_tests(tests, NULL, NULL);
