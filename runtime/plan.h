@@ -289,7 +289,7 @@ typedef struct {
   bool is_probability;                     // head ends in sigmoid or softmax
   int head, sum, weight_sum;               // buffers
 } PlanTask;
-typedef struct { const char *name; int width; int buffer; } PlanOutput;
+typedef struct { const char *name; int width; int buffer; int unit; } PlanOutput;   // unit: 1 + the label in whose original unit it is served; 0: as computed
 typedef struct { int task; const char *text; int buffer; } PlanTerm;   // a value in a loss: of a task, or −1: of the penalty. OUT scalar of TRAIN
 
 // How the tasks' losses are balanced (balance.h); buffers are −1 or NULL where there are none.

@@ -94,7 +94,7 @@ bool gradient_cosines(Engine *e, const DataPlan *dp, const TrainPlan *tp, const 
                       double *cosine);
 
 // ---- evaluate.c: forward over rows. values[i] is [n × width] of task i, then of output i. Heads of real labels are in the
-// label's original unit; outputs as computed. sum, weight (EVAL alone, else NULL): Σ w·ℓ, Σ w per task, ℓ on the scaled
+// label's original unit; outputs as computed, or in that of their `unit`. sum, weight (EVAL alone, else NULL): Σ w·ℓ, Σ w per task, ℓ on the scaled
 // label.
 typedef struct { int64_t n; float **values; double *sum, *weight; } Predictions;
 Predictions *predict_rows(Engine *e, ProgramId prog, const DataPlan *dp, const TrainPlan *tp, const PrepState *prep,

@@ -45,6 +45,22 @@ has out "eval --json counts them"               '"kind": 2'
 expect 0 "predict on unknown categories"        "$mtlc" predict odd --data new.csv -o odd-predictions.csv
 has out "predict counts them"                   "kind: 2 unknown (out of vocabulary)"
 
+# ---- an output in the unit of a label that is mapped and scaled: as the task's own head
+cat >unit.mtl <<'S'
+model unit
+edition 2026
+input x : real { scale = zscore }
+label amount : real { map = log1p, scale = zscore }
+task pay { head = x |> dense(1), loss = mse(amount) }
+output scaled = pay
+output same = pay { unit = amount }
+S
+awk 'BEGIN { print "x,amount"; for (i = 0; i < 200; i++) print i "," i * i }' >unit.csv
+expect 0 "run with an output's unit"            "$mtlc" run unit.mtl --data unit.csv -o unit --epochs 5 -q
+expect 0 "predict with it"                      "$mtlc" predict unit --data unit.csv
+check "the output is the head, in its unit"     awk -F, 'NR > 1 && $2 != $4 { exit 1 }' out
+check "and was on another scale"                awk -F, 'NR == 200 { exit !($2 > 100 && $3 < 5) }' out
+
 # ---- paths that are something else
 expect 2 "a data file for a spec"               "$mtlc" run odd.csv
 has err "is told what makes a spec"             "mtlc init --data odd.csv"

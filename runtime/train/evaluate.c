@@ -81,6 +81,11 @@ void predictions_fill(Engine *e, ProgramId prog, const DataPlan *dp, const Train
     Unit u = unit_of(dp, prep, tp->tasks[i].label);
     to_original(&u, p->values[i], r->n * tp->tasks[i].width);
   }
+  for (int i = 0; i < tp->n_outputs; i++) {
+    Unit u = unit_of(dp, prep, tp->outputs[i].unit - 1);
+    float *v = p->values[tp->n_tasks + i];
+    if (v) to_original(&u, v, r->n * tp->outputs[i].width);
+  }
 }
 
 Predictions *predict_rows(Engine *e, ProgramId prog, const DataPlan *dp, const TrainPlan *tp, const PrepState *prep,

@@ -31,7 +31,7 @@ typedef struct {
   double weight;
   bool freeze;
 } ModelTask;
-typedef struct { const char *name; Place at; const Expr *value; } ModelOutput;
+typedef struct { const char *name; Place at; const Expr *value; int unit; } ModelOutput;   // unit: 1 + a label, or 0
 typedef struct { int row; double args[8]; Place at; const char *text; } OptimizerSpec;   // row of graph/optim.def
 
 typedef struct {                       // how the tasks' losses are balanced

@@ -128,7 +128,7 @@ static void declare_one(Spec *s, const Decl *d) {
     return;
   case DECL_OUTPUT:
     if (!declare(s, d->names[0], SYM_OUTPUT, s->outputs.n)) return;
-    vec_push(a, &s->outputs, ((ModelOutput){d->names[0].name, d->names[0].at, d->value}));
+    vec_push(a, &s->outputs, ((ModelOutput){d->names[0].name, d->names[0].at, d->value, 0}));
     return;
   case DECL_FROM: error_unsupported(s->diag, d->word_at, "`from`, a start from a trained run,"); return;
   default: return;
@@ -230,7 +230,7 @@ static void publish(Spec *s) {
   m->train.tasks = s->plan_tasks.data;   m->train.n_tasks = s->plan_tasks.n;
   m->train.requires = s->requires.data;  m->train.n_requires = s->requires.n;
   PlanOutput *outputs = NEW_ARRAY(m->arena, PlanOutput, s->outputs.n + 1);
-  for (int i = 0; i < s->outputs.n; i++) outputs[i].name = s->outputs.data[i].name;
+  for (int i = 0; i < s->outputs.n; i++) outputs[i] = (PlanOutput){.name = s->outputs.data[i].name, .unit = s->outputs.data[i].unit};
   m->train.outputs = outputs;        m->train.n_outputs = s->outputs.n;
   publish_terms(m);
   m->defaults = s->defaults.data;     m->n_defaults = s->defaults.n;

@@ -240,11 +240,29 @@ void resolve_tasks(Spec *s) {
     diag_error(s->diag, "no-task", (Place){s->modules.data[1]->file, 0, 0}, "a spec needs a task: what it learns");
 }
 
+static const Key output_keys[] = {{"unit", false}};
+
+// `unit = LABEL`: a value on the scale of a label that losses see is served in the unit of its column.
+static int output_unit(Spec *s, const Decl *d) {
+  const Clause *c = find_clause(d, "unit");
+  Place declared;
+  int label = c ? row_label(s, c->value, &declared) : -1;
+  if (label < 0 || s->labels.data[label].kind == LABEL_REAL) return label;
+  diag_error(s->diag, "bad-value", c->value->at, "`unit` is a label of type real, and `%s` is %s", s->labels.data[label].name,
+             label_kind_text(&s->labels.data[label], s->m.arena));
+  diag_note(s->diag, declared, "declared here");
+  return -1;
+}
+
 void resolve_outputs(Spec *s) {
+  int at = 0;
   for (int i = 0; i < s->decls.n; i++) {
     const Decl *d = s->decls.data[i];
     if (d->kind != DECL_OUTPUT || !d->n_names) continue;
-    check_clauses(s, d, NULL, 0, "an output");
+    check_clauses(s, d, output_keys, COUNT_OF(output_keys), "an output");
+    while (at < s->outputs.n && s->outputs.data[at].name != d->names[0].name) at++;     // a name that was taken has none
+    if (at < s->outputs.n) s->outputs.data[at].unit = 1 + output_unit(s, d);
+    else at = 0;
     if (!d->value) {
       diag_error(s->diag, "missing-clause", d->names[0].at, "what does the output `%s` serve?", d->names[0].name);
       diag_help(s->diag, "write `output %s = …`; a task's head is served without one", d->names[0].name);

@@ -218,6 +218,7 @@ void write_model(Writer *w) {
   for (int i = 0; i < w->m->n_outputs; i++) {
     const ModelOutput *o = &w->m->outputs[i];
     write_output(w, o->name, "output", w->m->train.outputs[i].width, model_decl(w->m, DECL_OUTPUT, o->name), o->at);
+    if (o->unit) add_field(w, SCOPE_CONTRACT, "unit", "unit", "%s", label_definition(w->m, &w->m->data.labels[o->unit - 1], false));
   }
   for (int i = 0; i < w->g->slots.n; i++) write_slot(w, i);
   write_structure(w);

@@ -187,7 +187,7 @@ static const PlanMetric click_metrics[] = { { METRIC_AUC, 0.5, "auc" }, { METRIC
                         amount_metrics[] = { { METRIC_RMSE, 0.5, "rmse" } };
 static const PlanTask tasks[TASKS] = { { "click", 0, click_metrics, 2, 1, 1, true, O_HEAD0, O_SUM0, O_WEIGHT0 },
                                        { "amount", 1, amount_metrics, 1, 0.5, 1, false, O_HEAD1, O_SUM1, O_WEIGHT1 } };
-static const PlanOutput outputs[] = { { "twice", 2, O_TWICE } };
+static const PlanOutput outputs[] = { { "twice", 2, O_TWICE, 0 } };
 static const FigureTerm all_losses = { true, -1, -1, 1 }, auc_of_click = { false, CLICK, 0, 1 };
 static const Figure by_loss = { &all_losses, 1, true, "loss" }, by_auc = { &auc_of_click, 1, false, "auc(click)" };
 static const Require requires[] = { { CLICK, 0, RX_GE, 0.7, "auc(click) >= 0.7", NULL, "shop.mtl:9:9", -1 },
