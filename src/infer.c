@@ -1,11 +1,13 @@
 // infer.c: a trained run on rows: mtl_eval and mtl_predict.
 #include <math.h>
 #include "session.h"
+#include "version/registry.h"
 
 typedef struct { RunInfo info; Model *m; PrepState prep; Dataset *data; int split; Ready ready; } Trained;
 
 // Rows: the file's, or the run's own held-out ones.
 static bool open_run(mtl_context *c, const char *run, const char *const *data, bool need_labels, Trained *t) {
+  run = run_path(c, run);
   if (!run_folder_read(c, run, &t->info)) return false;
   t->m = run_folder_model(c, run, &t->prep);
   if (!t->m) return false;

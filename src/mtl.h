@@ -46,6 +46,20 @@ typedef struct {
 } mtl_against_options;
 // What changed since a commit, of all specs. 1: something breaks what was asked for.
 int mtl_check_against(mtl_context *c, const mtl_against_options *o, char **report);
+// The runs of a folder, one a line; best (`auc(ctr)`, may be NULL): by this figure, the best first.
+int mtl_runs(mtl_context *c, const char *folder, const char *best, bool json, char **report);
+int mtl_show(mtl_context *c, const char *run, bool json, char **report);
+// A name for a run: a link beside it, replaced in one step.
+int mtl_tag(mtl_context *c, const char *run, const char *name, bool json, char **report);
+typedef struct {
+  const char *run;
+  bool json;
+  volatile int *stop;                                 // as of mtl_run
+  void (*progress)(void *ctx, const char *line, double done);
+  void *ctx;
+} mtl_reproduce_options;
+// Trains a run again and compares the weights bit by bit. 1: they differ, or the data have changed; the report says what.
+int mtl_reproduce(mtl_context *c, const mtl_reproduce_options *o, char **report);
 // A spec's text in the one style (format.h) in *out, malloc'd; name: for messages. Errors in the text: 2, and *out is NULL.
 int mtl_fmt(mtl_context *c, const char *name, const char *text, size_t n, char **out, size_t *size);
 // Data files are given as words, the list ending in NULL: `FILE` for the spec's first source, `SOURCE=FILE` for the source of

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "session.h"
+#include "version/registry.h"
 
 static char *path_in(Arena *a, const char *dir, const char *name) { return arena_printf(a, "%s/%s", dir, name); }
 
@@ -87,6 +88,8 @@ static json_t *run_json(const Model *m, const Dataset *data, const Ready *r, con
                         rows);
   json_object_set_new(j, "test", f->test ? json_string(f->test) : json_null());
   json_object_set_new(j, "sources", sources_json(m, f));
+  json_object_set_new(j, "version", json_integer(m->version));
+  json_object_set_new(j, "files", fingerprints_json(m, f));
   if (info->hashes) json_object_set(j, "hashes", info->hashes);
   json_object_set_new(j, "mtlc", json_string(mtl_version()));
   json_object_set_new(j, "build", json_string(build_text()));

@@ -65,6 +65,19 @@ const Command command_table[] = {
     "  mtlc diff HEAD~1 shop.mtl\n"
     "  mtlc diff runs/first shop.mtl --category weights     exit 1 where its weights do not fit, too\n"
     "  mtlc diff shop.mtl@v3 shop.mtl --format github       annotations of a review; or sarif\n" },
+  { "runs", "FOLDER", "the runs of a folder (default: runs), one a line", cmd_runs, 0, 1, TAKES_ALWAYS | TAKES(BEST),
+    "  mtlc runs\n"
+    "  mtlc runs --best 'auc(ctr)'           the best first\n"
+    "  mtlc runs --json | jq -r '.[0].run'\n" },
+  { "show", "RUN", "what a run is: model, data, figures, hashes, versions", cmd_show, 1, 1, TAKES_ALWAYS,
+    "  mtlc show runs/first\n"
+    "  mtlc show prod --json\n" },
+  { "tag", "RUN NAME", "a name for a run, which every command takes", cmd_tag, 2, 2, TAKES_ALWAYS,
+    "  mtlc tag runs/shop-7 prod             runs/prod is a link to it, replaced in one step\n"
+    "  mtlc diff prod shop.mtl\n" },
+  { "reproduce", "RUN", "train a run again, and compare bit by bit", cmd_reproduce, 1, 1, TAKES_ALWAYS | TAKES(MEMORY),
+    "  mtlc reproduce runs/first\n"
+    "  mtlc reproduce prod --json            exit 1, and what differs, where it does\n" },
   { "doctor", "", "what this machine and installation have, and a self-test", cmd_doctor, 0, 0, TAKES_ALWAYS,
     "  mtlc doctor\n"
     "  mtlc doctor --json | jq .checks[].health\n"
@@ -77,7 +90,7 @@ static const char exit_codes[] = "exit codes: 0 fine, 1 the answer is no, 2 wron
 static void usage(Text *t) {
   text_add(t, "mtlc: compiles multi-task models to fused native code, trains and runs them\n\nusage: mtlc COMMAND …\n\n");
   for (const Command *c = command_table; c->name; c++)
-    text_printf(t, "  %-8s %-6.*s  %s\n", c->name, (int)strcspn(c->args, "\xE2"), c->args, c->summary);   // less a `…`
+    text_printf(t, "  %-9s %-8.*s  %s\n", c->name, (int)strcspn(c->args, "\xE2"), c->args, c->summary);   // less a `…`
   text_add(t, "\n  mtlc COMMAND --help   options and examples of a command\n  mtlc --version        versions of mtlc, LLVM and BLAS\n\n"
               "  mtlc synth specs/article_shared.mtl --rows 2000 -o rows.csv\n"
               "  mtlc run specs/article_shared.mtl --data rows.csv\n\n");

@@ -29,6 +29,7 @@ const Option option_table[] = {
   { 0,   "against", "REF",  "compare with what it was in this commit of git",              OPTION_TEXT,  AT(against) },
   { 0,   "since",  "REF",   "only what was not found in this commit already",              OPTION_TEXT,  AT(since) },
   { 0,   "tags",   NULL,    "compare with every tag that leads here",                      OPTION_FLAG,  AT(tags) },
+  { 0,   "best",   "FIGURE", "by this figure of a task, as `auc(ctr)`, the best first",    OPTION_TEXT,  AT(best) },
   { 0,   NULL,     NULL,    NULL,                                                          OPTION_FLAG,  0 },
 };
 const char *const stage_names[] = { "ast", "model", "graph", "grad", "sched", "llvm", "asm", "obj", NULL };

@@ -7,7 +7,7 @@ enum { MAX_OPERANDS = 1024, MAX_FILES = 256 };
 typedef struct {
   const char *operand[MAX_OPERANDS]; int n_operands;   // SPEC or RUN
   const char *const *data; const char *file[MAX_FILES + 1]; int n_files;   // data: NULL, or the words of --data, then NULL
-  const char *test, *out, *resume, *emit, *label, *with, *category, *format, *against, *since;      // NULL: not given
+  const char *test, *out, *resume, *emit, *label, *with, *category, *format, *against, *since, *best;      // NULL: not given
   int64_t memory;                                      // bytes; 0: not given
   int64_t epochs, rows, seed, seeds;                   // 0: not given; seed: see has_seed
   bool has_seed, json, quiet, help, check, explain, strict, tags;
@@ -28,7 +28,7 @@ extern const char *const stage_names[];                // of --emit; ends with N
 typedef enum {
   TAKES_DATA, TAKES_TEST, TAKES_OUT, TAKES_SEED, TAKES_SEEDS, TAKES_WITH, TAKES_EPOCHS, TAKES_ROWS, TAKES_RESUME, TAKES_MEMORY, TAKES_EMIT, TAKES_LABEL,
   TAKES_JSON, TAKES_QUIET, TAKES_HELP, TAKES_CHECK, TAKES_EXPLAIN, TAKES_STRICT,
-  TAKES_CATEGORY, TAKES_FORMAT, TAKES_AGAINST, TAKES_SINCE, TAKES_TAGS,
+  TAKES_CATEGORY, TAKES_FORMAT, TAKES_AGAINST, TAKES_SINCE, TAKES_TAGS, TAKES_BEST,
   N_OPTIONS
 } OptionId;
 #define TAKES(id) ((uint64_t)1 << TAKES_##id)

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "origin.h"
+#include "registry.h"
 
 bool origin_is_run(const char *path) {
   struct stat st;
@@ -53,6 +54,8 @@ Canon *origin_open(mtl_context *c, const char *word, const char *beside) {
   if (origin_is_run(word)) return open_run(c, word);
   if (access(word, F_OK) == 0) return canon_of_model(c, open_spec(c, word), NULL);
   if (at && at != word && at[1]) return open_commit(c, arena_strndup(c->arena, word, (size_t)(at - word)), at + 1);
+  const char *named = run_path(c, word);
+  if (named != word) return open_run(c, named);
   bool is_spec = strlen(word) > 4 && !strcmp(word + strlen(word) - 4, ".mtl");
   if (beside && !is_spec && !origin_is_run(beside)) return open_commit(c, beside, word);
   open_spec(c, word);                                // says that it is not there

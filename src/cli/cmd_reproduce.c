@@ -1,0 +1,20 @@
+// cmd_reproduce.c: mtlc reproduce RUN.
+#include "command.h"
+#include "term.h"
+
+static void show_progress(void *ctx, const char *line, double done) {
+  (void)ctx;
+  bar_draw(line, done);
+}
+
+int cmd_reproduce(const Args *a) {
+  mtl_reproduce_options o = {.run = a->operand[0], .json = a->json};
+  if (!a->quiet && term_is_live()) o.progress = show_progress;
+  mtl_context *c = mtl_new();
+  mtl_memory(c, a->memory);
+  char *report = NULL;
+  int code = mtl_reproduce(c, &o, &report);
+  code = finish(c, a, code, report);
+  mtl_free(c);
+  return code;
+}

@@ -1,0 +1,23 @@
+// registry.h: runs as plain files: a folder each, listed and named. An alias is a symbolic link beside the runs, replaced in one step, so
+// two processes never see half of one; every command that takes a run takes the alias.
+#ifndef MTLC_REGISTRY_H
+#define MTLC_REGISTRY_H
+#include "../session.h"
+
+typedef struct { const char *path, *name; json_t *run, *metrics; } RunEntry;     // path: of the folder; metrics: may be NULL
+
+// The run of a folder, its files read; false: it is none, or broken, with why in *why (in a).
+bool run_entry_read(Arena *a, const char *path, RunEntry *e, const char **why);
+void run_entry_free(RunEntry *e);
+// `metrics.json`: the figures of held-out rows by task, else of the best epoch on the validation rows; NULL: none.
+json_t *run_figures(const RunEntry *e);
+
+// The folder that a word means: itself, or `runs/WORD` where that is a run and there is nothing of the name.
+const char *run_path(mtl_context *c, const char *word);
+
+// ---- fingerprint.c: what a file holds: its length and a digest of 64 bits, order and all. false: errno.
+typedef struct { uint64_t bytes, digest; } Fingerprint;
+char *fingerprint_file(Arena *a, const char *path);                              // less a table or query behind a database: `shop.db:events`
+bool fingerprint_of(const char *path, Fingerprint *f);
+json_t *fingerprints_json(const Model *m, const DataFiles *f);                   // {source: {path, bytes, digest}}; "test" for held-out rows
+#endif
