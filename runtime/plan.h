@@ -140,6 +140,7 @@ typedef struct {
   const DataLabel *labels; int n_labels;   // anonymous ones after those they refer to
   Split split;
   const RowExpr *weight;           // of a row, ≥ 0, in all losses and metrics; NULL: 1
+  const int *groups; int n_groups; // columns whose texts part the rows into groups, for metrics by group
   int dense_width;                 // D: sum of widths
   int n_ids;                       // F
   uint64_t seed;
@@ -171,6 +172,7 @@ typedef struct {
   uint32_t *ids;                   // [n, n_ids]
   float    *y;                     // [n_labels, n]: scaled value, class number or 0/1; 0 where unknown
   float    *w;                     // [n_labels, n]: the row's weight where known, else 0
+  uint64_t *group;                 // [n_groups, n]: a hash of the row's text; 0: it is missing, and the row in no group
   int64_t  *row;                   // [n]: data row in its file, from 1
   struct RowFile *file;            // where they lie; NULL: in memory
 } Rows;
@@ -276,9 +278,18 @@ typedef struct {
 typedef struct { PhaseFn **phase[N_PROGRAMS]; void *image; size_t image_bytes; } StepCode;   // phase: NULL where host
 
 // ======================================================================= 3. training and reports
-typedef enum { METRIC_AUC, METRIC_LOGLOSS, METRIC_ACCURACY, METRIC_PRECISION, METRIC_RECALL, METRIC_F1, METRIC_MAE, METRIC_RMSE,
-               METRIC_R2, N_METRICS } MetricKind;
-typedef struct { MetricKind kind; double at; const char *name; } PlanMetric;   // at: threshold, default 0.5
+#define METRIC(id, name, labels, flags, arg, format) METRIC_##id,
+typedef enum {
+#include "train/metric.def"
+  N_METRICS
+} MetricKind;
+#undef METRIC
+enum { METRIC_LOWER = 1, METRIC_BY = 2 };
+typedef struct { const char *name; double def, lo, hi; bool whole; } MetricArg;
+typedef struct { const char *name; unsigned labels, flags; MetricArg arg; const char *format; } MetricRow;
+extern const MetricRow metric_rows[N_METRICS];   // metric.c
+// arg: its number, such as a threshold; group: index in DataPlan.groups, −1: none; name: "ndcg(k = 10, by = user)"
+typedef struct { MetricKind kind; double arg; int group; const char *name; } PlanMetric;
 // OUT buffers by name: "head:TASK" [n × width], "output:NAME", "sum:TASK" (Σ w·loss), "weight:TASK" (Σ w).
 typedef struct {
   const char *name;                        // as written

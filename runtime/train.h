@@ -21,14 +21,12 @@ void    engine_run(Engine *e, ProgramId prog, int64_t n, double lr);   // IN buf
 void    engine_batch(Engine *e, const DataPlan *d, const Rows *r, const int64_t *order, int64_t first, int64_t n);
 double  engine_out(const Engine *e, int buffer, int64_t i, int64_t j);
 
-// ---- metric.c: over all rows of a split. y, p in the original unit; w 0: row does not count. width > 1: class scores [n ×
-// width]. The formulas, ties and clamps stand beside each. NAN where it is undefined (auc: one class only; no row that
-// counts) or a score is not a number.
-double metric_value(MetricKind k, double at, const float *y, const float *w, const float *p, int64_t n, int width);
-const char *metric_name(MetricKind k);
-bool   metric_minimise(MetricKind k);
-bool   metric_fits(MetricKind k, LabelKind label, bool probability);
-const char *metric_format(MetricKind k);                            // printf format for tables
+// ---- metric.c, metric_rank.c: over all rows of a split, each counting w times. y, p in the original unit; p [n × width]:
+// width > 1: scores of classes. group: Rows.group of the metric's column, for METRIC_BY; else NULL. arg: as metric.def says.
+// The formulas, ties and clamps stand beside each. NAN where it is undefined (auc: one class only; no row that counts) or a
+// score is not a number.
+typedef struct { double arg; const float *y, *w, *p; int64_t n; int width; const uint64_t *group; } Scored;
+double metric_of(MetricKind k, const Scored *s);
 
 // ---- weights.c: safetensors, exactly to its format; names and metadata sorted; true extents, no padding; a digest per
 // tensor. with_state: OPT and BALANCE slots too, not PARAM and STATE alone.

@@ -86,7 +86,7 @@ static void list_measures(Compare *k) {
   for (int i = 0; i < tp->n_tasks; i++) {
     const PlanTask *t = &tp->tasks[i];
     for (int j = 0; j < t->n_metrics; j++)
-      all[n++] = (Measure){i, j, t->metrics[j].name, metric_minimise(t->metrics[j].kind), j == 0};
+      all[n++] = (Measure){i, j, t->metrics[j].name, metric_rows[t->metrics[j].kind].flags & METRIC_LOWER, j == 0};
     if (!t->n_metrics) all[n++] = (Measure){i, -1, "loss", true, true};
   }
   all[n++] = (Measure){-1, -1, "gain", false, true};
@@ -144,6 +144,8 @@ static Rows part_of(const Rows *r, const DataPlan *p, int64_t first, int64_t n, 
     memcpy(part.y + i * n, r->y + i * r->n + first, sizeof *part.y * (size_t)n);
     memcpy(part.w + i * n, r->w + i * r->n + first, sizeof *part.w * (size_t)n);
   }
+  part.group = NEW_ARRAY(a, uint64_t, n * p->n_groups + 1);
+  for (int i = 0; i < p->n_groups; i++) memcpy(part.group + i * n, r->group + i * r->n + first, sizeof *part.group * (size_t)n);
   return part;
 }
 

@@ -119,22 +119,33 @@ static int widest_task(const Model *m) {
   return w;
 }
 
+static int widest_metric(const Model *m) {
+  int w = 10;
+  for (int i = 0; i < m->train.n_tasks; i++)
+    for (int k = 0; k < m->train.tasks[i].n_metrics; k++) {
+      const char *name = m->train.tasks[i].metrics[k].name;
+      int n = display_width(name, strlen(name));
+      if (n > w) w = n;
+    }
+  return w;
+}
+
 void report_metrics(const Model *m, const char *const *columns, double **const *values, const double *const *losses, int n, Text *out) {
-  int w = widest_task(m);
+  int w = widest_task(m), wide = widest_metric(m);
   pad(out, "task", w + 2);
-  pad(out, "metric", 10);
+  pad(out, "metric", wide);
   for (int c = 0; c < n; c++) text_printf(out, "  %12s", columns[c]);
   text_char(out, '\n');
   for (int i = 0; i < m->train.n_tasks; i++) {
     const PlanTask *t = &m->train.tasks[i];
     pad(out, t->name, w + 2);
-    pad(out, "loss", 10);
+    pad(out, "loss", wide);
     for (int c = 0; c < n; c++) figure(out, "%.5f", losses[c] ? losses[c][i] : NAN);
     text_char(out, '\n');
     for (int k = 0; k < t->n_metrics; k++) {
       pad(out, t->name, w + 2);
-      pad(out, t->metrics[k].name, 10);
-      for (int c = 0; c < n; c++) figure(out, metric_format(t->metrics[k].kind), values[c] ? values[c][i][k] : NAN);
+      pad(out, t->metrics[k].name, wide);
+      for (int c = 0; c < n; c++) figure(out, metric_rows[t->metrics[k].kind].format, values[c] ? values[c][i][k] : NAN);
       text_char(out, '\n');
     }
   }

@@ -301,12 +301,18 @@ static void apply_input(Apply *k, int at) {
   for (int c = 0; c < in->width; c++) apply_numbers(k, at, c);
 }
 
+static void apply_group(Apply *k, int at) {
+  uint64_t *group = k->out->group + at * k->out->n;
+  for (int64_t i = 0; i < k->n; i++) group[i] = k->r->group_key[at][k->row[i]];
+}
+
 static void apply_piece(Apply *k) {
   const DataPlan *p = k->r->plan;
   for (int i = 0; i < p->n_inputs; i++) {
     apply_input(k, i);
   }
   for (int i = 0; i < p->n_labels; i++) apply_label(k, i);
+  for (int i = 0; i < p->n_groups; i++) apply_group(k, i);
 }
 
 static void count_labels(const Apply *k, int64_t n) {
@@ -317,7 +323,8 @@ static void count_labels(const Apply *k, int64_t n) {
 }
 
 static Rows behind(const DataPlan *p, const Rows *r, int64_t at) {
-  return (Rows){r->n, r->dense + at * p->dense_width, r->ids + at * p->n_ids, r->y + at, r->w + at, r->row + at, NULL};
+  return (Rows){r->n, r->dense + at * p->dense_width, r->ids + at * p->n_ids, r->y + at, r->w + at, r->group + at, r->row + at,
+                NULL};
 }
 
 bool prep_apply(Raw *r, const PrepState *s, int split, Rows *out, DataSummary *sum, Arena *a) {

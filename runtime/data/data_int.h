@@ -123,6 +123,7 @@ struct Raw {
   double *time;                // [n]: SPLIT_TIME alone
   int32_t *group; Distinct groups;   // [n]: number of the row's group, −1: a group of its own; a split by groups alone
   double *weight;              // [n]; NULL: the plan has none
+  uint64_t **group_key;        // [n_groups][n]: Rows.group
   RowSet rows;                 // those that were there, of a source with `dedupe`
   double **dense;              // [dense_width][n]; NaN: missing
   Distinct *id;                // [n_ids], at the inputs' id_at; of a list: code unused

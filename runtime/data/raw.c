@@ -32,9 +32,15 @@ static bool dedupe_reads(const DataSource *s, int column) {
   return false;
 }
 
+static bool groups_read(const DataPlan *p, int column) {
+  for (int i = 0; i < p->n_groups; i++)
+    if (p->groups[i] == column) return true;
+  return false;
+}
+
 // What new rows need beside their inputs, to be judged.
 static bool rows_read(const DataPlan *p, int column) {
-  return labels_read(p, column) || reads_column(p->weight, column) || dedupe_reads(&p->sources[0], column);
+  return labels_read(p, column) || groups_read(p, column) || reads_column(p->weight, column) || dedupe_reads(&p->sources[0], column);
 }
 
 // A joined source of which something is needed needs its keys, and what they must equal.
@@ -349,6 +355,20 @@ static void read_weights(Raw *r, RawNeed need) {
     r->weight[row] = need == NEED_INPUTS || r->gone[row] ? 1 : weight_of(r, row);
 }
 
+// ---------------------------------------------------------------- groups
+static uint64_t group_of(const Raw *r, int64_t row, int column) {
+  bool missing;
+  if (r->column[column] < 0 || r->gone[row]) return 0;
+  const char *cell = row_cell(r, row, column, &missing);
+  uint64_t hash = missing ? 0 : hash_bytes(cell, strlen(cell), 29);
+  return hash || missing ? hash : 1;
+}
+
+static void read_group_keys(Raw *r) {
+  for (int i = 0; i < r->plan->n_groups; i++)
+    for (int64_t row = r->from; row < r->n; row++) r->group_key[i][row] = group_of(r, row, r->plan->groups[i]);
+}
+
 // ---------------------------------------------------------------- the whole
 enum { BLOCK = 2048 };         // rows: few enough for their text to stay in a core's cache
 
@@ -410,6 +430,8 @@ static void open_columns(Raw *r) {
   distinct_init(&r->groups, r->arena, 0);
   r->groups.copies = r->arena;
   if (p->weight) store_add(s, &r->weight, sizeof *r->weight);
+  r->group_key = NEW_ARRAY(r->arena, uint64_t *, p->n_groups + 1);
+  for (int i = 0; i < p->n_groups; i++) store_add(s, &r->group_key[i], sizeof **r->group_key);
   if (p->split.kind == SPLIT_TIME) store_add(s, &r->time, sizeof *r->time);
   if (p->split.group) store_add(s, &r->group, sizeof *r->group);
   r->joined = NEW_ARRAY(r->arena, Joined, p->n_sources + 1);
@@ -443,6 +465,7 @@ static bool read_block(Raw *r, RawNeed need) {
   r->mute = false;
   read_inputs(r);
   if (r->weight) read_weights(r, need);
+  read_group_keys(r);
   if (need == NEED_ALL) split_block(r);
   store_touch(&r->store, t->n_rows * r->store.row_bytes);
   return true;

@@ -58,7 +58,7 @@ static void add_source(Digest *g, const char *path, Arena *a) {
 _Static_assert(sizeof(RowExpr) == 64 && sizeof(RawColumn) == 16, "add the new field to the key");
 _Static_assert(sizeof(DataSource) == 104, "add the new field to the key");
 _Static_assert(sizeof(Prep) == 88 && sizeof(DataInput) == 288 && sizeof(DataLabel) == 160, "add the new field to the key");
-_Static_assert(sizeof(Split) == 136 && sizeof(DataPlan) == 232, "add the new field to the key");
+_Static_assert(sizeof(Split) == 136 && sizeof(DataPlan) == 248, "add the new field to the key");
 #endif
 
 static void add_expr(Digest *g, const RowExpr *e) {
@@ -157,6 +157,7 @@ static void add_plan(Digest *g, const DataPlan *p) {
   for (int i = 0; i < p->n_labels; i++) add_label(g, &p->labels[i]);
   add_split(g, &p->split);
   add_expr(g, p->weight);
+  add_ints(g, p->groups, p->n_groups);
   add_int(g, p->dense_width);
   add_int(g, p->n_ids);
   add_int(g, (int64_t)p->seed);

@@ -9,16 +9,17 @@
 #include <unistd.h>
 #include "data_int.h"
 
-enum { PAGE = 4096, PARTS = 5 };
+enum { PAGE = 4096, PARTS = 6 };
 struct RowFile { char *base; size_t bytes; int fd; int64_t touched, limit; };
 
-// Bytes of dense, ids, y, w, row.
+// Bytes of dense, ids, y, w, row, group.
 static void part_bytes(const DataPlan *p, int64_t n, size_t bytes[PARTS]) {
   size_t rows = (size_t)n;
   bytes[0] = rows * (size_t)p->dense_width * sizeof(float);
   bytes[1] = rows * (size_t)p->n_ids * sizeof(uint32_t);
   bytes[2] = bytes[3] = rows * (size_t)p->n_labels * sizeof(float);
   bytes[4] = rows * sizeof(int64_t);
+  bytes[5] = rows * (size_t)p->n_groups * sizeof(uint64_t);
 }
 
 int64_t rows_bytes(const DataPlan *p, int64_t n) {
@@ -58,6 +59,7 @@ static void set_parts(Rows *r, char *const part[PARTS]) {
   r->y = (float *)part[2];
   r->w = (float *)part[3];
   r->row = (int64_t *)part[4];
+  r->group = (uint64_t *)part[5];
 }
 
 bool rows_open(const DataPlan *p, int64_t n, const char *folder, int64_t limit, Rows *out, Arena *a, Diag *d) {
@@ -98,8 +100,8 @@ static bool move_to_file(const DataPlan *p, Rows *r, const char *folder, Arena *
   size_t bytes[PARTS];
   Rows copy;
   if (!rows_open(p, r->n, folder, INT64_MAX, &copy, a, diag_new(a, NULL))) return false;
-  void *const from[PARTS] = {r->dense, r->ids, r->y, r->w, r->row};
-  void *const to[PARTS] = {copy.dense, copy.ids, copy.y, copy.w, copy.row};
+  void *const from[PARTS] = {r->dense, r->ids, r->y, r->w, r->row, r->group};
+  void *const to[PARTS] = {copy.dense, copy.ids, copy.y, copy.w, copy.row, copy.group};
   part_bytes(p, r->n, bytes);
   for (int i = 0; i < PARTS; i++) memcpy(to[i], from[i], bytes[i]);
   *r = copy;

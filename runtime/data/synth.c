@@ -141,6 +141,8 @@ static void set_roles(const Synth *s) {
   weight_role(p->weight, s->column);
   if (p->split.kind == SPLIT_TIME) s->column[p->split.time].role = COLUMN_TIME;
   if (p->split.group && s->column[p->split.group - 1].role == COLUMN_NOISE) s->column[p->split.group - 1].role = COLUMN_KEY;
+  for (int i = 0; i < p->n_groups; i++)
+    if (s->column[p->groups[i]].role == COLUMN_NOISE) s->column[p->groups[i]].role = COLUMN_KEY;
   if (p->split.kind == SPLIT_COLUMN) s->column[p->split.column].role = COLUMN_SPLIT;
   for (int i = 0; i < s->n; i++) {
     Column *c = &s->column[i];

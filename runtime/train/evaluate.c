@@ -115,7 +115,8 @@ static void metrics_of_task(const DataPlan *dp, const PrepState *prep, const Pla
     to_original(&u, own, r->n);
   }
   for (int k = 0; k < t->n_metrics; k++)
-    metric[k] = metric_value(t->metrics[k].kind, t->metrics[k].at, own ? own : y, w, p, r->n, t->width);
+    metric[k] = metric_of(t->metrics[k].kind, &(Scored){ t->metrics[k].arg, own ? own : y, w, p, r->n, t->width,
+                                                         t->metrics[k].group < 0 ? NULL : r->group + t->metrics[k].group * r->n });
   free(own);
 }
 

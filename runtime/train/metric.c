@@ -1,71 +1,10 @@
 // metric.c: what a task's predictions are worth, over all rows of a split at once; never a mean of batch values. A row
-// counts when w ≠ 0. Sums in double, in row order.
+// counts w times, and not at all where w = 0. Sums in double, in row order. Those that rank rows: metric_rank.c.
 #include <math.h>
-#include "../train.h"
+#include "train_int.h"
 
-typedef struct { double at; const float *y, *w, *p; int64_t n; int width; } Scored;
-
-static bool positive(float y) { return y > 0.5f; }
+#define HELD 1e-7                                            // what a deviance takes for a prediction of 0: as the losses do
 static double ratio(double a, double b) { return b > 0 ? a / b : NAN; }
-
-// ---------------------------------------------------------------- ranks
-// A key of p that sorts as p does (any order of finite floats; −0 = +0), in the upper half; the label below.
-static uint64_t rank_key(float p, bool y) {
-  uint32_t bits;
-  p += 0.0f;                                                 // −0 becomes +0
-  memcpy(&bits, &p, sizeof bits);
-  bits = bits >> 31 ? ~bits : bits | 0x80000000u;
-  return (uint64_t)bits << 32 | y;
-}
-
-// By the upper 32 bits: three passes of 11 bits, least significant first. tmp: n more.
-static uint64_t *radix_sort(uint64_t *a, uint64_t *tmp, int64_t n) {
-  enum { BITS = 11, SIZE = 1 << BITS };
-  for (int shift = 32; shift < 64; shift += BITS) {
-    int64_t at[SIZE] = {0}, sum = 0;
-    for (int64_t i = 0; i < n; i++) at[a[i] >> shift & (SIZE - 1)]++;
-    for (int b = 0; b < SIZE; b++) {
-      int64_t count = at[b];
-      at[b] = sum;
-      sum += count;
-    }
-    for (int64_t i = 0; i < n; i++) tmp[at[a[i] >> shift & (SIZE - 1)]++] = a[i];
-    uint64_t *swap = a;
-    a = tmp, tmp = swap;
-  }
-  return a;
-}
-
-// Twice the number of pairs (negative, positive) in the right order, ties as half. keys sorted. Exact: integers.
-static uint64_t doubled_wins(const uint64_t *keys, int64_t n) {
-  uint64_t wins = 0, below = 0;                              // below: negatives of smaller keys
-  for (int64_t i = 0, j; i < n; i = j) {
-    uint64_t pos = 0, neg = 0;
-    for (j = i; j < n && keys[j] >> 32 == keys[i] >> 32; j++) *(keys[j] & 1 ? &pos : &neg) += 1;
-    wins += pos * (2 * below + neg);
-    below += neg;
-  }
-  return wins;
-}
-
-// Area under the ROC curve: the part of all pairs (positive, negative) in which the positive scores higher, ties as half
-// (Mann–Whitney). NAN with one class only.
-static double metric_auc(const Scored *s) {
-  uint64_t *keys = xmalloc((size_t)s->n * 2 * sizeof *keys);
-  int64_t n = 0, pos = 0;
-  bool number = s->width == 1;
-  for (int64_t i = 0; i < s->n && number; i++) {
-    if (s->w[i] == 0) continue;
-    number = !isnan(s->p[i]);
-    pos += positive(s->y[i]);
-    keys[n++] = rank_key(s->p[i], positive(s->y[i]));
-  }
-  double auc = NAN;
-  if (number && pos && pos < n)
-    auc = (double)doubled_wins(radix_sort(keys, keys + s->n, n), n) / (2.0 * (double)pos * (double)(n - pos));
-  free(keys);
-  return auc;
-}
 
 // ---------------------------------------------------------------- likelihood
 // −log of the probability of what was true, mean over rows; probabilities held at 1e-15 or more (scikit-learn's old clamp).
@@ -75,13 +14,25 @@ static double metric_logloss(const Scored *s) {
   for (int64_t i = 0; i < s->n; i++) {
     if (s->w[i] == 0) continue;
     double q;
-    if (s->width == 1) q = positive(s->y[i]) ? (double)s->p[i] : 1 - (double)s->p[i];
+    if (s->width == 1) q = is_positive(s->y[i]) ? (double)s->p[i] : 1 - (double)s->p[i];
     else q = s->y[i] >= 0 && s->y[i] < (float)s->width ? (double)s->p[i * s->width + (int64_t)s->y[i]] : 0;
     if (isnan(q)) return NAN;
-    sum -= log(q < 1e-15 ? 1e-15 : q);
-    rows++;
+    sum -= (double)s->w[i] * log(q < 1e-15 ? 1e-15 : q);
+    rows += (double)s->w[i];
   }
   return ratio(sum, rows);
+}
+
+// logloss / (−b·log b − (1 − b)·log(1 − b)), b the share of positives in these rows: 1 is as good as knowing b alone. NAN
+// with one class only. He et al. 2014, "Practical Lessons from Predicting Clicks on Ads at Facebook"
+static double metric_normalised_entropy(const Scored *s) {
+  double yes = 0, rows = 0;
+  for (int64_t i = 0; i < s->n; i++) {
+    rows += (double)s->w[i];
+    yes += is_positive(s->y[i]) ? (double)s->w[i] : 0;
+  }
+  double b = ratio(yes, rows);
+  return b > 0 && b < 1 && s->width == 1 ? metric_logloss(s) / (-b * log(b) - (1 - b) * log(1 - b)) : NAN;
 }
 
 // ---------------------------------------------------------------- decisions
@@ -100,18 +51,19 @@ static int64_t largest(const float *p, int width) {          // −1: a score is
 static Counts count(const Scored *s) {
   Counts c = { .number = true };
   for (int64_t i = 0; i < s->n; i++) {
-    if (s->w[i] == 0) continue;
-    c.rows++;
+    double w = (double)s->w[i];
+    if (w == 0) continue;
+    c.rows += w;
     if (s->width > 1) {
       int64_t k = largest(s->p + i * s->width, s->width);
       if (k < 0) c.number = false;
-      c.right += (double)s->y[i] == (double)k;
+      c.right += (double)s->y[i] == (double)k ? w : 0;
       continue;
     }
     if (isnan(s->p[i])) c.number = false;
-    bool yes = s->p[i] > s->at, is = positive(s->y[i]);
-    *(yes ? is ? &c.tp : &c.fp : is ? &c.fn : &c.tn) += 1;
-    c.right += yes == is;
+    bool yes = (double)s->p[i] > s->arg, is = is_positive(s->y[i]);
+    *(yes ? is ? &c.tp : &c.fp : is ? &c.fn : &c.tn) += w;
+    c.right += yes == is ? w : 0;
   }
   return c;
 }
@@ -135,60 +87,105 @@ static double metric_f1(const Scored *s) {
 }
 
 // ---------------------------------------------------------------- distances
-typedef struct { double absolute, square, y, rows; } Errors;
+typedef struct { double absolute, square, y, p, rows; } Errors;
 
 static Errors errors(const Scored *s) {
   Errors e = {0};
-  for (int64_t i = 0; i < s->n; i++) {
-    if (s->w[i] == 0) continue;
-    double d = (double)s->p[i] - (double)s->y[i];
-    e.absolute += fabs(d);
-    e.square += d * d;
-    e.y += (double)s->y[i];
-    e.rows++;
+  for (int64_t i = 0; i < s->n && s->width == 1; i++) {
+    double w = (double)s->w[i], d = (double)s->p[i] - (double)s->y[i];
+    if (w == 0) continue;
+    e.absolute += w * fabs(d);
+    e.square += w * (d * d);
+    e.y += w * (double)s->y[i];
+    e.p += w * (double)s->p[i];
+    e.rows += w;
   }
   return e;
 }
 
 static double metric_mae(const Scored *s) {                  // mean |p − y|
   Errors e = errors(s);
-  return s->width == 1 ? ratio(e.absolute, e.rows) : NAN;
+  return ratio(e.absolute, e.rows);
 }
 static double metric_rmse(const Scored *s) {                 // √ mean (p − y)²
   Errors e = errors(s);
-  return s->width == 1 ? sqrt(ratio(e.square, e.rows)) : NAN;
+  return sqrt(ratio(e.square, e.rows));
+}
+static double metric_brier(const Scored *s) {                // mean (p − y)². Brier 1950
+  Errors e = errors(s);
+  return ratio(e.square, e.rows);
+}
+static double metric_calibration(const Scored *s) {          // Σ p / Σ y: above 1, too much is predicted. NAN where Σ y = 0
+  Errors e = errors(s);
+  return ratio(e.p, e.y);
 }
 // 1 − Σ (p − y)² / Σ (y − ȳ)², ȳ of these rows; NAN where y is constant
 static double metric_r2(const Scored *s) {
   Errors e = errors(s);
   double mean = ratio(e.y, e.rows), spread = 0;
   for (int64_t i = 0; i < s->n; i++)
-    if (s->w[i] != 0) spread += ((double)s->y[i] - mean) * ((double)s->y[i] - mean);
+    if (s->w[i] != 0) spread += (double)s->w[i] * (((double)s->y[i] - mean) * ((double)s->y[i] - mean));
   return s->width == 1 && spread > 0 ? 1 - e.square / spread : NAN;
 }
 
-// ---------------------------------------------------------------- the table
-enum { ON_BINARY = 1 << LABEL_BINARY, ON_CLASS = 1 << LABEL_CLASS, ON_REAL = 1 << LABEL_REAL };
-typedef double MetricFn(const Scored *s);
-typedef struct { const char *name; MetricFn *fn; int labels; bool probability, minimise; const char *format; } Row;
-static const Row rows[N_METRICS] = {
-  [METRIC_AUC]       = { "auc",       metric_auc,       ON_BINARY,            false, false, "%.4f" },
-  [METRIC_LOGLOSS]   = { "logloss",   metric_logloss,   ON_BINARY | ON_CLASS, true,  true,  "%.4f" },
-  [METRIC_ACCURACY]  = { "accuracy",  metric_accuracy,  ON_BINARY | ON_CLASS, false, false, "%.4f" },
-  [METRIC_PRECISION] = { "precision", metric_precision, ON_BINARY,            false, false, "%.4f" },
-  [METRIC_RECALL]    = { "recall",    metric_recall,    ON_BINARY,            false, false, "%.4f" },
-  [METRIC_F1]        = { "f1",        metric_f1,        ON_BINARY,            false, false, "%.4f" },
-  [METRIC_MAE]       = { "mae",       metric_mae,       ON_BINARY | ON_REAL,  false, true,  "%.5g" },
-  [METRIC_RMSE]      = { "rmse",      metric_rmse,      ON_BINARY | ON_REAL,  false, true,  "%.5g" },
-  [METRIC_R2]        = { "r2",        metric_r2,        ON_BINARY | ON_REAL,  false, false, "%.4f" },
-};
+// Expected calibration error: Σ_b w_b/w · |mean y − mean p| over `bins` of equal width, bin b being ((b − 1)/bins, b/bins].
+// NAN where p is no probability. Naeini, Cooper, Hauskrecht 2015; Guo et al. 2017
+static double metric_ece(const Scored *s) {
+  int64_t bins = (int64_t)s->arg;
+  double *gap = xcalloc((size_t)bins, sizeof *gap), sum = 0, rows = 0;
+  bool fits = s->width == 1;
+  for (int64_t i = 0; i < s->n && fits; i++) {
+    double w = (double)s->w[i], p = (double)s->p[i];
+    if (w == 0) continue;
+    fits = p >= 0 && p <= 1;
+    int64_t b = fits && p > 0 ? (int64_t)ceil(p * (double)bins) - 1 : 0;
+    gap[b] += w * ((is_positive(s->y[i]) ? 1 : 0) - p);
+    rows += w;
+  }
+  for (int64_t b = 0; b < bins; b++) sum += fabs(gap[b]);
+  free(gap);
+  return fits ? ratio(sum, rows) : NAN;
+}
 
-double metric_value(MetricKind k, double at, const float *y, const float *w, const float *p, int64_t n, int width) {
-  return rows[k].fn(&(Scored){ at, y, w, p, n, width });
+// ---------------------------------------------------------------- deviances
+// 2·(log likelihood of p = y less that of p), mean over rows; p held at 1e-7 or more. NAN where a label is below 0 (of
+// gamma: 0 or below). Jørgensen 1987
+static double unit_deviance(double k, double y, double p) {
+  if (k == 1) return 2 * ((y > 0 ? y * log(y / p) : 0) - y + p);
+  if (k == 2) return 2 * (log(p / y) + y / p - 1);
+  return 2 * (pow(y, 2 - k) / ((1 - k) * (2 - k)) - y * pow(p, 1 - k) / (1 - k) + pow(p, 2 - k) / (2 - k));
 }
-const char *metric_name(MetricKind k) { return rows[k].name; }
-bool metric_minimise(MetricKind k) { return rows[k].minimise; }
-bool metric_fits(MetricKind k, LabelKind label, bool probability) {
-  return (rows[k].labels >> label & 1) && (probability || !rows[k].probability);
+
+static double deviance(const Scored *s, double power) {
+  double sum = 0, rows = 0;
+  for (int64_t i = 0; i < s->n && s->width == 1; i++) {
+    double w = (double)s->w[i], y = (double)s->y[i], p = (double)s->p[i];
+    if (w == 0) continue;
+    if (y < 0 || (power == 2 && y == 0) || isnan(p)) return NAN;
+    sum += w * unit_deviance(power, y, p < HELD ? HELD : p);
+    rows += w;
+  }
+  return ratio(sum, rows);
 }
-const char *metric_format(MetricKind k) { return rows[k].format; }
+
+static double metric_poisson_deviance(const Scored *s) { return deviance(s, 1); }
+static double metric_gamma_deviance(const Scored *s) { return deviance(s, 2); }
+static double metric_tweedie_deviance(const Scored *s) { return deviance(s, s->arg); }
+
+// ---------------------------------------------------------------- the table
+typedef double MetricFn(const Scored *s);
+#define METRIC(id, name, labels, flags, arg, format) { #name, labels, flags, arg, format },
+const MetricRow metric_rows[N_METRICS] = {
+#include "metric.def"
+};
+#undef METRIC
+#define METRIC(id, name, labels, flags, arg, format) metric_##name,
+static MetricFn *const functions[N_METRICS] = {
+#include "metric.def"
+};
+#undef METRIC
+
+double metric_of(MetricKind k, const Scored *s) {
+  CHECK(!(metric_rows[k].flags & METRIC_BY) || s->group);
+  return functions[k](s);
+}

@@ -17,6 +17,13 @@ bool tensors_save(const char *path, const StepPlan *p, const SlotSet *sets, int 
 bool tensors_load(const char *path, const StepPlan *p, const SlotSet *sets, int n_sets, bool with_state, uint64_t *digest,
                   Diag *d);
 
+// ---- metric.c, metric_rank.c: a function a row of metric.def
+static inline bool is_positive(float y) { return y > 0.5f; }
+double metric_auc(const Scored *s), metric_gauc(const Scored *s), metric_pr_auc(const Scored *s), metric_max_f1(const Scored *s),
+  metric_recall_at(const Scored *s), metric_ndcg(const Scored *s);
+// Numbers the groups as they appear in rows 0 … n−1: number[i], or −1 for a row of none (0). Returns their count.
+int64_t number_groups(const uint64_t *group, int64_t n, int64_t *number);
+
 // ---- early_stop.c
 typedef struct { double best; int64_t epoch, bad; } Watch;           // best figure and its epoch (0: none yet); epochs since
 typedef struct { double total; const double *loss; double *const *metric; } ValidFigures;   // loss, metric: per task

@@ -46,7 +46,7 @@ static double auc_of(const Pair *k) {
     w[n] = 1;
     p[n++] = few ? share[value_of(k, row)] : (float)k->column->p->number[k->column->p->code[row]];
   }
-  double auc = n ? metric_value(METRIC_AUC, 0.5, y, w, p, n, 1) : NAN;
+  double auc = n ? metric_of(METRIC_AUC, &(Scored){ .y = y, .w = w, .p = p, .n = n, .width = 1 }) : NAN;
   free(share);
   free(y);
   return isnan(auc) ? 0.5 : fmax(auc, 1 - auc);

@@ -40,6 +40,7 @@ typedef struct {
   VEC(bool) input_bad;                 // parallel to data.inputs: its declaration has an error
   VEC(DataSource) sources; VEC(Place) source_at;
   VEC(RawColumn) columns;
+  VEC(int) groups;                     // DataPlan.groups
   VEC(DataInput) inputs; VEC(Place) input_at;
   VEC(DataLabel) labels; VEC(Place) label_at;
   VEC(ModelTask) tasks; VEC(PlanTask) plan_tasks;
@@ -136,6 +137,8 @@ void resolve_labels(Spec *s);
 void resolve_split(Spec *s, const Clause *c, Place at);                  // c NULL: left out
 void resolve_weight(Spec *s, const Clause *c, Place at);                 // of a row: `weight` of `train`
 
+int  group_column(Spec *s, const Expr *e);                               // `by = events.user`, or an input that is a raw column:
+                                                                         // the column; −1: error
 // ---- resolve_loss.c
 void task_losses(Spec *s, const Decl *d, ModelTask *t);               // terms and values of t
 void publish_terms(Model *m);                                           // resolve.c

@@ -223,6 +223,7 @@ static void publish(Spec *s) {
   m->data.columns = s->columns.data; m->data.n_columns = s->columns.n;
   m->data.inputs = s->inputs.data;   m->data.n_inputs = s->inputs.n;
   m->data.labels = s->labels.data;   m->data.n_labels = s->labels.n;
+  m->data.groups = s->groups.data;   m->data.n_groups = s->groups.n;
   m->input_at = s->input_at.data;    m->label_at = s->label_at.data;
   m->bindings = s->bindings.data;    m->n_bindings = s->bindings.n;
   m->tasks = s->tasks.data;          m->n_tasks = s->tasks.n;

@@ -17,8 +17,7 @@ static void fractions(Spec *s, const Expr *e, const Expr *const *arg, Split *p) 
     diag_error(s->diag, "bad-value", e->at, "a split needs rows to train on: `train = 0.8`");
 }
 
-// `by = events.user`, or an input that is a raw column: the column; −1: error.
-static int group_column(Spec *s, const Expr *e) {
+int group_column(Spec *s, const Expr *e) {
   const Symbol *y = e->kind == EX_NAME ? find_symbol(s, e->name) : NULL;
   if (y && y->kind == SYM_INPUT) {
     const RowExpr *from = s->inputs.data[y->index].from;

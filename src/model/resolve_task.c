@@ -3,26 +3,13 @@
 #include <math.h>
 
 // ---------------------------------------------------------------- metrics
-enum { ON_BINARY = 1 << LABEL_BINARY, ON_CLASS = 1 << LABEL_CLASS, ON_REAL = 1 << LABEL_REAL };
-static const struct { const char *name; MetricKind kind; int on; bool minimised, has_at; } metrics[] = {
-  {"auc", METRIC_AUC, ON_BINARY, false, false},
-  {"logloss", METRIC_LOGLOSS, ON_BINARY, true, false},
-  {"accuracy", METRIC_ACCURACY, ON_BINARY | ON_CLASS, false, true},
-  {"precision", METRIC_PRECISION, ON_BINARY, false, true},
-  {"recall", METRIC_RECALL, ON_BINARY, false, true},
-  {"f1", METRIC_F1, ON_BINARY, false, true},
-  {"mae", METRIC_MAE, ON_REAL, true, false},
-  {"rmse", METRIC_RMSE, ON_REAL, true, false},
-  {"r2", METRIC_R2, ON_REAL, false, false},
-};
-static const char *const later_metrics[] = {"gauc", "pr_auc", "ndcg", "normalised_entropy", "calibration", "confusion"};
-static const double DEFAULT_THRESHOLD = 0.5;
-
 static int metric_row(const char *name) {
-  for (int i = 0; i < COUNT_OF(metrics); i++)
-    if (strcmp(metrics[i].name, name) == 0) return i;
+  for (int i = 0; name && i < N_METRICS; i++)
+    if (strcmp(metric_rows[i].name, name) == 0) return i;
   return -1;
 }
+
+static const char *const later_metrics[] = {"confusion"};
 
 static bool is_later_metric(const char *name) {
   for (int i = 0; i < COUNT_OF(later_metrics); i++)
@@ -31,15 +18,10 @@ static bool is_later_metric(const char *name) {
 }
 
 bool is_metric_name(const char *name) { return metric_row(name) >= 0 || is_later_metric(name); }
-
-bool metric_is_minimised(MetricKind k) {
-  for (int i = 0; i < COUNT_OF(metrics); i++)
-    if (metrics[i].kind == k) return metrics[i].minimised;
-  return false;
-}
+bool metric_is_minimised(MetricKind k) { return metric_rows[k].flags & METRIC_LOWER; }
 
 void add_metric_words(Spec *s, Words *w) {
-  for (int i = 0; i < COUNT_OF(metrics); i++) vec_push(s->m.arena, w, metrics[i].name);
+  for (int i = 0; i < N_METRICS; i++) vec_push(s->m.arena, w, metric_rows[i].name);
 }
 
 static bool unknown_metric(Spec *s, const Expr *e, const char *name) {
@@ -57,52 +39,114 @@ static bool metric_fits_label(Spec *s, int task, const Expr *e, int row) {
   const PlanTask *t = &s->plan_tasks.data[task];
   if (t->label < 0) return false;
   const DataLabel *l = &s->labels.data[t->label];
-  if (metrics[row].on >> l->kind & 1) return true;
-  diag_error(s->diag, "metric-label", e->at, "`%s` does not judge a label of type %s", metrics[row].name,
+  if (metric_rows[row].labels >> l->kind & 1) return true;
+  diag_error(s->diag, "metric-label", e->at, "`%s` does not judge a label of type %s", metric_rows[row].name,
              label_kind_text(l, s->m.arena));
   diag_note(s->diag, s->label_at.data[t->label], "the label of task `%s` is declared here", t->name);
   Words w = {0};
-  for (int i = 0; i < COUNT_OF(metrics); i++)
-    if (metrics[i].on >> l->kind & 1) vec_push(s->m.arena, &w, metrics[i].name);
+  for (int i = 0; i < N_METRICS; i++)
+    if (metric_rows[i].labels >> l->kind & 1) vec_push(s->m.arena, &w, metric_rows[i].name);
   help_list(s->diag, "for it there are", &w);
   return false;
 }
 
-static int push_metric(Spec *s, int task, int row, double at) {
+// `ndcg(k = 10, by = user)`: what was left out, or is as it would be, is not shown.
+static const char *metric_text(Spec *s, const PlanMetric *x) {
+  const MetricRow *row = &metric_rows[x->kind];
+  Arena *a = s->m.arena;
+  const char *arg = row->arg.name && x->arg != row->arg.def ? arena_printf(a, "%s = %g", row->arg.name, x->arg) : NULL;
+  const char *by = x->group >= 0 ? arena_printf(a, "by = %s", s->columns.data[s->groups.data[x->group]].name) : NULL;
+  if (!arg && !by) return row->name;
+  return arena_printf(a, "%s(%s%s%s)", row->name, arg ? arg : "", arg && by ? ", " : "", by ? by : "");
+}
+
+static int push_metric(Spec *s, int task, PlanMetric x) {
   PlanTask *t = &s->plan_tasks.data[task];
   for (int i = 0; i < t->n_metrics; i++)
-    if (t->metrics[i].kind == metrics[row].kind && t->metrics[i].at == at) return i;
+    if (t->metrics[i].kind == x.kind && t->metrics[i].arg == x.arg && t->metrics[i].group == x.group) return i;
   PlanMetric *list = NEW_ARRAY(s->m.arena, PlanMetric, t->n_metrics + 1);
   if (t->n_metrics) memcpy(list, t->metrics, sizeof *list * (size_t)t->n_metrics);
-  const char *name = at == DEFAULT_THRESHOLD ? metrics[row].name : arena_printf(s->m.arena, "%s(at = %g)", metrics[row].name,
-                                                                                at);
-  list[t->n_metrics] = (PlanMetric){metrics[row].kind, at, name};
+  x.name = metric_text(s, &x);
+  list[t->n_metrics] = x;
   t->metrics = list;
   return t->n_metrics++;
 }
 
-// `auc`, `f1(at = 0.3)`; with_task: the first argument is a task already taken.
-static bool metric_of(Spec *s, int task, const Expr *e, const Expr *at, int *index) {
-  const char *name = callee_name(e);
-  int row = name ? metric_row(name) : -1;
-  double threshold = DEFAULT_THRESHOLD;
-  if (row < 0) return unknown_metric(s, e, name);
-  if (!metric_fits_label(s, task, e, row)) return false;
-  if (at && !metrics[row].has_at) {
-    diag_error(s->diag, "unknown-argument", at->at, "`%s` has no threshold `at`", name);
-    return false;
+// Index of a column in DataPlan.groups, added if need be.
+static int group_index(Spec *s, int column) {
+  for (int i = 0; i < s->groups.n; i++)
+    if (s->groups.data[i] == column) return i;
+  vec_push(s->m.arena, &s->groups, column);
+  return s->groups.n - 1;
+}
+
+// A metric that is named without all that it needs is the one of its kind in the task's list; −1: none, or several.
+static int listed_metric(const PlanTask *t, int row) {
+  int found = -1;
+  for (int i = 0; i < t->n_metrics; i++) {
+    if ((int)t->metrics[i].kind != row) continue;
+    if (found >= 0) return -1;
+    found = i;
   }
-  if (at && !need_number(s, at, "a threshold", 0, 1, &threshold)) return false;
-  *index = push_metric(s, task, row, threshold);
+  return found;
+}
+
+static void metric_usage(Spec *s, const Expr *e, const MetricRow *row, const char *task, const char *lacks) {
+  const char *of = task ? arena_printf(s->m.arena, "%s, ", task) : "";
+  diag_error(s->diag, "missing-argument", e->at, "`%s` needs `%s`", row->name, lacks);
+  if (row->flags & METRIC_BY)
+    diag_help(s->diag, "write `%s(%s%sby = COLUMN)`, the column whose values are the groups", row->name, of,
+              row->arg.name ? arena_printf(s->m.arena, "%s = 10, ", row->arg.name) : "");
+}
+
+enum { TASK, NUMBER, BY, MAX_METRIC_KEYS };
+
+// `auc`, `f1(at = 0.3)`, `gauc(by = user)`; arg: of the call.
+static bool metric_call(Spec *s, int task, const Expr *e, const Expr *const *arg, int *index) {
+  int row = metric_row(callee_name(e));
+  const MetricRow *m = &metric_rows[row];
+  const PlanTask *t = &s->plan_tasks.data[task];
+  PlanMetric x = {.kind = (MetricKind)row, .arg = m->arg.name ? m->arg.def : 0, .group = -1};
+  if (!metric_fits_label(s, task, e, row)) return false;
+  bool lacks_by = m->flags & METRIC_BY && !arg[BY], lacks_number = isnan(x.arg) && !arg[NUMBER];
+  if (lacks_by || lacks_number) {
+    *index = arg[BY] || arg[NUMBER] ? -1 : listed_metric(t, row);
+    if (*index < 0) metric_usage(s, e, m, arg[TASK] ? t->name : NULL, lacks_number ? m->arg.name : "by");
+    return *index >= 0;
+  }
+  int64_t whole;
+  const char *what = m->arg.name ? strcmp(m->arg.name, "at") ? arena_printf(s->m.arena, "`%s`", m->arg.name) : "a threshold" : "";
+  if (arg[NUMBER] && m->arg.whole) {
+    if (!need_int(s, arg[NUMBER], what, (int64_t)m->arg.lo, (int64_t)m->arg.hi, &whole)) return false;
+    x.arg = (double)whole;
+  } else if (arg[NUMBER] && !need_number(s, arg[NUMBER], what, m->arg.lo, m->arg.hi, &x.arg)) return false;
+  int column = arg[BY] ? group_column(s, arg[BY]) : -1;
+  if (arg[BY] && column < 0) return false;
+  if (arg[BY]) x.group = group_index(s, column);
+  *index = push_metric(s, task, x);
+  return true;
+}
+
+// Arguments of a call of a metric, the task's place first (with_task). false: an error.
+static bool metric_args(Spec *s, const Expr *e, bool with_task, const Expr **arg) {
+  const char *name = callee_name(e);
+  int row = metric_row(name), n = 0, at[MAX_METRIC_KEYS];
+  Key keys[MAX_METRIC_KEYS];
+  const Expr *given[MAX_METRIC_KEYS];
+  if (row < 0) return e->kind != EX_BAD && unknown_metric(s, e, name);
+  const MetricRow *m = &metric_rows[row];
+  if (with_task) keys[n] = (Key){"task", false}, at[n++] = TASK;
+  if (m->arg.name) keys[n] = (Key){m->arg.name, false}, at[n++] = NUMBER;
+  if (m->flags & METRIC_BY) keys[n] = (Key){"by", false}, at[n++] = BY;
+  for (int i = 0; i < MAX_METRIC_KEYS; i++) arg[i] = NULL;
+  if (!match_args(s, e, arena_printf(s->m.arena, "`%s`", name), keys, n, given)) return false;
+  for (int i = 0; i < n; i++) arg[at[i]] = given[i];
   return true;
 }
 
 bool add_metric(Spec *s, int task, const Expr *e, int *index) {
-  static const Key keys[] = {{"at", false}, {"by", true}};
-  const Expr *arg[2];
-  const char *name = callee_name(e);
-  if (!name || metric_row(name) < 0) return e->kind != EX_BAD && unknown_metric(s, e, name);
-  return match_args(s, e, arena_printf(s->m.arena, "`%s`", name), keys, 2, arg) && metric_of(s, task, e, arg[0], index);
+  const Expr *arg[MAX_METRIC_KEYS];
+  return metric_args(s, e, false, arg) && metric_call(s, task, e, arg, index);
 }
 
 int task_index(Spec *s, const Expr *e) {
@@ -119,18 +163,16 @@ int task_index(Spec *s, const Expr *e) {
 }
 
 bool task_metric(Spec *s, const Expr *e, int *task, int *metric) {
-  static const Key keys[] = {{"task", false}, {"at", false}, {"by", true}};
-  const Expr *arg[3];
+  const Expr *arg[MAX_METRIC_KEYS];
   const char *name = callee_name(e);
-  if (!name || metric_row(name) < 0) return unknown_metric(s, e, name);
-  if (!match_args(s, e, arena_printf(s->m.arena, "`%s`", name), keys, 3, arg)) return false;
-  if (!arg[0]) {
+  if (!metric_args(s, e, true, arg)) return false;
+  if (!arg[TASK]) {
     diag_error(s->diag, "missing-argument", e->at, "`%s` of which task?", name);
     if (s->plan_tasks.n) diag_help(s->diag, "write `%s(%s)`", name, s->plan_tasks.data[0].name);
     return false;
   }
-  *task = task_index(s, arg[0]);
-  return *task >= 0 && metric_of(s, *task, e, arg[1], metric);
+  *task = task_index(s, arg[TASK]);
+  return *task >= 0 && metric_call(s, *task, e, arg, metric);
 }
 
 // ---------------------------------------------------------------- tasks
@@ -146,7 +188,10 @@ static void default_metrics(Spec *s, int task, const Decl *d) {
   const PlanTask *t = &s->plan_tasks.data[task];
   if (t->label < 0) return;
   const char *const *names = of_kind[s->labels.data[t->label].kind];
-  for (int i = 0; i < 2 && names[i]; i++) push_metric(s, task, metric_row(names[i]), DEFAULT_THRESHOLD);
+  for (int i = 0; i < 2 && names[i]; i++) {
+    MetricKind kind = (MetricKind)metric_row(names[i]);
+    push_metric(s, task, (PlanMetric){.kind = kind, .arg = metric_rows[kind].arg.name ? metric_rows[kind].arg.def : 0, .group = -1});
+  }
   add_default(s, d->at, arena_printf(s->m.arena, "%s.metric", t->name), names[1] ? "[%s, %s]" : "[%s]", names[0], names[1]
               ? names[1] : "");
 }

@@ -1,10 +1,11 @@
-// test_metric.c: metrics against values worked out by hand, and against plain definitions on many small random splits.
+// test_metric.c: metrics against values worked out by hand, against scikit-learn, and against plain definitions on many small random splits.
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
-#include "runtime/train.h"
+#include "runtime/train/train_int.h"
+#include "reference.h"
 
 static uint64_t state = 1;
 static uint32_t draw(uint32_t n) {                            // 0 … n−1
@@ -14,6 +15,10 @@ static uint32_t draw(uint32_t n) {                            // 0 … n−1
 
 #define N(a) ((int64_t)(sizeof(a) / sizeof((a)[0])))
 #define VALUE(k, y, w, p) metric_value(k, 0.5, y, w, p, N(y), 1)
+
+static double metric_value(MetricKind k, double arg, const float *y, const float *w, const float *p, int64_t n, int width) {
+  return metric_of(k, &(Scored){ arg, y, w, p, n, width, NULL });
+}
 
 static void near(double got, double want) {
   if (!(fabs(got - want) <= 1e-12 * (1 + fabs(want)))) fail_msg("%.17g, want %.17g", got, want);
@@ -84,7 +89,8 @@ static void distances_by_hand(void **s) {
   const float flat[] = { 3, 3, 3, 9 }, nan[] = { NAN, 0, 0, 0 }, none[] = { 0, 0, 0, 0 };
   undefined(VALUE(METRIC_R2, flat, w, p));
   undefined(VALUE(METRIC_MAE, y, w, nan));
-  for (int k = 0; k < N_METRICS; k++) undefined(VALUE((MetricKind)k, y, none, p));
+  const uint64_t group[] = { 1, 1, 2, 2 };
+  for (int k = 0; k < N_METRICS; k++) undefined(metric_of((MetricKind)k, &(Scored){ 1.5, y, none, p, N(y), 1, group }));
 }
 
 // ---------------------------------------------------------------- by definition
@@ -155,13 +161,115 @@ static void auc_of_many_rows(void **unused) {                 // sums beyond 32 
   free(v);
 }
 
+// ---------------------------------------------------------------- by scikit-learn (tests/parity/make_metrics.py)
+static int metric_named(const char *name) {
+  for (int k = 0; k < N_METRICS; k++)
+    if (!strcmp(metric_rows[k].name, name)) return k;
+  fail_msg("there is no metric %s", name);
+  return -1;
+}
+
+static void check_figure(int at, const Scored *rows, const json_t *figure, bool *seen) {
+  int k = metric_named(json_string_value(field(figure, "name")));
+  Scored s = *rows;
+  s.arg = json_number_value(field(figure, "arg"));
+  if (!(metric_rows[k].flags & METRIC_BY)) s.group = NULL;
+  double got = metric_of((MetricKind)k, &s), want = json_is_null(json_object_get(figure, "value")) ? NAN
+    : strtod(json_string_value(field(figure, "value")), NULL);
+  seen[k] = true;
+  if (isnan(want) ? !isnan(got) : !(fabs(got - want) <= 1e-9 * fmax(1, fabs(want))))
+    fail_msg("case %d: %s(%g) is %.17g, want %.17g", at, metric_rows[k].name, s.arg, got, want);
+}
+
+static void as_scikit_learn(void **unused) {
+  (void)unused;
+  json_t *file = reference_file("metrics");
+  const json_t *cases = field(file, "cases");
+  bool seen[N_METRICS] = {0};
+  for (size_t at = 0; at < json_array_size(cases); at++) {
+    Arena *a = arena_new();
+    const json_t *c = json_array_get(cases, at), *groups = field(c, "group"), *figures = field(c, "figures");
+    int64_t n = integer(c, "rows");
+    const char *const names[] = { "y", "w", "p" };
+    float *v[3];
+    uint64_t *group = NEW_ARRAY(a, uint64_t, n);
+    for (int k = 0; k < 3; k++) {
+      const double *x = numbers(field(c, names[k]), n, a);
+      v[k] = NEW_ARRAY(a, float, n);
+      for (int64_t i = 0; i < n; i++) v[k][i] = (float)x[i];
+    }
+    for (int64_t i = 0; i < n; i++) group[i] = (uint64_t)json_integer_value(json_array_get(groups, (size_t)i));
+    for (size_t i = 0; i < json_array_size(figures); i++)
+      check_figure((int)at, &(Scored){ 0, v[0], v[1], v[2], n, 1, group }, json_array_get(figures, i), seen);
+    arena_free(a);
+  }
+  for (int k = 0; k < N_METRICS; k++)
+    if (!seen[k]) fail_msg("no figure of %s", metric_rows[k].name);
+  json_decref(file);
+}
+
+// ---------------------------------------------------------------- groups
+static void groups_by_hand(void **unused) {
+  (void)unused;
+  const float y[] = { 1, 0, 1, 1, 0, 1, 0, 1 }, w[] = { 1, 1, 1, 1, 3, 3, 0, 1 };
+  const float p[] = { 0.9f, 0.1f, 0.5f, 0.5f, 0.7f, 0.2f, 0.9f, 0.3f };
+  const uint64_t group[] = { 7, 7, 9, 9, ~0ull, ~0ull, 9, 0 };     // right; one class; wrong, three times as heavy; no group
+  Scored s = { 0, y, w, p, N(y), 1, group };
+  near(metric_of(METRIC_GAUC, &s), (2 * 1 + 6 * 0) / 8.0);
+  s.arg = 1;
+  near(metric_of(METRIC_RECALL_AT, &s), (1 + 0.5 + 0) / 3);
+  near(metric_of(METRIC_NDCG, &s), (1 + 1 + 0) / 3.0);
+  const uint64_t none[8] = {0}, apart[] = { 1, 2, 3, 4, 5, 6, 7, 8 };
+  s.group = none;
+  undefined(metric_of(METRIC_GAUC, &s));
+  undefined(metric_of(METRIC_NDCG, &s));
+  s.group = apart;
+  undefined(metric_of(METRIC_GAUC, &s));
+  near(metric_of(METRIC_RECALL_AT, &s), 1);
+  const float nan[] = { 0.9f, NAN, 0.5f, 0.5f, 0.7f, 0.2f, 0.9f, 0.3f };
+  s.p = nan;
+  undefined(metric_of(METRIC_RECALL_AT, &s));
+}
+
+static void groups_are_numbered(void **unused) {
+  (void)unused;
+  enum { ROWS = 5000 };
+  static uint64_t group[ROWS];
+  static int64_t number[ROWS];
+  for (int i = 0; i < ROWS; i++) group[i] = (uint64_t)draw(1700) << (draw(2) ? 40 : 0);
+  int64_t n = number_groups(group, ROWS, number), next = 0;
+  for (int i = 0; i < ROWS; i++) {
+    assert_true(number[i] == -1 ? !group[i] : group[i] && number[i] <= next);
+    next += number[i] == next;
+    for (int j = i; j-- > i - 40 && j >= 0;) assert_true((number[i] == number[j]) == (group[i] == group[j]));
+  }
+  assert_int_equal(n, next);
+}
+
+static void one_class_alone(void **unused) {
+  (void)unused;
+  const float no[] = { 0, 0, 0 }, yes[] = { 1, 1, 1 }, w[] = { 1, 1, 1 }, p[] = { 0.2f, 0.4f, 0.4f }, beyond[] = { 0.2f, 1.5f, 0 };
+  undefined(VALUE(METRIC_PR_AUC, no, w, p));
+  undefined(VALUE(METRIC_MAX_F1, no, w, p));
+  undefined(VALUE(METRIC_NORMALISED_ENTROPY, no, w, p));
+  undefined(VALUE(METRIC_NORMALISED_ENTROPY, yes, w, p));
+  undefined(VALUE(METRIC_CALIBRATION, no, w, p));
+  near(VALUE(METRIC_PR_AUC, yes, w, p), 1);
+  near(VALUE(METRIC_MAX_F1, yes, w, p), 1);
+  near(metric_value(METRIC_ECE, 10, no, w, p, 3, 1), ((double)0.2f + 2 * (double)0.4f) / 3);
+  undefined(metric_value(METRIC_ECE, 10, no, w, beyond, 3, 1));
+}
+
 static void table(void **unused) {
   (void)unused;
-  assert_string_equal(metric_name(METRIC_AUC), "auc");
-  assert_true(metric_minimise(METRIC_RMSE) && metric_minimise(METRIC_LOGLOSS) && !metric_minimise(METRIC_R2));
-  assert_true(metric_fits(METRIC_AUC, LABEL_BINARY, false) && !metric_fits(METRIC_AUC, LABEL_REAL, false));
-  assert_true(!metric_fits(METRIC_LOGLOSS, LABEL_BINARY, false) && metric_fits(METRIC_LOGLOSS, LABEL_CLASS, true));
-  for (int k = 0; k < N_METRICS; k++) assert_true(metric_name((MetricKind)k) && metric_format((MetricKind)k)[0] == '%');
+  assert_string_equal(metric_rows[METRIC_AUC].name, "auc");
+  assert_true(metric_rows[METRIC_RMSE].flags & METRIC_LOWER && metric_rows[METRIC_LOGLOSS].flags & METRIC_LOWER);
+  assert_true(!(metric_rows[METRIC_R2].flags & METRIC_LOWER) && metric_rows[METRIC_GAUC].flags & METRIC_BY);
+  for (int k = 0; k < N_METRICS; k++) {
+    const MetricRow *r = &metric_rows[k];
+    assert_true(r->name && r->labels && strchr(r->format, '%'));
+    if (r->arg.name) assert_true(isnan(r->arg.def) || (r->arg.def >= r->arg.lo && r->arg.def <= r->arg.hi));
+  }
 }
 
 int main(void) {
@@ -169,7 +277,8 @@ int main(void) {
     cmocka_unit_test(auc_by_hand), cmocka_unit_test(auc_of_odd_scores), cmocka_unit_test(decisions_by_hand),
     cmocka_unit_test(logloss_by_hand), cmocka_unit_test(classes_by_hand), cmocka_unit_test(distances_by_hand),
     cmocka_unit_test(auc_by_pairs), cmocka_unit_test(decisions_by_definition), cmocka_unit_test(auc_of_many_rows),
-    cmocka_unit_test(table)
+    cmocka_unit_test(as_scikit_learn), cmocka_unit_test(groups_by_hand), cmocka_unit_test(groups_are_numbered),
+    cmocka_unit_test(one_class_alone), cmocka_unit_test(table)
   };
   return cmocka_run_group_tests_name("metric", tests, NULL, NULL);
 }

@@ -157,6 +157,7 @@ static Rows make_rows(Arena *a, int64_t n, int64_t first_row) {
              NEW_ARRAY(a, uint32_t, 1),
              NEW_ARRAY(a, float, TASKS * n + 1),
              NEW_ARRAY(a, float, TASKS * n + 1),
+             NULL,
              NEW_ARRAY(a, int64_t, n + 1),
              NULL };
   for (int64_t i = 0; i < n; i++) {
@@ -183,8 +184,8 @@ static Dataset make_data(Arena *a, int64_t train, int64_t valid, int64_t test) {
 }
 
 // ---------------------------------------------------------------- the plan
-static const PlanMetric click_metrics[] = { { METRIC_AUC, 0.5, "auc" }, { METRIC_ACCURACY, 0.5, "accuracy" } },
-                        amount_metrics[] = { { METRIC_RMSE, 0.5, "rmse" } };
+static const PlanMetric click_metrics[] = { { METRIC_AUC, 0, -1, "auc" }, { METRIC_ACCURACY, 0.5, -1, "accuracy" } },
+                        amount_metrics[] = { { METRIC_RMSE, 0, -1, "rmse" } };
 static const PlanTask tasks[TASKS] = { { "click", 0, click_metrics, 2, 1, 1, true, O_HEAD0, O_SUM0, O_WEIGHT0 },
                                        { "amount", 1, amount_metrics, 1, 0.5, 1, false, O_HEAD1, O_SUM1, O_WEIGHT1 } };
 static const PlanOutput outputs[] = { { "twice", 2, O_TWICE, 0 } };
