@@ -8,14 +8,16 @@ typedef struct {
   Graph *g;
   const double *args;
   NodeId lr;                 // f64 scalar
-  NodeId neg_lr;             // −lr in the arithmetic type
-  NodeId neg_c, k;           // Adam: −lr/(1 − β1^t), 1/√(1 − β2^t)
+  NodeId neg_lr;             // −lr in the arithmetic type; FTRL: 1/lr
+  NodeId neg_c, k;           // Adam: −lr/(1 − β1^t), 1/√(1 − β2^t). LAMB: neg_c is 1/(1 − β1^t)
+  NodeId rate_of_start;      // FTRL: β/lr + l2
   NodeId shrink;             // AdamW: 1 − lr·decay
 } Step;
 typedef void Begin(Step *s);                                    // once per graph
 typedef NodeId Update(Step *s, int slot, NodeId p, NodeId dp);  // p', the new value of the slot; p and dp: its shape
 
 static NodeId num(Step *s, double v) { return g_const(s->g, v); }
+static NodeId add(Step *s, NodeId a, NodeId b) { return g_map2(s->g, OP_ADD, a, b); }
 static NodeId sub(Step *s, NodeId a, NodeId b) { return g_map2(s->g, OP_SUB, a, b); }
 static NodeId mul(Step *s, NodeId a, NodeId b) { return g_map2(s->g, OP_MUL, a, b); }
 static NodeId quo(Step *s, NodeId a, NodeId b) { return g_map2(s->g, OP_DIV, a, b); }
@@ -23,12 +25,14 @@ static NodeId fma3(Step *s, NodeId a, NodeId b, NodeId c) { return g_map3(s->g, 
 static NodeId real(Step *s, NodeId f64) { return g_cast(s->g, f64, s->g->dtype); }
 static NodeId wide(Step *s, double v) { return g_const_of(s->g, v, F64); }
 
-// The state `NAME` of a parameter: an OPT slot of its shape, zero at the start.
-static int state_of(Step *s, int slot, const char *name) {
+// The state `NAME` of a parameter: an OPT slot of its shape, zero at the start, or `start`.
+static int state_from(Step *s, int slot, const char *name, double start) {
   const Slot p = s->g->slots.data[slot];
   const char *path = arena_printf(s->g->arena, "%s:%s", p.path, name);
-  return graph_slot(s->g, path, SLOT_OPT, p.dtype, p.rank, p.axis, (Init){.kind = INIT_ZEROS}, p.at);
+  Init init = {.kind = start == 0 ? INIT_ZEROS : INIT_CONSTANT, .a = start};
+  return graph_slot(s->g, path, SLOT_OPT, p.dtype, p.rank, p.axis, init, p.at);
 }
+static int state_of(Step *s, int slot, const char *name) { return state_from(s, slot, name, 0); }
 
 // ---------------------------------------------------------------- sgd: p' = p − lr·g
 static void begin_sgd(Step *s) { s->neg_lr = real(s, g_map1(s->g, OP_NEG, s->lr)); }
@@ -46,7 +50,42 @@ static NodeId update_momentum(Step *s, int slot, NodeId p, NodeId dp) {
   return fma3(s, s->neg_lr, s->args[2] != 0 ? fma3(s, mu, b, dp) : b, p);
 }
 
-// ---------------------------------------------------------------- adam, adamw
+static void begin_nesterov(Step *s) { begin_sgd(s); }
+static NodeId update_nesterov(Step *s, int slot, NodeId p, NodeId dp) {   // b' = μ·b + g; p' = p − lr·(g + μ·b')
+  int state = state_of(s, slot, "momentum");
+  NodeId mu = num(s, s->args[1]), b = fma3(s, mu, g_read(s->g, state), dp);
+  graph_assign(s->g, state, b);
+  return fma3(s, s->neg_lr, fma3(s, mu, b, dp), p);
+}
+
+// ---------------------------------------------------------------- adagrad, rmsprop
+// v' = v + g²; p' = p − lr·g/(√v' + ε). Duchi, Hazan, Singer 2011
+static void begin_adagrad(Step *s) { begin_sgd(s); }
+static NodeId update_adagrad(Step *s, int slot, NodeId p, NodeId dp) {
+  int state = state_from(s, slot, "adagrad.v", s->args[2]);
+  NodeId v = fma3(s, dp, dp, g_read(s->g, state)), root = g_map1(s->g, OP_SQRT, v);
+  graph_assign(s->g, state, v);
+  return fma3(s, s->neg_lr, quo(s, dp, add(s, root, num(s, s->args[1]))), p);
+}
+
+// v' = α·v + (1 − α)·g²; b' = μ·b + g/(√v' + ε); p' = p − lr·b'. Tieleman, Hinton 2012
+static void begin_rmsprop(Step *s) { begin_sgd(s); }
+static NodeId update_rmsprop(Step *s, int slot, NodeId p, NodeId dp) {
+  double alpha = s->args[1], momentum = s->args[3];
+  int state = state_of(s, slot, "rmsprop.v");
+  NodeId v0 = g_read(s->g, state), kept = mul(s, num(s, alpha), v0), v = fma3(s, mul(s, dp, num(s, 1 - alpha)), dp, kept);
+  graph_assign(s->g, state, v);
+  NodeId root = g_map1(s->g, OP_SQRT, v), step = quo(s, dp, add(s, root, num(s, s->args[2])));
+  if (momentum != 0) {
+    int b = state_of(s, slot, "momentum");
+    NodeId b0 = g_read(s->g, b);
+    step = fma3(s, num(s, momentum), b0, step);
+    graph_assign(s->g, b, step);
+  }
+  return fma3(s, s->neg_lr, step, p);
+}
+
+// ---------------------------------------------------------------- adam, adamw, amsgrad, lamb
 // 1 − β^t. The slot holds β^(t−1) before step t; it starts at 1.
 static NodeId one_minus_power(Step *s, const char *path, double beta) {
   int slot = graph_slot(s->g, path, SLOT_OPT, F64, 0, NULL, (Init){.kind = INIT_ONES}, s->g->at);
@@ -62,17 +101,27 @@ static void begin_adam(Step *s) {
   s->k = real(s, g_map1(s->g, OP_RECIP, root));
 }
 
-// m' = m + (g − m)(1−β1); v' = β2·v + (1−β2)·g²; p' = p − c·m' / (√v'·k + ε)
-static NodeId update_adam(Step *s, int slot, NodeId p, NodeId dp) {
-  double beta1 = s->args[1], beta2 = s->args[2], eps = s->args[3];
+// m' = m + (g − m)(1−β1); v' = β2·v + (1−β2)·g²
+typedef struct { NodeId m, v; } Moments;
+static Moments moments(Step *s, int slot, NodeId dp) {
+  double beta1 = s->args[1], beta2 = s->args[2];
   int m_slot = state_of(s, slot, "adam.m"), v_slot = state_of(s, slot, "adam.v");
   NodeId m0 = g_read(s->g, m_slot), v0 = g_read(s->g, v_slot);
   NodeId change = sub(s, dp, m0), m = fma3(s, change, num(s, 1 - beta1), m0);
   NodeId kept = mul(s, num(s, beta2), v0), v = fma3(s, mul(s, dp, num(s, 1 - beta2)), dp, kept);
   graph_assign(s->g, m_slot, m);
   graph_assign(s->g, v_slot, v);
-  NodeId root = g_map1(s->g, OP_SQRT, v), scale = fma3(s, root, s->k, num(s, eps));
-  return fma3(s, s->neg_c, quo(s, m, scale), p);
+  return (Moments){m, v};
+}
+
+static NodeId over_root(Step *s, NodeId m, NodeId v) {       // m / (√v·k + ε)
+  NodeId root = g_map1(s->g, OP_SQRT, v);
+  return quo(s, m, fma3(s, root, s->k, num(s, s->args[3])));
+}
+
+static NodeId update_adam(Step *s, int slot, NodeId p, NodeId dp) {   // p' = p − c·m' / (√v'·k + ε)
+  Moments x = moments(s, slot, dp);
+  return fma3(s, s->neg_c, over_root(s, x.m, x.v), p);
 }
 
 static void begin_adamw(Step *s) {
@@ -82,6 +131,69 @@ static void begin_adamw(Step *s) {
 }
 static NodeId update_adamw(Step *s, int slot, NodeId p, NodeId dp) {   // p shrinks first: decay apart from the gradient
   return update_adam(s, slot, mul(s, p, s->shrink), dp);
+}
+
+// Adam by the largest v' so far. Reddi, Kale, Kumar 2018
+static void begin_amsgrad(Step *s) { begin_adam(s); }
+static NodeId update_amsgrad(Step *s, int slot, NodeId p, NodeId dp) {
+  Moments x = moments(s, slot, dp);
+  int state = state_of(s, slot, "amsgrad.most");
+  NodeId most = g_map2(s->g, OP_MAX, g_read(s->g, state), x.v);
+  graph_assign(s->g, state, most);
+  return fma3(s, s->neg_c, over_root(s, x.m, most), p);
+}
+
+// u = m̂/(√v̂ + ε) + decay·p; p' = p − lr·‖p‖/‖u‖·u for each parameter, 1 for the quotient where a norm is 0. You et al. 2020
+static void begin_lamb(Step *s) {
+  begin_adam(s);
+  NodeId rate = real(s, s->lr);
+  s->neg_c = quo(s, g_map1(s->g, OP_NEG, s->neg_c), rate);
+  s->neg_lr = g_map1(s->g, OP_NEG, rate);
+}
+
+static NodeId norm(Step *s, NodeId x) {                      // √Σ x² over all elements
+  NodeId sum = mul(s, x, x);
+  while (node(s->g, sum)->rank) sum = g_sum(s->g, sum, 0);
+  return g_map1(s->g, OP_SQRT, sum);
+}
+
+static NodeId update_lamb(Step *s, int slot, NodeId p, NodeId dp) {
+  Moments x = moments(s, slot, dp);
+  NodeId u = mul(s, s->neg_c, over_root(s, x.m, x.v));
+  u = fma3(s, num(s, s->args[4]), p, u);
+  NodeId of_p = norm(s, p), of_u = norm(s, u), one = num(s, 1), both = mul(s, of_p, of_u);
+  NodeId trust = g_select(s->g, both, quo(s, of_p, g_select(s->g, of_u, of_u, one)), one);
+  return fma3(s, mul(s, s->neg_lr, trust), u, p);
+}
+
+// ---------------------------------------------------------------- ftrl
+// FTRL-Proximal, by coordinate: n' = n + g²; σ = (√n' − √n)/lr; z' = z + g − σ·p; p' = 0 where |z'| ≤ l1, else
+// −(z' − sign(z')·l1) / ((β + √n')/lr + l2). McMahan et al. 2013. It begins at the parameter as it was initialised: before
+// the first gradient of a coordinate, z is what gives p, and without one (a row that no batch has had) p stays.
+static void begin_ftrl(Step *s) {
+  NodeId inverse = g_map1(s->g, OP_RECIP, s->lr);
+  s->neg_lr = real(s, inverse);
+  NodeId beta = mul(s, inverse, wide(s, s->args[1]));
+  s->rate_of_start = real(s, add(s, beta, wide(s, s->args[3])));
+}
+
+static NodeId with_sign(Step *s, NodeId x, NodeId y) {       // sign(x)·y, y ≥ 0
+  NodeId zero = num(s, 0), below = g_map2(s->g, OP_LT, x, zero), minus = g_map1(s->g, OP_NEG, y);
+  return g_select(s->g, x, g_select(s->g, below, minus, y), zero);
+}
+
+static NodeId update_ftrl(Step *s, int slot, NodeId p, NodeId dp) {
+  Graph *g = s->g;
+  int n_slot = state_of(s, slot, "ftrl.n"), z_slot = state_of(s, slot, "ftrl.z");
+  NodeId n0 = g_read(g, n_slot), n = fma3(s, dp, dp, n0), root = g_map1(g, OP_SQRT, n), l1 = num(s, s->args[2]), zero = num(s, 0);
+  NodeId begun = g_map1(g, OP_NEG, fma3(s, p, s->rate_of_start, with_sign(s, p, l1))), kept = g_read(g, z_slot);
+  NodeId z0 = g_select(g, n0, kept, begun), sigma = mul(s, sub(s, root, g_map1(g, OP_SQRT, n0)), s->neg_lr), pull = mul(s, sigma, p);
+  NodeId z = sub(s, add(s, z0, dp), pull);
+  graph_assign(g, n_slot, n);
+  graph_assign(g, z_slot, g_select(g, n, z, zero));
+  NodeId size = g_map1(g, OP_ABS, z), left = g_map2(g, OP_MAX, sub(s, size, l1), zero), signed_ = with_sign(s, z, left);
+  NodeId next = quo(s, signed_, fma3(s, root, s->neg_lr, s->rate_of_start));
+  return g_select(g, n, g_map1(g, OP_NEG, next), p);
 }
 
 // ---------------------------------------------------------------- the table

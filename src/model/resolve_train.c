@@ -11,7 +11,6 @@ static const Key train_keys[] = {
 };
 
 // ---------------------------------------------------------------- optimizer
-static const char *const later_optimizers[] = {"nesterov", "adagrad", "rmsprop", "lamb", "ftrl"};
 static const char *const later_schedules[] = {"cosine", "step", "exponential", "one_cycle", "plateau", "constant", "warmup"};
 
 static bool is_word(const char *const *list, int n, const char *name) {
@@ -27,11 +26,6 @@ static int optim_row(const char *name) {
 }
 
 static void unknown_optimizer(Spec *s, const Expr *e, const char *name) {
-  if (is_word(later_optimizers, COUNT_OF(later_optimizers), name)) {
-    error_unsupported(s->diag, e->at, arena_printf(s->m.arena, "the optimizer `%s`", name));
-    if (strcmp(name, "nesterov") == 0) diag_help(s->diag, "write `momentum(0.01, nesterov = true)`");
-    return;
-  }
   Words w = {0};
   for (int i = 0; i < n_optim_rows; i++) vec_push(s->m.arena, &w, optim_rows[i].name);
   diag_error(s->diag, "unknown-name", e->at, "there is no optimizer `%s`", expr_text(s->m.arena, e));
@@ -49,7 +43,8 @@ static void optimizer_arg(Spec *s, const OptimRow *row, int i, const Expr *e, Pl
   } else if (strcmp(row->arg[i], "nesterov") == 0) {
     if (need_bool(s, e, "`nesterov`", &yes)) *v = yes;
   } else {
-    bool is_rate = i == 0, is_share = strncmp(row->arg[i], "beta", 4) == 0 || strcmp(row->arg[i], "momentum") == 0;
+    bool is_rate = i == 0, is_share = (strncmp(row->arg[i], "beta", 4) == 0 && row->arg[i][4]) || strcmp(row->arg[i], "momentum") == 0 ||
+                                            strcmp(row->arg[i], "alpha") == 0;
     double x;
     if (!need_number(s, e, arena_printf(s->m.arena, "`%s`", row->arg[i]), 0, is_share ? 1 : INFINITY, &x)) return;
     if (isinf(x) || (is_rate && x == 0) || (is_share && x == 1))

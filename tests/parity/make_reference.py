@@ -21,7 +21,10 @@ SIZES = [24, 24, 17, 24, 1]                     # rows of the batches
 EPS = 1e-7                                      # clamp of bce on a p that is no plain sigmoid: src/graph/losses.c
 ADAM = ["adam", [0.001, 0.9, 0.999, 1e-8]]      # arguments in the order of src/graph/optim.def
 SGD = ["sgd", [0.05]]
-ALL = [ADAM, ["adamw", [0.001, 0.9, 0.999, 1e-8, 0.01]], SGD, ["momentum", [0.02, 0.9, 0]], ["momentum", [0.02, 0.9, 1]]]
+FTRL = ["ftrl", [0.1, 1, 0.05, 0.01]]
+NEW = [["nesterov", [0.02, 0.9]], ["adagrad", [0.05, 1e-10, 0]], ["adagrad", [0.05, 1e-10, 0.1]], ["rmsprop", [0.002, 0.9, 1e-4, 0]],
+       ["rmsprop", [0.002, 0.9, 1e-4, 0.9]], ["amsgrad", [0.001, 0.9, 0.9, 1e-8]], ["lamb", [0.01, 0.9, 0.999, 1e-6, 0.01]], FTRL]
+ALL = [ADAM, ["adamw", [0.001, 0.9, 0.999, 1e-8, 0.01]], SGD, ["momentum", [0.02, 0.9, 0]], ["momentum", [0.02, 0.9, 1]]] + NEW
 
 
 # ---------------------------------------------------------------- models: x [rows, width], ids [rows, n] → tasks
@@ -77,7 +80,7 @@ CASES = [   # model, weights, width of x, vocabularies, kinds of labels, with a 
     (mmoe, layers(expert0=(6, 5), expert1=(6, 5), expert2=(6, 5), gate0=(6, 3), gate1=(6, 3), one=(5, 1), two=(5, 1)),
      6, [], ["binary", "binary"], False, [ADAM, SGD]),
     (embeddings, {"a.table": [7, 3], "b.table": [5, 3], **layers(h=(8, 6), click=(6, 1), spend=(6, 1))},
-     2, [7, 5], ["binary", "real"], False, [ADAM, SGD]),
+     2, [7, 5], ["binary", "real"], False, [ADAM, SGD, FTRL, ["adagrad", [0.05, 1e-10, 0]], ["lamb", [0.01, 0.9, 0.999, 1e-6, 0.01]]]),
 ]
 
 
@@ -155,11 +158,59 @@ def forward(model, weights, batch, dtype):
     return total, outs
 
 
+class Lamb:
+    """You et al. 2020, algorithm 2, with bias correction and φ(x) = x: PyTorch has none."""
+    def __init__(self, params, args):
+        self.params, self.args, self.t = params, args, 0
+        self.m, self.v = [torch.zeros_like(p) for p in params], [torch.zeros_like(p) for p in params]
+
+    def zero_grad(self):
+        for p in self.params:
+            p.grad = None
+
+    @torch.no_grad()
+    def step(self):
+        lr, beta1, beta2, eps, decay = self.args
+        self.t += 1
+        for p, m, v in zip(self.params, self.m, self.v):
+            m.mul_(beta1).add_(p.grad, alpha=1 - beta1)
+            v.mul_(beta2).addcmul_(p.grad, p.grad, value=1 - beta2)
+            u = (m / (1 - beta1 ** self.t)) / ((v / (1 - beta2 ** self.t)).sqrt() + eps) + decay * p
+            of_p, of_u = p.norm(), u.norm()
+            p -= lr * (of_p / of_u if of_p > 0 and of_u > 0 else 1) * u
+
+
+class Ftrl:
+    """McMahan et al. 2013, algorithm 1, from the weights as they were initialised; a weight without a gradient so far stays."""
+    def __init__(self, params, args):
+        self.params, self.args = params, args
+        self.z, self.n = [torch.zeros_like(p) for p in params], [torch.zeros_like(p) for p in params]
+
+    zero_grad = Lamb.zero_grad
+
+    @torch.no_grad()
+    def step(self):
+        lr, beta, l1, l2 = self.args
+        for p, z, n in zip(self.params, self.z, self.n):
+            z.copy_(torch.where(n > 0, z, -(p * (beta / lr + l2) + p.sign() * l1)))
+            more = n + p.grad ** 2
+            z += p.grad - (more.sqrt() - n.sqrt()) / lr * p
+            n.copy_(more)
+            new = torch.where(z.abs() <= l1, torch.zeros_like(p), -(z - z.sign() * l1) / ((beta + n.sqrt()) / lr + l2))
+            p.copy_(torch.where(n > 0, new, p))
+
+
 OPTIMIZERS = {
     "adam": lambda p, a: torch.optim.Adam(p, lr=a[0], betas=(a[1], a[2]), eps=a[3]),
     "adamw": lambda p, a: torch.optim.AdamW(p, lr=a[0], betas=(a[1], a[2]), eps=a[3], weight_decay=a[4]),
     "sgd": lambda p, a: torch.optim.SGD(p, lr=a[0]),
     "momentum": lambda p, a: torch.optim.SGD(p, lr=a[0], momentum=a[1], nesterov=bool(a[2])),
+    "nesterov": lambda p, a: torch.optim.SGD(p, lr=a[0], momentum=a[1], nesterov=True),
+    "adagrad": lambda p, a: torch.optim.Adagrad(p, lr=a[0], eps=a[1], initial_accumulator_value=a[2]),
+    "rmsprop": lambda p, a: torch.optim.RMSprop(p, lr=a[0], alpha=a[1], eps=a[2], momentum=a[3]),
+    "amsgrad": lambda p, a: torch.optim.Adam(p, lr=a[0], betas=(a[1], a[2]), eps=a[3], amsgrad=True),
+    "lamb": Lamb,
+    "ftrl": Ftrl,
 }
 
 

@@ -476,11 +476,53 @@ static void test_losses_are_stable(void **state) {
 
 // ---------------------------------------------------------------- optimizers against plain loops
 enum { N_W = 3, STEPS = 6 };
-typedef struct { double m[N_W], v[N_W]; } OptState;
+typedef struct { double m[N_W], v[N_W], most[N_W]; } OptState;
+static double length(const double *x) {
+  double sum = 0;
+  for (int i = 0; i < N_W; i++) sum += x[i] * x[i];
+  return sqrt(sum);
+}
+
+// m, v: z, n.
+static void ftrl_by_hand(const double *a, double lr, double *p, double g, double *z, double *n) {
+  if (*n == 0) *z = -(*p * (a[1] / lr + a[3]) + (*p > 0 ? a[2] : *p < 0 ? -a[2] : 0));
+  double more = *n + g * g;
+  *z += g - (sqrt(more) - sqrt(*n)) / lr * *p;
+  *n = more;
+  *p = fabs(*z) <= a[2] ? 0 : -(*z - copysign(a[2], *z)) / ((a[1] + sqrt(*n)) / lr + a[3]);
+}
+
+static void lamb_by_hand(const double *a, int t, double lr, double *p, const double *g, OptState *s) {
+  double u[N_W];
+  for (int i = 0; i < N_W; i++) {
+    s->m[i] = a[1] * s->m[i] + (1 - a[1]) * g[i];
+    s->v[i] = a[2] * s->v[i] + (1 - a[2]) * g[i] * g[i];
+    u[i] = s->m[i] / (1 - pow(a[1], t)) / (sqrt(s->v[i] / (1 - pow(a[2], t))) + a[3]) + a[4] * p[i];
+  }
+  double trust = length(p) / length(u);
+  for (int i = 0; i < N_W; i++) p[i] -= lr * trust * u[i];
+}
+
 static void step_by_hand(const char *name, const double *a, int t, double lr, double *p, const double *g, OptState *s) {
+  if (strcmp(name, "lamb") == 0) {
+    lamb_by_hand(a, t, lr, p, g, s);
+    return;
+  }
   for (int i = 0; i < N_W; i++) {
     if (strcmp(name, "sgd") == 0) {
       p[i] -= lr * g[i];
+    } else if (strcmp(name, "ftrl") == 0) {
+      ftrl_by_hand(a, lr, &p[i], g[i], &s->m[i], &s->v[i]);
+    } else if (strcmp(name, "nesterov") == 0) {
+      s->m[i] = a[1] * s->m[i] + g[i];
+      p[i] -= lr * (g[i] + a[1] * s->m[i]);
+    } else if (strcmp(name, "adagrad") == 0) {
+      s->v[i] += g[i] * g[i];
+      p[i] -= lr * g[i] / (sqrt(s->v[i]) + a[1]);
+    } else if (strcmp(name, "rmsprop") == 0) {
+      s->v[i] = a[1] * s->v[i] + (1 - a[1]) * g[i] * g[i];
+      s->m[i] = a[3] * s->m[i] + g[i] / (sqrt(s->v[i]) + a[2]);
+      p[i] -= lr * s->m[i];
     } else if (strcmp(name, "momentum") == 0) {
       s->m[i] = a[1] * s->m[i] + g[i];
       p[i] -= lr * (a[2] != 0 ? g[i] + a[1] * s->m[i] : s->m[i]);
@@ -489,17 +531,27 @@ static void step_by_hand(const char *name, const double *a, int t, double lr, do
       s->m[i] = a[1] * s->m[i] + (1 - a[1]) * g[i];
       s->v[i] = a[2] * s->v[i] + (1 - a[2]) * g[i] * g[i];
       double m = s->m[i] / (1 - pow(a[1], t)), v = s->v[i] / (1 - pow(a[2], t));
+      s->most[i] = fmax(s->most[i], s->v[i]);
+      if (strcmp(name, "amsgrad") == 0) v = s->most[i] / (1 - pow(a[2], t));
       p[i] -= lr * m / (sqrt(v) + a[3]);
     }
   }
 }
 
-static void check_optimizer(int row, bool nesterov) {
+static int optimizer(const char *name) {
+  for (int i = 0; i < n_optim_rows; i++)
+    if (strcmp(optim_rows[i].name, name) == 0) return i;
+  fail_msg("no optimizer %s", name);
+  return -1;
+}
+
+// at, value: an argument that is not as by default; at 0: none.
+static void check_optimizer(int row, int at, double value) {
   const OptimRow *o = &optim_rows[row];
   Bench b = bench_new(9, NULL);
   double args[8], want[N_W];
   memcpy(args, o->def, sizeof args);
-  if (nesterov) args[2] = 1;
+  if (at) args[at] = value;
   NodeId p = param(&b, 1, N_W, 0, 0), frozen = param(&b, 1, N_W, 0, 0), unreached = param(&b, 0, 0, 0, 0), d[3];
   b.g->slots.data[1].frozen = true;
   NodeId target = g_map2(b.g, OP_ADD, frozen, g_const(b.g, 3)), e = g_map2(b.g, OP_SUB, p, target);
@@ -534,9 +586,11 @@ static void check_optimizer(int row, bool nesterov) {
 
 static void test_every_optimizer(void **state) {
   (void)state;
-  for (int row = 0; row < n_optim_rows; row++) check_optimizer(row, false);
-  check_optimizer(1, true);
-  assert_string_equal(optim_rows[1].name, "momentum");
+  for (int row = 0; row < n_optim_rows; row++) check_optimizer(row, 0, 0);
+  check_optimizer(optimizer("momentum"), 2, 1);
+  check_optimizer(optimizer("rmsprop"), 3, 0.9);
+  check_optimizer(optimizer("ftrl"), 2, 0.7);
+  check_optimizer(optimizer("ftrl"), 3, 0.3);
 }
 
 static void test_optimizer_state_names(void **state) {
