@@ -256,7 +256,8 @@ typedef struct {
   const char *symbol;                      // "train_1"
   int64_t items_a, items_g;                // items = items_a + (items_g ? ceil(n / items_g) : 0)
   bool over_rows;
-  double flops, bytes;                     // per row and constant part, for explain and the pool's cost model
+  double flops, bytes;                     // of a full batch; bytes: what is read and written, each element once
+  double ns;                               // about how long a full batch takes one core
   const HostArgs *host; int n_host;        // a phase of C routines: no generated function; else NULL
 } PlanPhase;
 // TRAIN: a step. EVAL: heads, outputs and loss sums. PREDICT: heads and outputs. GRADS: gradients as outputs (checks).

@@ -2,8 +2,9 @@
 #ifndef MTLC_TRAIN_H
 #define MTLC_TRAIN_H
 #include "data.h"
+#include "pool.h"
 
-// ---- engine.c: memory of a plan; one worker. FTZ/DAZ set while it runs.
+// ---- engine.c: memory of a plan, and threads to run it. FTZ/DAZ set while it runs. Same bits for any number of threads.
 typedef struct {
   const StepPlan *plan; const StepCode *code;
   void **buf;                               // one pointer per buffer
@@ -12,10 +13,16 @@ typedef struct {
   uint64_t seed;                            // of random numbers: engine_init's
   int64_t *rt_int; double *rt_real;         // the BUF_RT_… buffers, NULL where the plan has none
   int dense, ids, y, w;                     // the IN buffers, −1 where the plan has none
-  struct { int64_t n, *items; } run[N_PROGRAMS];   // items of each phase for n rows, as of the last run
+  struct { int64_t n, *items, *units; } run[N_PROGRAMS];   // of each phase for n rows, as of the last run: its items, and in
+                                            // how many units threads share them; 1: the caller does all of it
+  int threads; Pool *pool;                  // pool NULL: no phase was worth one so far
 } Engine;
 Engine *engine_new(const StepPlan *p, const StepCode *c);          // code is borrowed
 void    engine_free(Engine *e);
+// Threads that may work on a step, the caller's included; 1 before, 0: as many as there are processors. They are started by the
+// first phase that is worth it.
+void    engine_threads(Engine *e, int threads);
+int     engine_threads_used(const Engine *e);                      // 1 as long as no phase was worth more
 void    engine_init(Engine *e, uint64_t seed);                     // all slots by their initialisers, keyed by path and seed
 void    engine_run(Engine *e, ProgramId prog, int64_t n, double lr);   // IN buffers filled; n ≤ capacity; TRAIN: step + 1
 void    engine_batch(Engine *e, const DataPlan *d, const Rows *r, const int64_t *order, int64_t first, int64_t n);

@@ -15,6 +15,9 @@ mtl_context *mtl_new(void);
 void         mtl_free(mtl_context *c);
 // Bytes that the rows of a file may take; 0: half of the machine's memory. What does not fit lies in the cache folder.
 void         mtl_memory(mtl_context *c, int64_t bytes);
+// Threads that work on a step, the caller's included; 0: as many as there are processors for this process. Results do not depend
+// on it, to the bit.
+void         mtl_threads(mtl_context *c, int threads);
 // Errors and warnings so far, printed with place and caret (colour: ANSI), or as a JSON array. Valid until the next call.
 const char  *mtl_errors(mtl_context *c, bool colour);
 const char  *mtl_errors_json(mtl_context *c);

@@ -68,6 +68,7 @@ json_t *report_json(const Model *m, const Dataset *data, const Ready *r, const T
   json_object_set_new(j, "require", t->interrupted ? json_array() : requires_json(m, t->require_value, t->require_met));
   json_object_set_new(j, "step_us", number(t->step_us));
   json_object_set_new(j, "rows_per_s", number(t->rows_per_s));
+  json_object_set_new(j, "threads", json_integer(engine_threads_used(r->engine)));
   json_object_set_new(j, "seconds", number(seconds));
   json_object_set_new(j, "compile_ms", number(r->jit.compile_ms));
   json_object_set_new(j, "load_ms", number(r->jit.load_ms));

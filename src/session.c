@@ -32,6 +32,7 @@ const char *mtl_errors_json(mtl_context *c) {
 void mtl_text_free(char *text) { free(text); }
 
 void mtl_memory(mtl_context *c, int64_t bytes) { c->memory = bytes; }
+void mtl_threads(mtl_context *c, int threads) { c->threads = threads; }
 
 char *json_text(json_t *j) {
   char *s = json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
@@ -81,6 +82,7 @@ bool make_ready(mtl_context *c, Model *m, const PrepState *prep, Ready *r) {
   if (!compile(m, F32, &r->compiled, c->diag)) return false;
   if (!jit(r->compiled.schedule, target_detect(), c->arena, &r->code, &r->jit, c->diag)) return false;
   r->engine = engine_new(&r->compiled.plan, &r->code);
+  engine_threads(r->engine, c->threads);
   return true;
 }
 

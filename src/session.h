@@ -6,7 +6,7 @@
 #include "mtl.h"
 #include "../runtime/train.h"
 
-struct mtl_context { Arena *arena; Sources *sources; Diag *diag; Text errors; int64_t memory; };
+struct mtl_context { Arena *arena; Sources *sources; Diag *diag; Text errors; int64_t memory; int threads; };
 
 // paths.c
 const char *std_folder(Arena *a);                                    // the shipped layers; NULL: not found

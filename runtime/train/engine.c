@@ -1,5 +1,6 @@
-// engine.c: memory of a plan and the running of its programs; one worker. All that a run needs is looked up once, in
-// engine_new: a call costs a few ns a phase. Denormals are flushed while generated code runs: an Adam state that fades away
+// engine.c: memory of a plan and the running of its programs. All that a run needs is looked up once, in engine_new, and for a
+// number of rows: a call costs a few ns a phase. A phase is one call of its function, or, where the plan says that it takes long
+// enough, units of consecutive items that threads share. Denormals are flushed while generated code runs: an Adam state that fades away
 // must not slow the step.
 #include <sys/mman.h>
 #include "../host.h"
@@ -56,6 +57,7 @@ Engine *engine_new(const StepPlan *p, const StepCode *c) {
   Engine *e = xcalloc(1, sizeof *e);
   e->plan = p;
   e->code = c;
+  e->threads = 1;
   e->slots = aligned((size_t)p->slot_bytes);
   e->rows = aligned((size_t)p->rows_bytes);
   e->buf = xcalloc((size_t)p->n_buffers, sizeof *e->buf);
@@ -73,15 +75,26 @@ Engine *engine_new(const StepPlan *p, const StepCode *c) {
   for (int k = 0; k < N_PROGRAMS; k++) {
     e->run[k].n = -1;
     e->run[k].items = xcalloc((size_t)p->programs[k].n_phases, sizeof *e->run[k].items);
+    e->run[k].units = xcalloc((size_t)p->programs[k].n_phases, sizeof *e->run[k].units);
   }
   return e;
 }
 
+void engine_threads(Engine *e, int threads) {
+  pool_free(e->pool);
+  e->pool = NULL;
+  e->threads = threads > 0 ? threads : pool_cores();
+  for (int k = 0; k < N_PROGRAMS; k++) e->run[k].n = -1;
+}
+
+int engine_threads_used(const Engine *e) { return e->pool ? pool_threads(e->pool) : 1; }
+
 void engine_free(Engine *e) {
   if (!e) return;
+  pool_free(e->pool);
   for (int i = 0; i < e->plan->n_buffers; i++)
     if (!in_arena(&e->plan->buffers[i])) free(e->buf[i]);
-  for (int k = 0; k < N_PROGRAMS; k++) free(e->run[k].items);
+  for (int k = 0; k < N_PROGRAMS; k++) free(e->run[k].items), free(e->run[k].units);
   free(e->slots);
   free(e->rows);
   free(e->buf);
@@ -116,32 +129,57 @@ static void restore_mode(FloatMode old) { (void)old; }
 #endif
 
 // ---------------------------------------------------------------- running
-static const int64_t *items_for(Engine *e, ProgramId prog, int64_t n) {   // most steps have the rows of the one before
+// A phase is shared where it takes three times as long as it costs to wake a thread, in units of 2 µs or more, some for each thread
+// so that none waits long for the others.
+static int64_t units_of(const Engine *e, const PlanPhase *ph, int64_t items, int64_t n) {
+  static const double WORTH_NS = 15000, UNIT_NS = 2000;
+  enum { UNITS = 8 };
+  double ns = ph->items_g && e->plan->capacity > 0 ? ph->ns * (double)n / (double)e->plan->capacity : ph->ns;
+  if (e->threads < 2 || items < 2 || ns < WORTH_NS) return 1;
+  int64_t units = (int64_t)(ns / UNIT_NS), most = (int64_t)UNITS * e->threads;
+  if (units > most) units = most;
+  return units < items ? units : items;
+}
+
+static void plan_run(Engine *e, ProgramId prog, int64_t n) {
   const Program *g = &e->plan->programs[prog];
-  int64_t *items = e->run[prog].items;
-  if (e->run[prog].n == n) return items;
   for (int i = 0; i < g->n_phases; i++) {
     const PlanPhase *ph = &g->phases[i];
-    items[i] = ph->items_a + (ph->items_g ? (n + ph->items_g - 1) / ph->items_g : 0);
+    int64_t items = ph->items_a + (ph->items_g ? (n + ph->items_g - 1) / ph->items_g : 0);
+    e->run[prog].items[i] = items;
+    e->run[prog].units[i] = units_of(e, ph, items, n);
+    if (e->run[prog].units[i] > 1 && !e->pool) e->pool = pool_new(e->threads);
   }
   e->run[prog].n = n;
-  return items;
+}
+
+typedef struct { const Engine *e; const PlanPhase *phase; PhaseFn *fn; int64_t n, items, units; } Share;
+
+static void run_items(const Share *s, int64_t lo, int64_t hi, int worker) {
+  if (!s->phase->host) s->fn(s->e->buf, lo, hi, worker);
+  else host_run(host_rows, s->e->buf, s->phase->host, s->phase->n_host, s->n, lo, hi);
+}
+
+static void run_unit(void *ctx, int64_t unit, int worker) {
+  const Share *s = ctx;
+  if (worker) flush_denormals();                             // a thread of the pool runs nothing else
+  run_items(s, s->items * unit / s->units, s->items * (unit + 1) / s->units, worker);
 }
 
 void engine_run(Engine *e, ProgramId prog, int64_t n, double lr) {
   const Program *g = &e->plan->programs[prog];
   PhaseFn *const *fn = e->code->phase[prog];
   CHECK(n >= 0 && n <= e->plan->capacity);
-  const int64_t *items = items_for(e, prog, n);
+  if (e->run[prog].n != n) plan_run(e, prog, n);             // most steps have the rows of the one before
   if (prog == PROG_TRAIN) e->step++;
   if (e->rt_int) e->rt_int[RT_N] = n, e->rt_int[RT_STEP] = e->step;
   if (e->rt_real) e->rt_real[RT_LR] = lr, e->rt_real[RT_EPOCH] = (double)e->epoch;
   for (int i = 0; i < e->plan->n_sites; i++) e->rt_real[RT_REALS + i] = random_key(e->seed, e->step, e->plan->sites[i]);
   FloatMode old = flush_denormals();
   for (int i = 0; i < g->n_phases; i++) {
-    const PlanPhase *ph = &g->phases[i];
-    if (!ph->host) fn[i](e->buf, 0, items[i], 0);
-    else host_run(host_rows, e->buf, ph->host, ph->n_host, n, 0, items[i]);
+    Share s = { e, &g->phases[i], fn[i], n, e->run[prog].items[i], e->run[prog].units[i] };
+    if (s.units > 1) pool_run(e->pool, run_unit, &s, s.units);
+    else run_items(&s, 0, s.items, 0);
   }
   restore_mode(old);
 }

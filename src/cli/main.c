@@ -21,7 +21,7 @@ const Command command_table[] = {
     "  mtlc explain shop.mtl\n"
     "  mtlc explain shop.mtl --json\n" },
   { "run", "SPEC", "prepare the data, compile, train, judge on held-out rows, keep a run folder", cmd_run, 0, 1,
-    TAKES_ALWAYS | TAKES(DATA) | TAKES(TEST) | TAKES(OUT) | TAKES(SEED) | TAKES(EPOCHS) | TAKES(RESUME) | TAKES(MEMORY),
+    TAKES_ALWAYS | TAKES(DATA) | TAKES(TEST) | TAKES(OUT) | TAKES(SEED) | TAKES(EPOCHS) | TAKES(RESUME) | TAKES(MEMORY) | TAKES(THREADS),
     "  mtlc run shop.mtl --data rows.csv                the run is kept in runs/MODEL-N\n"
     "  mtlc run shop.mtl --data train.csv --test test.csv -o runs/first --seed 7\n"
     "  mtlc run shop.mtl --data rows.csv.gz --epochs 3 --json > report.json\n"
@@ -33,11 +33,11 @@ const Command command_table[] = {
     "  mtlc compare shop.mtl --data rows.csv --seeds 10 --with famo,'cagrad(c = 0.4)'\n"
     "  mtlc compare shop.mtl --data rows.csv --with none --json > comparison.json\n" },
   { "eval", "RUN", "metrics of a trained run; without --data on its own held-out rows", cmd_eval, 1, 1,
-    TAKES_ALWAYS | TAKES(DATA) | TAKES(MEMORY),
+    TAKES_ALWAYS | TAKES(DATA) | TAKES(MEMORY) | TAKES(THREADS),
     "  mtlc eval runs/first\n"
     "  mtlc eval runs/first --data new.csv --json\n" },
   { "predict", "RUN", "predictions of a trained run as CSV", cmd_predict, 1, 1,
-    TAKES_ALWAYS | TAKES(DATA) | TAKES(OUT) | TAKES(MEMORY),
+    TAKES_ALWAYS | TAKES(DATA) | TAKES(OUT) | TAKES(MEMORY) | TAKES(THREADS),
     "  mtlc predict runs/first --data new.csv -o predictions.csv\n"
     "  mtlc predict runs/first --data new.csv | head\n" },
   { "compile", "SPEC", "the compiler alone: any stage as text, assembly or object", cmd_compile, 1, 1,

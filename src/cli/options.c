@@ -30,6 +30,7 @@ const Option option_table[] = {
   { 0,   "since",  "REF",   "only what was not found in this commit already",              OPTION_TEXT,  AT(since) },
   { 0,   "tags",   NULL,    "compare with every tag that leads here",                      OPTION_FLAG,  AT(tags) },
   { 0,   "best",   "FIGURE", "by this figure of a task, as `auc(ctr)`, the best first",    OPTION_TEXT,  AT(best) },
+  { 0,   "threads", "N",    "threads that work on a step; default: one a processor; results do not depend on it", OPTION_THREADS, AT(threads) },
   { 0,   NULL,     NULL,    NULL,                                                          OPTION_FLAG,  0 },
 };
 const char *const stage_names[] = { "ast", "model", "graph", "grad", "sched", "llvm", "asm", "obj", NULL };
@@ -116,6 +117,10 @@ static bool store(const Option *o, const char *value, Args *args, Text *error) {
   case OPTION_SIZE:
     if (!read_size(value, (int64_t *)field))
       return text_printf(error, "`--%s` takes a size, as 500M or 4G, not `%s`", o->name, value), false;
+    return true;
+  case OPTION_THREADS:
+    if (!read_number(value, (int64_t *)field) || *(int64_t *)field < 1 || *(int64_t *)field > MAX_THREADS)
+      return text_printf(error, "`--%s` takes a whole number from 1 to %d, not `%s`", o->name, MAX_THREADS, value), false;
     return true;
   case OPTION_COUNT:
   case OPTION_SEED:

@@ -1,13 +1,11 @@
-// jit.c: schedule → callable code. The key is the schedule's canonical text, the target, the LLVM version and the format;
+// jit.c: schedule → callable code. The key is the schedule's canonical text, the target, the LLVM version and the sources of the
+// compiler that made it (build_id.h, by make: an object of another emitter is never run);
 // on a hit the object is loaded as it is, and LLVM never enters the process.
 #include "module.h"
-#ifndef MTLC_BUILD_ID                              // set by configure: the version
-#define MTLC_BUILD_ID "unversioned"
-#endif
+#include "src/jit/build_id.h"
 #ifndef LLVM_VERSION_TEXT
 #define LLVM_VERSION_TEXT "unknown"
 #endif
-enum { OBJECT_FORMAT = 1 };                        // counts changes of the emitter that the schedule's text does not show
 
 static const Target *target_or_error(TargetId t, Diag *d) {
   if (t < N_TARGETS) return &targets[t];
@@ -16,7 +14,7 @@ static const Target *target_or_error(TargetId t, Diag *d) {
 }
 
 static void key_text(const Schedule *s, const Target *t, Text *key) {
-  text_printf(key, "mtlc %s object %d llvm %s target %s %s %s %d %d %d\n", MTLC_BUILD_ID, OBJECT_FORMAT, LLVM_VERSION_TEXT, t->name, t->cpu,
+  text_printf(key, "mtlc object %s llvm %s target %s %s %s %d %d %d\n", OBJECT_BUILD, LLVM_VERSION_TEXT, t->name, t->cpu,
               t->features, t->lanes_f32, t->mr, t->nv);
   schedule_key(s, key);
 }

@@ -341,13 +341,37 @@ static int64_t host_item_rows(const Call *c, int64_t rows) {
   return (each + 15) / 16 * 16;
 }
 
+// Items of a product are whole tiles of every target (8, 6, 4 rows), as many as threads can share evenly.
+static int64_t dot_item_rows(int64_t rows) {
+  int64_t item = 96;
+  while (item > 24 && rows / item < SHARED_ITEMS) item /= 2;
+  return item;
+}
+
+static int64_t spread_item_rows(int64_t rows, int64_t row) {         // every item looks at all ids: few of them
+  enum { ITEMS = 8, CELLS = 1 << 16 };
+  int64_t item = (rows + ITEMS - 1) / ITEMS;
+  return item * row > CELLS ? item : CELLS / row + 1;
+}
+
+static int64_t item_rows_of(const Call *c, int64_t rows, int64_t row) {
+  enum { POINTS = 4096, TERMS = 1 << 18 };
+  int64_t points = (POINTS + row - 1) / row, sums = TERMS / ((c->reduced.size > 0 ? c->reduced.size : 1) * row) / 64 * 64;
+  switch (c->kind) {
+  case CALL_DOT: return dot_item_rows(rows);
+  case CALL_SPREAD: return spread_item_rows(rows, row);
+  case CALL_HOST: return host_item_rows(c, rows);
+  case CALL_REDUCE_ROWS: return sums < points ? (sums < 64 && row == 1 ? 64 : sums < 1 ? 1 : sums) : points;
+  default: return points;
+  }
+}
+
 static void set_items(Call *c) {
   int64_t rows = c->n_dims ? c->dims[0].size : 1, row = 1;
   for (int i = 1; i < c->n_dims; i++) row *= c->dims[i].size;
   if (c->kind == CALL_HOST) rows = c->host.out.rank ? c->host.out.extent[0] : 1;
   if (c->kind == CALL_ROWS) rows = c->sorted.distinct;
-  c->item_rows = c->kind == CALL_DOT ? 96 : c->kind == CALL_SPREAD ? rows : c->kind == CALL_HOST ? host_item_rows(c, rows) : (4096 + row - 1) / row;
-  if (c->kind == CALL_MAP && c->n_dims <= 1 && c->item_rows < 4096) c->item_rows = 4096;
+  c->item_rows = item_rows_of(c, rows, row);
   if (c->item_rows > rows) c->item_rows = rows > 0 ? rows : 1;
   c->items = (rows + c->item_rows - 1) / c->item_rows;
   if (c->items < 1) c->items = 1;

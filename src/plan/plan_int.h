@@ -81,4 +81,12 @@ int  add_buffer(Schedule *s, const char *name, BufferRole role, DType t, int64_t
 int  out_buffer(Planner *p, const Root *r);
 Call make_call(Planner *p, int cluster);
 int64_t leading_dimension(int64_t cols);
+
+// cost.c: of a call on a full batch. bytes: of what it reads and writes, each element once.
+typedef struct { double flops, bytes; } CallCost;
+CallCost call_cost(const Call *c);
+double   call_ns(const Call *c);                                      // about how long one core takes
+double   calls_ns(const Call *calls, int n);
+// A phase of less than this is not shared among threads, and one that is gets about so many items at least.
+enum { SHARED_NS = 15000, SHARED_ITEMS = 16 };
 #endif

@@ -70,8 +70,10 @@ static int64_t bytes_per_row(const Schedule *s, const Call *calls, int n) {
   return sum;
 }
 
-static int64_t group_of(const Schedule *s, const Call *calls, int n) {   // what a group touches fits half of a 1 MiB L2
+// What a group touches fits half of a 1 MiB L2; a phase that threads share has groups for them.
+static int64_t group_of(const Schedule *s, const Call *calls, int n) {
   int64_t row = bytes_per_row(s, calls, n), group = row ? (512 << 10) / row : s->capacity;
+  if (calls_ns(calls, n) > SHARED_NS && group > s->capacity / SHARED_ITEMS) group = s->capacity / SHARED_ITEMS;
   group = group / 16 * 16;
   if (group < 32) group = 32;
   return group > s->capacity ? (s->capacity + 15) / 16 * 16 : group;
@@ -225,14 +227,11 @@ static const HostArgs *host_calls(Arena *a, const Phase *ph) {
 
 static void phase_cost(const Phase *ph, PlanPhase *out) {
   for (int i = 0; i < ph->n_calls; i++) {
-    const Call *c = &ph->calls[i];
-    double points = 1, ops = 0;
-    for (int d = 0; d < c->n_dims; d++) points *= (double)c->dims[d].size;
-    for (int v = 0; v < c->n_vals; v++) ops += c->vals[v].kind == VAL_OP;
-    double reduced = c->kind == CALL_MAP ? 0 : (double)c->reduced.size;
-    out->flops += points * (ops + (c->kind == CALL_DOT || c->kind == CALL_HOST ? 2 : 1) * reduced);
-    out->bytes += 4 * points * (c->n_inputs + c->n_outputs + c->host.n_in);
+    CallCost c = call_cost(&ph->calls[i]);
+    out->flops += c.flops;
+    out->bytes += c.bytes;
   }
+  out->ns = calls_ns(ph->calls, ph->n_calls);
 }
 
 void schedule_plan(const Schedule *s, StepPlan *out) {

@@ -1,0 +1,175 @@
+// pool.c: threads that take units off a counter.
+//
+// `open` counts the units of the job that nobody has taken, `left` those that are not done. A unit is taken by a compare-and-
+// swap of `open`, which the caller opened by a release store behind the job's fields; takers' swaps continue that release
+// sequence, so whoever takes a unit sees the fields, and they stay as they are until it is done. Who waits spins for about a
+// microsecond, then lets others run (sched_yield) for some more, then sleeps on a condition: no processor is busy while there is
+// nothing to do, and on a shared machine who has work gets it.
+//
+// A sleeper counts itself before it looks at the counter a last time; who changes the counter looks for sleepers afterwards. Both
+// are sequentially consistent, so one of them sees the other.
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include "../src/base/base.h"
+#include "pool.h"
+
+enum { SPINS = 256, LINE = 64 };
+static const double YIELD_S = 50e-6, CROWDED_S = 20e-6;      // how long to yield; a yield of this length: others want to run
+
+typedef struct { pthread_mutex_t lock; pthread_cond_t change; _Atomic int sleepers; } Bed;
+typedef struct { Pool *pool; int id; pthread_t thread; } Worker;
+
+struct Pool {
+  _Alignas(LINE) _Atomic int64_t open;
+  _Alignas(LINE) _Atomic int64_t left;
+  _Alignas(LINE) PoolFn *fn;               // the job
+  void *ctx;
+  int64_t units;
+  Bed idle, done;                          // for a job; for the job's end
+  _Atomic bool quit;
+  unsigned born;                           // forks before it was made
+  int n;                                   // workers
+  Worker worker[];
+};
+
+// ---------------------------------------------------------------- forks
+static _Atomic unsigned forks;             // that this process is the child of, since the first pool
+static void forked(void) { forks++; }
+static void watch_forks(void) { pthread_atfork(NULL, NULL, forked); }
+
+static bool is_childs(const Pool *p) { return p->born != forks; }
+
+// ---------------------------------------------------------------- waiting
+typedef bool Condition(Pool *p);
+static bool is_over(Pool *p) { return atomic_load(&p->left) == 0; }
+static bool has_work(Pool *p) { return atomic_load(&p->open) > 0 || atomic_load(&p->quit); }
+
+static void relax(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+static bool spin(Pool *p, Condition *c) {
+  for (int i = 0; i < SPINS; i++, relax())
+    if (c(p)) return true;
+  for (double start = monotonic_seconds(), now = start, before; now - start < YIELD_S;) {
+    sched_yield();
+    before = now;
+    if (c(p)) return true;
+    now = monotonic_seconds();
+    if (now - before > CROWDED_S) break;
+  }
+  return false;
+}
+
+static void wait_for(Pool *p, Condition *c, Bed *b) {
+  if (spin(p, c)) return;
+  pthread_mutex_lock(&b->lock);
+  b->sleepers++;
+  while (!c(p)) pthread_cond_wait(&b->change, &b->lock);
+  b->sleepers--;
+  pthread_mutex_unlock(&b->lock);
+}
+
+static void wake(Bed *b) {
+  if (atomic_load(&b->sleepers) == 0) return;
+  pthread_mutex_lock(&b->lock);
+  pthread_cond_broadcast(&b->change);
+  pthread_mutex_unlock(&b->lock);
+}
+
+// ---------------------------------------------------------------- working
+// Units in order: the one whose number is how many were taken before.
+static void work(Pool *p, int id) {
+  int64_t n = atomic_load_explicit(&p->open, memory_order_relaxed);
+  while (n > 0) {
+    if (!atomic_compare_exchange_weak_explicit(&p->open, &n, n - 1, memory_order_acq_rel, memory_order_relaxed)) continue;
+    p->fn(p->ctx, p->units - n, id);
+    if (atomic_fetch_sub(&p->left, 1) == 1) wake(&p->done);
+    n = atomic_load_explicit(&p->open, memory_order_relaxed);
+  }
+}
+
+static void *worker_main(void *arg) {
+  Worker *w = arg;
+  Pool *p = w->pool;
+  for (;;) {
+    wait_for(p, has_work, &p->idle);
+    if (atomic_load(&p->quit)) return NULL;
+    work(p, w->id);
+  }
+}
+
+void pool_run(Pool *p, PoolFn *fn, void *ctx, int64_t units) {
+  CHECK(units >= 0);
+  if (is_childs(p)) {
+    for (int64_t u = 0; u < units; u++) fn(ctx, u, 0);
+    return;
+  }
+  p->fn = fn, p->ctx = ctx, p->units = units;
+  atomic_store(&p->left, units);
+  atomic_store(&p->open, units);
+  if (units > 1) wake(&p->idle);
+  work(p, 0);
+  wait_for(p, is_over, &p->done);
+}
+
+// ---------------------------------------------------------------- its life
+int pool_cores(void) {
+  cpu_set_t set;
+  int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+  return n < 1 ? 1 : n;
+}
+
+static void bed_make(Bed *b) {
+  pthread_mutex_init(&b->lock, NULL);
+  pthread_cond_init(&b->change, NULL);
+}
+
+static void bed_free(Bed *b) {
+  pthread_cond_destroy(&b->change);
+  pthread_mutex_destroy(&b->lock);
+}
+
+Pool *pool_new(int threads) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  CHECK(threads >= 2);
+  pthread_once(&once, watch_forks);
+  size_t bytes = (sizeof(Pool) + (size_t)(threads - 1) * sizeof(Worker) + LINE - 1) / LINE * LINE;
+  Pool *p = aligned_alloc(LINE, bytes);
+  if (!p) base_oom(bytes), abort();
+  memset(p, 0, bytes);
+  p->born = forks;
+  bed_make(&p->idle);
+  bed_make(&p->done);
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);               // workers inherit it
+  for (; p->n < threads - 1; p->n++) {
+    Worker *w = &p->worker[p->n];
+    w->pool = p, w->id = p->n + 1;
+    if (pthread_create(&w->thread, NULL, worker_main, w)) break;
+  }
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return p;
+}
+
+int pool_threads(const Pool *p) { return is_childs(p) ? 1 : p->n + 1; }
+
+void pool_free(Pool *p) {
+  if (!p) return;
+  if (!is_childs(p)) {
+    atomic_store(&p->quit, true);
+    wake(&p->idle);
+    for (int i = 0; i < p->n; i++) pthread_join(p->worker[i].thread, NULL);
+    bed_free(&p->idle);                                      // a child's may be held by a thread that it does not have
+    bed_free(&p->done);
+  }
+  free(p);
+}
