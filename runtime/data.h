@@ -31,7 +31,7 @@ typedef struct {
   double seconds;
   bool cached;                              // the rows were prepared by an earlier run
 } DataSummary;
-typedef struct { Arena *arena; PrepState prep; Rows split[3]; DataSummary summary; } Dataset;
+typedef struct { Arena *arena; PrepState prep; Rows split[3]; DataSummary summary; const char *path; } Dataset;   // path: of the first source; may be NULL
 
 // The file of each source of the plan, NULL where there is none; test: held-out rows of the first source, or NULL.
 // memory: bytes that rows may take; 0: half of the machine's. What does not fit lies in files in `folder` (made if need be);

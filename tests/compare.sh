@@ -59,6 +59,13 @@ expect 0 "a method that diverges"               "$mtlc" compare two.mtl --data t
 has out "is named with its seeds"               '`uncertainty(lr = 1000000)` did not stay finite with 2 of 2 seeds'
 check "the others have figures"                 grep -qE '  rlw +[0-9]' out
 
+# ---- run says in which file and row, at which step
+awk 'BEGIN { print "x,y"; for (i = 0; i < 100; i++) print (i == 40 ? "3e38" : i) "," i % 2 }' >huge.csv
+printf 'model huge\nedition 2026\ninput x : real\nlabel y : real\ntask t { head = x |> dense(1), loss = mse(y) }\ntrain { split = rule(train = true) }\n' >huge.mtl
+expect 3 "a training that is not finite"        "$mtlc" run huge.mtl --data huge.csv -q -o huge
+has err "names file and row"                    "huge.csv:row 41: error[not-finite]"
+has err "and the step"                          "(epoch 1, batch"
+
 # ---- heads that read each other; what only another task needs is left out of a task alone
 cat >funnel.mtl <<'S'
 model funnel

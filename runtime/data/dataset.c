@@ -2,9 +2,10 @@
 #include <math.h>
 #include "data_int.h"
 
-static Dataset *new_dataset(const DataPlan *p) {
+static Dataset *new_dataset(const DataPlan *p, const DataFiles *f) {
   Dataset *s = xcalloc(1, sizeof *s);
   s->arena = arena_new();
+  s->path = f->source[0] ? arena_strdup(s->arena, f->source[0]) : NULL;
   s->summary.source = arena_alloc(s->arena, sizeof *s->summary.source * (size_t)(p->n_sources + 1));
   s->summary.input = arena_alloc(s->arena, sizeof *s->summary.input * (size_t)(p->n_inputs + 1));
   s->summary.label = arena_alloc(s->arena, sizeof *s->summary.label * (size_t)(p->n_labels + 1));
@@ -96,11 +97,11 @@ static Dataset *prepare(const DataPlan *p, const PrepState *prep, const DataFile
     diag_help(d, "name it with --test FILE, or in the spec's source: `test = \"…\"`");
     return NULL;
   }
-  Dataset *s = new_dataset(p);
+  Dataset *s = new_dataset(p, f);
   bool cached = row_cache_load(p, prep, f, s);
   if (!cached) {
     data_free(s);
-    s = new_dataset(p);
+    s = new_dataset(p, f);
   }
   bool ok = cached || training_file(p, prep, f, files ? 2 : -1, s, d);
   ok = ok && (cached || !files || test_file(p, f, s, d));
@@ -123,7 +124,7 @@ Dataset *data_split_again(const DataPlan *p, const PrepState *prep, const DataFi
 
 Dataset *data_apply(const DataPlan *p, const PrepState *prep, const DataFiles *f, bool need_labels, Diag *d) {
   double start = monotonic_seconds();
-  Dataset *s = new_dataset(p);
+  Dataset *s = new_dataset(p, f);
   s->prep = *prep;
   if (!apply_file(p, prep, f, need_labels ? NEED_LABELS : NEED_INPUTS, s, d)) {
     data_free(s);

@@ -135,7 +135,7 @@ static char *loss_name(const Trainer *t, int task, int term) {
 }
 
 static void report_loss(Trainer *t, int task, int term, const char *when, const Suspects *s) {
-  diag_data(t->diag, "not-finite", NULL, s->alone ? s->row[0] : 0, 0, NULL, "%s is no finite number %s: %s", loss_name(t, task, term), when,
+  diag_data(t->diag, "not-finite", t->data->path, s->alone ? s->row[0] : 0, 0, NULL, "%s is no finite number %s: %s", loss_name(t, task, term), when,
             rows_text(s, t->arena));
   advise(t, s);
 }
@@ -145,7 +145,7 @@ static void report_slot(Trainer *t, const PlanSlot *slot, const char *when, cons
   char *path = colon ? arena_strndup(t->arena, slot->path, (size_t)(colon - slot->path))
                      : arena_strdup(t->arena, slot->path);
   char *state = colon ? arena_printf(t->arena, " (in the optimizer's `%s`)", colon + 1) : arena_strdup(t->arena, "");
-  diag_data(t->diag, "not-finite", NULL, s->alone ? s->row[0] : 0, 0, NULL,
+  diag_data(t->diag, "not-finite", t->data->path, s->alone ? s->row[0] : 0, 0, NULL,
             "the gradient of `%s` is no finite number%s %s: %s", path, state, when, rows_text(s, t->arena));
   advise(t, s);
 }

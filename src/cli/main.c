@@ -9,6 +9,11 @@ const Command command_table[] = {
     "  mtlc init --data rows.csv -o shop.mtl\n"
     "  mtlc init --data rows.csv --label visit,conversion,spend | less\n"
     "  mtlc init --data rows.csv --json                  what each column was taken for\n" },
+  { "synth", "SPEC", "rows that fit the spec, with a signal that its tasks share", cmd_synth, 1, 1,
+    TAKES_ALWAYS | TAKES(ROWS) | TAKES(SEED) | TAKES(OUT),
+    "  mtlc synth shop.mtl --rows 10_000 --seed 1 -o rows.csv\n"
+    "  mtlc synth shop.mtl --rows 5\n"
+    "  mtlc synth joined.mtl --rows 10_000 -o rows      rows/SOURCE.csv for each source\n" },
   { "check", "SPEC…", "read and type-check specs; needs no data", cmd_check, 1, MAX_OPERANDS,
     TAKES_ALWAYS | TAKES(STRICT) | TAKES(AGAINST) | TAKES(SINCE) | TAKES(TAGS) | TAKES(CATEGORY) | TAKES(FORMAT),
     "  mtlc check shop.mtl\n"
@@ -40,16 +45,6 @@ const Command command_table[] = {
     TAKES_ALWAYS | TAKES(DATA) | TAKES(OUT) | TAKES(MEMORY) | TAKES(THREADS),
     "  mtlc predict runs/first --data new.csv -o predictions.csv\n"
     "  mtlc predict runs/first --data new.csv | head\n" },
-  { "compile", "SPEC", "the compiler alone: any stage as text, assembly or object", cmd_compile, 1, 1,
-    TAKES_ALWAYS | TAKES(EMIT) | TAKES(DATA) | TAKES(OUT),
-    "  mtlc compile shop.mtl --emit grad                the graph with gradients and updates\n"
-    "  mtlc compile shop.mtl --emit asm | less\n"
-    "  mtlc compile shop.mtl --emit obj -o shop.o\n" },
-  { "synth", "SPEC", "rows that fit the spec, with a signal that its tasks share", cmd_synth, 1, 1,
-    TAKES_ALWAYS | TAKES(ROWS) | TAKES(SEED) | TAKES(OUT),
-    "  mtlc synth shop.mtl --rows 10_000 --seed 1 -o rows.csv\n"
-    "  mtlc synth shop.mtl --rows 5\n"
-    "  mtlc synth joined.mtl --rows 10_000 -o rows      rows/SOURCE.csv for each source\n" },
   { "fmt", "PATH…", "specs in the one style; folders: all .mtl files below", cmd_fmt, 1, MAX_OPERANDS, TAKES_ALWAYS | TAKES(CHECK),
     "  mtlc fmt shop.mtl                     rewrites the file\n"
     "  mtlc fmt --check specs/               exit 1 and their names where files would change\n"
@@ -78,6 +73,11 @@ const Command command_table[] = {
   { "reproduce", "RUN", "train a run again, and compare bit by bit", cmd_reproduce, 1, 1, TAKES_ALWAYS | TAKES(MEMORY),
     "  mtlc reproduce runs/first\n"
     "  mtlc reproduce prod --json            exit 1, and what differs, where it does\n" },
+  { "compile", "SPEC", "the compiler alone: any stage as text, assembly or object", cmd_compile, 1, 1,
+    TAKES_ALWAYS | TAKES(EMIT) | TAKES(DATA) | TAKES(OUT),
+    "  mtlc compile shop.mtl --emit grad                the graph with gradients and updates\n"
+    "  mtlc compile shop.mtl --emit asm | less\n"
+    "  mtlc compile shop.mtl --emit obj -o shop.o\n" },
   { "doctor", "", "what this machine and installation have, and a self-test", cmd_doctor, 0, 0, TAKES_ALWAYS,
     "  mtlc doctor\n"
     "  mtlc doctor --json | jq .checks[].health\n"
