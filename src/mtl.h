@@ -20,6 +20,7 @@ void         mtl_memory(mtl_context *c, int64_t bytes);
 void         mtl_threads(mtl_context *c, int threads);
 // Errors and warnings so far, printed with place and caret (colour: ANSI), or as a JSON array. Valid until the next call.
 const char  *mtl_errors(mtl_context *c, bool colour);
+void         mtl_width(mtl_context *c, int columns); // of the terminal that shows them: long lines of a spec are cut to it
 const char  *mtl_errors_json(mtl_context *c);
 const char  *mtl_version(void);                       // "0.1.0"
 const char  *mtl_build_info(void);                    // LLVM, BLAS and its core, target that this CPU gets: one per line "name: value"

@@ -23,6 +23,8 @@ const char *mtl_errors(mtl_context *c, bool colour) {
   return c->errors.data ? c->errors.data : "";
 }
 
+void mtl_width(mtl_context *c, int columns) { diag_width(c->diag, columns); }
+
 const char *mtl_errors_json(mtl_context *c) {
   text_free(&c->errors);
   diag_json(c->diag, &c->errors);

@@ -86,6 +86,7 @@ has out "judged on the validation rows"         "900 validation rows"
 
 # ---- what is wrong
 expect 2 "a method that is none"                "$mtlc" compare two.mtl --data two.csv --with cagrd
+has err "at its place in --with"                "--with:1:"
 has err "with the nearest"                      'did you mean `cagrad`?'
 expect 2 "a method that does not fit"           "$mtlc" compare "$top/specs/article_towers.mtl" --data rows.csv --with pcgrad
 has err "says why"                              "nothing-shared"

@@ -3,7 +3,7 @@
 #include "diag.h"
 #include <utf8proc.h>
 
-enum { MAX_KEPT = 50, MAX_EXTRAS = 8, TAB = 4, WIDEST = 150 };   // WIDEST: columns of a source line shown
+enum { MAX_KEPT = 50, MAX_EXTRAS = 8, TAB = 4, WIDEST = 150, NARROWEST = 30 };   // WIDEST: columns of a source line shown
 
 typedef enum { SEVERITY_ERROR, SEVERITY_WARNING } Severity;
 typedef struct { Place at; const char *text; } Note;
@@ -28,12 +28,14 @@ struct Diag {
   Item *latest;                    // where notes and helps go; NULL after a repeated or an uncounted one
   int n_errors, n_warnings;        // all, kept or not
   DiagClass first;
+  int widest;                      // columns of a source line shown
 };
 
 Diag *diag_new(Arena *a, const Sources *s) {
   Diag *d = NEW(a, Diag);
   d->arena = a;
   d->sources = s;
+  d->widest = WIDEST;
   return d;
 }
 
@@ -42,6 +44,12 @@ void diag_clear(Diag *d) {
   d->latest = NULL;
   d->n_errors = d->n_warnings = 0;
   d->first = 0;
+}
+
+void diag_width(Diag *d, int columns) {
+  enum { BESIDE = 10 };            // the line's number, the bar, and marks of what is cut
+  int w = columns - BESIDE;
+  d->widest = w < NARROWEST ? NARROWEST : w > WIDEST ? WIDEST : w;
 }
 
 int diag_errors(const Diag *d) { return d->n_errors; }
@@ -234,10 +242,10 @@ static const char *paint(bool colour, const char *code) { return colour ? code :
 #define PLAIN "\033[0m"
 
 // Prints the line, and below it the carets. Of a line that is too wide, the part around the span is shown.
-static void print_cells(Text *out, const Line *l, int gutter, const char *mark_colour, bool colour) {
+static void print_cells(Text *out, const Line *l, int widest, int gutter, const char *mark_colour, bool colour) {
   int before, whole;
   measure(l, &before, &whole);
-  int first = whole > WIDEST && before > WIDEST / 2 ? before - WIDEST / 2 : 0;
+  int first = whole > widest && before > widest / 2 ? before - widest / 2 : 0;
   Text marks = {0};
   text_printf(out, " %*d | %s", gutter, l->number, first ? "…" : "");
   if (first) text_char(&marks, ' ');
@@ -250,7 +258,7 @@ static void print_cells(Text *out, const Line *l, int gutter, const char *mark_c
     text_addn(out, c.text, c.n);
     if (i < l->to)
       for (int k = 0; k < c.width; k++) text_char(&marks, i >= l->from ? '^' : ' ');
-    cut = column - first >= WIDEST && i + used < l->n;
+    cut = column - first >= widest && i + used < l->n;
   }
   if (l->from >= l->to) text_char(&marks, '^');           // an empty span: where something is missing
   if (cut) text_add(out, "…");
@@ -262,7 +270,7 @@ static void print_cells(Text *out, const Line *l, int gutter, const char *mark_c
 static void print_line(const Diag *d, Text *out, Place at, int gutter, const char *mark_colour, bool colour) {
   if (!source_name(d->sources, at.file)) return;
   Line l = line_at(d->sources, at);
-  print_cells(out, &l, gutter, mark_colour, colour);
+  print_cells(out, &l, d->widest, gutter, mark_colour, colour);
 }
 
 static int digits(int n) {

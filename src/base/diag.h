@@ -48,6 +48,7 @@ void  diag_print(const Diag *d, Text *out, bool colour);
 // The same as a JSON array: [{severity, code, message, file, line, column, end_column, row, notes[], help[]}];
 // a data error has row, line and data_column (its name) instead of column and end_column.
 void  diag_json(const Diag *d, Text *out);
+void  diag_width(Diag *d, int columns);              // of the terminal: longer source lines are cut around their caret
 void  diag_clear(Diag *d);
 void  diag_take(Diag *to, const Diag *from);         // all of `from` behind those of `to`; of the same sources
 #endif

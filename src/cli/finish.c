@@ -28,6 +28,7 @@ int finish(mtl_context *c, const Args *a, int code, char *report) {
     ok = out_text(t.data);
     text_free(&t);
   }
+  if (term_is_live()) mtl_width(c, term_columns());
   fputs(mtl_errors(c, term_colour()), stderr);
   mtl_text_free(report);
   return ok ? code : 4;

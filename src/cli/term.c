@@ -29,7 +29,7 @@ static bool locale_is_utf8(void) {
   return false;
 }
 
-static int columns(void) {
+int term_columns(void) {
   struct winsize w;
   return ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col ? w.ws_col : 80;
 }
@@ -81,7 +81,7 @@ void bar_draw(const char *line, double done) {
   if (!term_is_live()) return;
   Text t = {0};
   text_add(&t, "\r");
-  bar_text(&t, line, done, columns() - 1, locale_is_utf8());
+  bar_text(&t, line, done, term_columns() - 1, locale_is_utf8());
   text_add(&t, "\x1b[K");
   error_write(t.data, t.n);
   text_free(&t);

@@ -6,6 +6,8 @@
 bool term_colour(void);                            // standard error is a terminal that shows colours, and NO_COLOR is unset
 bool term_is_live(void);                           // standard error is a terminal on which a line can be drawn again
 
+int  term_columns(void);                           // 80 where it cannot be told
+
 // A bar on the last line of the terminal, `line` behind it, cut to the terminal's width. done: 0 … 1.
 void bar_draw(const char *line, double done);
 void bar_clear(void);

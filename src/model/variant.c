@@ -126,7 +126,7 @@ bool variant_balance(Model *variant, const char *text, Diag *d) {
   Spec *v = spec_of(variant);
   Arena *a = v->m.arena;
   const char *spec = arena_printf(a, "train { balance = %s }\n", text);
-  uint32_t file = source_add(v->m.sources, arena_strdup(a, text), spec, strlen(spec));
+  uint32_t file = source_add(v->m.sources, "--with", spec, strlen(spec));
   int before = diag_errors(d);
   const Ast *t = parse(a, v->m.sources, file, d);
   if (diag_errors(d) > before) return false;

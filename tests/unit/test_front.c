@@ -440,6 +440,27 @@ static void diagnostics_are_sorted_once_and_capped(void **state) {
   arena_free(a);
 }
 
+static void lines_are_cut_to_the_terminal(void **state) {
+  (void)state;
+  Arena *a = arena_new();
+  Sources *s = sources_new(a);
+  static const char line[] = "let a = bbbbbbbbbb cccccccccc dddddddddd eeeeeeeeee ffffffffff gggggggggg hhhhhhhhhh\n";
+  uint32_t f = source_add(s, "a.mtl", line, sizeof line - 1);
+  Diag *d = diag_new(a, s);
+  diag_error(d, "a", (Place){f, (uint32_t)(strchr(line, 'f') - line), 5}, "here");
+  diag_width(d, 40);
+  Text t = {0};
+  diag_print(d, &t, false);
+  char *shown = strchr(t.data, '\n') + 1, *marks = strchr(shown, '\n') + 1, *caret = strchr(marks, '^'), *under = strchr(shown, 'f');
+  assert_non_null(caret);
+  assert_non_null(under);
+  assert_int_equal(display_width(marks, (size_t)(caret - marks)), display_width(shown, (size_t)(under - shown)));
+  assert_true(display_width(shown, (size_t)(marks - 1 - shown)) <= 40);
+  assert_int_equal(strspn(caret, "^"), 5);
+  text_free(&t);
+  arena_free(a);
+}
+
 static void diagnostics_as_json(void **state) {
   (void)state;
   Arena *a = arena_new();
@@ -592,7 +613,7 @@ int main(void) {
     cmocka_unit_test(words_are_names_elsewhere), cmocka_unit_test(numbers_and_texts), cmocka_unit_test(errors_teach),
     cmocka_unit_test(all_errors_in_one_run), cmocka_unit_test(broken_text), cmocka_unit_test(nesting_ends_somewhere),
     cmocka_unit_test(deep_but_fine), cmocka_unit_test(places), cmocka_unit_test(diagnostics_are_sorted_once_and_capped),
-    cmocka_unit_test(diagnostics_as_json), cmocka_unit_test(one_slip_one_report), cmocka_unit_test(reads_the_specs),
+    cmocka_unit_test(lines_are_cut_to_the_terminal), cmocka_unit_test(diagnostics_as_json), cmocka_unit_test(one_slip_one_report), cmocka_unit_test(reads_the_specs),
     cmocka_unit_test(reads_the_drafts), cmocka_unit_test(noise_is_harmless),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
