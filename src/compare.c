@@ -85,9 +85,14 @@ static void list_measures(Compare *k) {
   n = 0;
   for (int i = 0; i < tp->n_tasks; i++) {
     const PlanTask *t = &tp->tasks[i];
-    for (int j = 0; j < t->n_metrics; j++)
-      all[n++] = (Measure){i, j, t->metrics[j].name, metric_rows[t->metrics[j].kind].flags & METRIC_LOWER, j == 0};
-    if (!t->n_metrics) all[n++] = (Measure){i, -1, "loss", true, true};
+    int before = n;
+    for (int j = 0; j < t->n_metrics; j++) {
+      MetricKind kind = t->metrics[j].kind;
+      if (kind == METRIC_CALIBRATION) continue;            // best at 1: neither more nor less of it is better
+      all[n] = (Measure){i, j, t->metrics[j].name, metric_rows[kind].flags & METRIC_LOWER, n == before};
+      n++;
+    }
+    if (n == before) all[n++] = (Measure){i, -1, "loss", true, true};
   }
   all[n++] = (Measure){-1, -1, "gain", false, true};
   k->x.measure = all;
