@@ -17,6 +17,7 @@ task hard    { head = h |> dense(1) |> sigmoid, loss = focal(click) }
 task classes { head = h |> dense(3) |> softmax, loss = cross_entropy(grade, smoothing = 0.1, weights = [1, 2, 1]) }
 task number  { head = h |> dense(1), loss = mse(stars) + 0.5 * mae(stars) + huber(stars, 0.5) }
 task upper   { head = h |> dense(1), loss = quantile(stars, 0.9) }
+task smoothly { head = x |> dense(1), loss = log_cosh(stars) }
 task many    { head = h |> dense(1) |> exp, loss = poisson(orders) }
 task plus    { head = h |> dense(1) |> softplus, loss = tweedie(orders, 1.3) }
 task value   { head = h |> dense(3), loss = ziln(amount), metric = [rmse, mae] }
@@ -32,7 +33,7 @@ cat >fell.awk <<'END'
 on && /"tasks"/ { part = "t" } on && /"valid"/ { part = "" }
 on && part && /^ *"[a-z]+": \{/ { split($0, a, "\""); name = a[2] }
 on && part && /"loss":/ && name != "tasks" { v = $2 + 0; if (!(name in first)) first[name] = v; last[name] = v }
-END { for (k in first) { n++; if (!(last[k] < first[k])) { print k, first[k], last[k]; bad = 1 } } if (n != 10) { print n " tasks"; bad = 1 } exit bad }
+END { for (k in first) { n++; if (!(last[k] < first[k])) { print k, first[k], last[k]; bad = 1 } } if (n != 11) { print n " tasks"; bad = 1 } exit bad }
 END
 check "every loss fell"                         awk -f fell.awk out
 expect 0 "predictions"                          "$mtlc" predict one --data rows.csv -o p.csv -q

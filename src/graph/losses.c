@@ -135,6 +135,13 @@ static NodeId loss_quantile(Graph *g, NodeId p, NodeId y, const LossArgs *a) {
   return g_map2(g, OP_MAX, above, times(g, a->number[0] - 1, d));
 }
 
+// log cosh(p − y) = |d| + softplus(−2|d|) − log 2: d²/2 near 0, |d| − log 2 far off, smooth throughout (Saleh, Saleh 2022)
+static NodeId loss_log_cosh(Graph *g, NodeId p, NodeId y, const LossArgs *a) {
+  (void)a;
+  NodeId d = g_map1(g, OP_ABS, sub(g, p, y)), tail = softplus(g, times(g, -2, d)), log_2 = num(g, log(2));
+  return add(g, d, sub(g, tail, log_2));
+}
+
 // ---------------------------------------------------------------- a number above 0
 // p^k: exp(k·z) on p = exp(z); else exp(k·log p), p held at 1e-7 or more.
 static NodeId power(Graph *g, NodeId p, double k) {

@@ -47,6 +47,7 @@ LOSSES = {
     "mae": lambda z, p, y: F.l1_loss(p, y, reduction="none"),
     "huber": lambda z, p, y, delta: F.huber_loss(p, y, delta=delta, reduction="none"),
     "quantile": lambda z, p, y, q: torch.maximum(q * (y - p), (q - 1) * (y - p)),
+    "log_cosh": lambda z, p, y: torch.log(torch.cosh(p - y)),
     "poisson": lambda z, p, y: F.poisson_nll_loss(p.log(), y, log_input=True, reduction="none"),
 }
 # loss, head, arguments, label, class weights
@@ -61,6 +62,7 @@ CASES = [
     ("poisson", "exp", [], "count", None), ("poisson", "softplus", [], "count", None),
     ("tweedie", "exp", [1.5], "count", None), ("tweedie", "softplus", [1.2], "amount", None),
     ("ziln", "", [], "amount", None),
+    ("log_cosh", "", [], "real", None), ("log_cosh", "sigmoid", [], "binary", None),
 ]
 
 

@@ -352,6 +352,7 @@ static const LossCase loss_cases[] = {
   { "cross_entropy", head_softmax, LABEL_GRADE, &(const LossArgs){ .class_weight = class_weights } },
   { "huber", head_logit, LABEL_REAL_1, NULL }, { "huber", head_logit, LABEL_REAL_1, &(const LossArgs){ .number = { 0.3 } } },
   { "quantile", head_logit, LABEL_REAL_1, &(const LossArgs){ .number = { 0.9 } } },
+  { "log_cosh", head_logit, LABEL_REAL_1, NULL }, { "log_cosh", head_sigmoid, LABEL_YES_NO, NULL },
   { "poisson", head_exp, LABEL_REAL_1, NULL }, { "poisson", head_softplus, LABEL_YES_NO, NULL },
   { "tweedie", head_exp, LABEL_REAL_1, NULL }, { "tweedie", head_softplus, LABEL_YES_NO, NULL },
   { "ziln", head_three, LABEL_REAL_1, NULL }, { "ziln", head_three, LABEL_YES_NO, NULL },

@@ -379,7 +379,7 @@ static NodeId head_softplus(Bench *b) { return g_map1(b->g, OP_SOFTPLUS, logit(b
 static NodeId head_three(Bench *b) { return g_dot(b->g, per_row(b, 3), param(b, 2, 3, 3, 0), "rk,kn>rn"); }
 static const LossCase loss_cases[] = {
     {"focal", head_sigmoid, 1}, {"focal", head_product, 1}, {"huber", logit, 0}, {"huber", head_exp, 1},
-    {"quantile", logit, 0}, {"poisson", head_exp, 0}, {"poisson", head_softplus, 1}, {"tweedie", head_exp, 0},
+    {"quantile", logit, 0}, {"log_cosh", logit, 0}, {"poisson", head_exp, 0}, {"poisson", head_softplus, 1}, {"tweedie", head_exp, 0},
     {"tweedie", head_softplus, 1}, {"ziln", head_three, 0}, {"ziln", head_three, 1},
     {"bce", head_sigmoid, 1},  {"bce", head_flat, 1}, {"bce", head_product, 1}, {"cross_entropy", head_softmax, 2},
     {"cross_entropy", head_mixed, 2}, {"mse", logit, 0}, {"mse", head_sigmoid, 1},  {"mae", logit, 0},
@@ -398,6 +398,7 @@ static double loss_by_hand(const char *name, const double *p, double y) {
   if (strcmp(name, "focal") == 0) return -(y != 0 ? 0.25 : 0.75) * pow(1 - right, 2) * log(right);
   if (strcmp(name, "huber") == 0) return d <= 1 ? d * d / 2 : d - 0.5;
   if (strcmp(name, "quantile") == 0) return d / 2;
+  if (strcmp(name, "log_cosh") == 0) return log(cosh(d));
   if (strcmp(name, "poisson") == 0) return p[0] - y * log(p[0]);
   if (strcmp(name, "tweedie") == 0) return 2 * sqrt(p[0]) + 2 * y / sqrt(p[0]);
   if (strcmp(name, "ziln") == 0) return ziln_by_hand(p, y);
