@@ -286,8 +286,8 @@ typedef enum {
 } MetricKind;
 #undef METRIC
 enum { METRIC_LOWER = 1, METRIC_BY = 2 };
-typedef struct { const char *name; double def, lo, hi; bool whole; } MetricArg;
-typedef struct { const char *name; unsigned labels, flags; MetricArg arg; const char *format; } MetricRow;
+typedef struct { const char *name; double def, lo, hi; bool whole; } TableArg;
+typedef struct { const char *name; unsigned labels, flags; TableArg arg; const char *format; } MetricRow;
 extern const MetricRow metric_rows[N_METRICS];   // metric.c
 // arg: its number, such as a threshold; group: index in DataPlan.groups, −1: none; name: "ndcg(k = 10, by = user)"
 typedef struct { MetricKind kind; double arg; int group; const char *name; } PlanMetric;
@@ -319,9 +319,22 @@ typedef struct { const FigureTerm *terms; int n_terms; bool minimise; const char
 typedef struct { int task; int metric; int op; double bound; const char *text, *reason, *place; int other_task; } Require;
 // Require.place: "shop.mtl:12:9". Require.op: RX_LT … RX_GE on metric of task on the held-out split; metric −1: always(task op other_task) in every row
 
+// A schedule of the learning rate: a row of schedule.def.
+#define SCHEDULE(id, args) SCHEDULE_##id,
+typedef enum {
+#include "train/schedule.def"
+  N_SCHEDULES
+} ScheduleKind;
+#undef SCHEDULE
+enum { SCHEDULE_ARGS = 3 };
+typedef struct { const char *name; TableArg arg[SCHEDULE_ARGS]; } ScheduleRow;
+extern const ScheduleRow schedule_rows[N_SCHEDULES];   // schedule.c
+typedef struct { ScheduleKind kind; double arg[SCHEDULE_ARGS]; int64_t warmup; } PlanSchedule;   // warmup: steps
+
 typedef struct {
   int64_t batch, epochs;
   double learning_rate;
+  PlanSchedule schedule;                   // of the rate
   const char *optimizer;                   // for reports: "adam(0.001)"
   bool shuffle;
   uint64_t seed;

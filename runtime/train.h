@@ -35,6 +35,12 @@ double  engine_out(const Engine *e, int buffer, int64_t i, int64_t j);
 typedef struct { double arg; const float *y, *w, *p; int64_t n; int width; const uint64_t *group; } Scored;
 double metric_of(MetricKind k, const Scored *s);
 
+// ---- schedule.c: the learning rate of a step, counted from 0. falls: of a plateau's rate, so far.
+double scheduled_rate(const PlanSchedule *s, double rate, int64_t step, int64_t steps_per_epoch, int64_t epochs, int64_t falls);
+// How often the rate has fallen after n epochs of these validation losses: each time that more than `patience` epochs in turn
+// were not better than the best by 1 part in 10,000 (PyTorch's ReduceLROnPlateau).
+int64_t plateau_falls(const double *loss, int64_t n, int64_t patience);
+
 // ---- weights.c: safetensors, exactly to its format; names and metadata sorted; true extents, no padding; a digest per
 // tensor. with_state: OPT and BALANCE slots too, not PARAM and STATE alone.
 bool weights_save(const char *path, const StepPlan *p, const void *slots, bool with_state, Diag *d);
@@ -64,6 +70,7 @@ typedef struct {
   double *valid_loss;                       // [n_tasks] or NULL
   double **valid_metric;                    // [n_tasks][n_metrics] or NULL
   double stop_figure;
+  double rate;                              // learning rate of its last step; NAN: not known
 } EpochReport;
 typedef struct {
   EpochReport *epochs; int n_epochs; int64_t best_epoch;

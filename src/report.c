@@ -37,6 +37,7 @@ static json_t *epoch_json(const Model *m, const EpochReport *e) {
     json_array_append_new(terms, json_pack("{s:s?, s:s, s:o}", "task", task, "term", x->text, "value", number(e->term[i])));
   }
   json_object_set_new(j, "terms", terms);
+  json_object_set_new(j, "rate", number(e->rate));
   if (e->valid_loss) json_object_set_new(j, "valid", metrics_json(m, e->valid_metric, e->valid_loss));
   return j;
 }
@@ -96,6 +97,7 @@ void report_epoch(const Model *m, const EpochReport *e, int64_t epochs, Text *ou
     if (isfinite(e->task_weight[i])) text_printf(out, "%.3g", e->task_weight[i]);
     else text_add(out, "n/a");
   }
+  if (m->train.schedule.kind != SCHEDULE_constant || m->train.schedule.warmup) text_printf(out, "  rate %.3g", e->rate);
   text_printf(out, "  %.2f s", e->seconds);
 }
 

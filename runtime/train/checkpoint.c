@@ -66,10 +66,10 @@ static json_t *report_json(const TrainPlan *tp, const EpochReport *r) {
   if (r->valid_metric) metrics = json_array();
   for (int i = 0; r->valid_metric && i < tp->n_tasks; i++)
     json_array_append_new(metrics, numbers(r->valid_metric[i], tp->tasks[i].n_metrics));
-  return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "epoch", (json_int_t)r->epoch, "seconds", number(r->seconds),
+  return json_pack("{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "epoch", (json_int_t)r->epoch, "seconds", number(r->seconds),
                    "loss", number(r->loss), "task_loss", numbers(r->task_loss, tp->n_tasks), "task_weight",
                    numbers(r->task_weight, tp->n_tasks), "term", numbers(r->term, tp->n_terms), "valid_loss",
-                   numbers(r->valid_loss, tp->n_tasks), "valid_metric", metrics, "stop_figure", number(r->stop_figure));
+                   numbers(r->valid_loss, tp->n_tasks), "valid_metric", metrics, "stop_figure", number(r->stop_figure), "rate", number(r->rate));
 }
 
 static json_t *state_json(Trainer *t, uint64_t digest) {
@@ -178,6 +178,8 @@ static EpochReport take_report(Reader *r, const json_t *j, int64_t epoch) {
   e.seconds = take_number(r, json_object_get(j, "seconds"), "seconds");
   e.loss = take_number(r, json_object_get(j, "loss"), "loss");
   e.stop_figure = take_number(r, json_object_get(j, "stop_figure"), "stop_figure");
+  const json_t *rate = json_object_get(j, "rate");                 // left out by versions that knew no schedules
+  e.rate = rate ? take_number(r, rate, "rate") : NAN;
   e.task_loss = take_numbers(r, json_object_get(j, "task_loss"), "task_loss", tp->n_tasks);
   e.task_weight = take_numbers(r, json_object_get(j, "task_weight"), "task_weight", tp->n_tasks);
   e.term = take_terms(r, j);

@@ -38,12 +38,18 @@ int64_t batch_rows(const Trainer *t, int64_t batch) {
   return left < t->tp->batch ? left : t->tp->batch;
 }
 
+double rate_of(const Trainer *t, int64_t batch) {
+  const TrainPlan *tp = t->tp;
+  return scheduled_rate(&tp->schedule, tp->learning_rate, (t->epoch - 1) * t->n_batches + batch, t->n_batches, tp->epochs, t->falls);
+}
+
 void run_batch(Trainer *t, int64_t batch) {
   int64_t n = batch_rows(t, batch);
+  double rate = rate_of(t, batch);
   t->e->epoch = t->epoch;
   engine_batch(t->e, t->dp, t->rows, t->order, batch * t->tp->batch, n);
-  engine_run(t->e, PROG_TRAIN, n, t->tp->learning_rate);
-  look_again(t->e, &t->tp->balance, t->tp->n_tasks, n, t->tp->learning_rate);
+  engine_run(t->e, PROG_TRAIN, n, rate);
+  look_again(t->e, &t->tp->balance, t->tp->n_tasks, n, rate);
 }
 
 void tick(Trainer *t) {
@@ -107,7 +113,20 @@ static void watch_step(Trainer *t, Watcher *w) {
   tick(t);
 }
 
+// What a plateau's rate depends on: the validation losses so far.
+static void count_falls(Trainer *t) {
+  if (t->tp->schedule.kind != SCHEDULE_plateau) return;
+  double *loss = xmalloc(sizeof *loss * (size_t)(t->reports.n + 1));
+  for (int i = 0; i < t->reports.n; i++) {
+    const EpochReport *r = &t->reports.data[i];
+    loss[i] = r->valid_loss ? total_loss(t->tp, r->valid_loss) : NAN;
+  }
+  t->falls = plateau_falls(loss, t->reports.n, (int64_t)t->tp->schedule.arg[1]);
+  free(loss);
+}
+
 static Outcome train_epoch(Trainer *t, Watcher *w) {
+  count_falls(t);
   if (t->order) shuffle_epoch(t->tp->seed, t->epoch, t->rows->n, t->order);
   if (!guard_start(t)) return FAILED;
   tick(t);
@@ -161,7 +180,7 @@ static bool patience_is_over(const Trainer *t) {
 
 // Evaluates, judges and reports the epoch that is done, and turns to the next.
 static bool end_epoch(Trainer *t) {
-  EpochReport r = { .epoch = t->epoch, .task_loss = NEW_ARRAY(t->arena, double, t->tp->n_tasks + 1) };
+  EpochReport r = { .epoch = t->epoch, .rate = rate_of(t, t->n_batches - 1), .task_loss = NEW_ARRAY(t->arena, double, t->tp->n_tasks + 1) };
   mean_losses(t, r.task_loss);
   r.term = NEW_ARRAY(t->arena, double, t->tp->n_terms + 1);
   for (int i = 0; i < t->tp->n_terms; i++) r.term[i] = t->term[i] / (double)t->rows->n;

@@ -57,6 +57,7 @@ typedef struct {
   Engine *e; const DataPlan *dp; const TrainPlan *tp; Dataset *data; const TrainHooks *hooks; Arena *arena; Diag *diag;
   const Rows *rows;                       // to train on
   int64_t n_batches, *order;              // order NULL: as in the file
+  int64_t falls;                          // of a plateau's rate
   double clock, saved;                    // when seconds were last added up; when the last checkpoint was written
   int64_t steps_since;                    // steps since `clock`
   double *task_loss;                      // [n_tasks] for progress
@@ -65,6 +66,7 @@ typedef struct {
   char *data_digest;                      // of the rows, once it was asked for
 } Trainer;
 int64_t batch_rows(const Trainer *t, int64_t batch);                 // rows of it: the last one may be short
+double  rate_of(const Trainer *t, int64_t batch);                     // of this epoch
 void    run_batch(Trainer *t, int64_t batch);                        // loads it and does a step
 void    tick(Trainer *t);                                            // adds the time since `clock` to the seconds
 

@@ -11,14 +11,6 @@ static const Key train_keys[] = {
 };
 
 // ---------------------------------------------------------------- optimizer
-static const char *const later_schedules[] = {"cosine", "step", "exponential", "one_cycle", "plateau", "constant", "warmup"};
-
-static bool is_word(const char *const *list, int n, const char *name) {
-  for (int i = 0; name && i < n; i++)
-    if (strcmp(list[i], name) == 0) return true;
-  return false;
-}
-
 static int optim_row(const char *name) {
   for (int i = 0; name && i < n_optim_rows; i++)
     if (strcmp(optim_rows[i].name, name) == 0) return i;
@@ -33,13 +25,62 @@ static void unknown_optimizer(Spec *s, const Expr *e, const char *name) {
   help_list(s->diag, "the optimizers are", &w);
 }
 
+// ---------------------------------------------------------------- schedules: cosine(0.001, to = 1e-5, warmup = 500)
+static int schedule_row(Spec *s, const Expr *e) {
+  const char *name = callee_name(e);
+  Words w = {0};
+  for (int i = 0; i < N_SCHEDULES; i++) {
+    if (name && strcmp(schedule_rows[i].name, name) == 0) return i;
+    vec_push(s->m.arena, &w, schedule_rows[i].name);
+  }
+  diag_error(s->diag, "unknown-name", e->a->at, "there is no schedule `%s`", expr_text(s->m.arena, e->a));
+  if (name) help_nearest(s->diag, name, &w);
+  help_list(s->diag, "the schedules are", &w);
+  return -1;
+}
+
+static bool rate_number(Spec *s, const Expr *e, const char *what, double *v) {
+  double x;
+  if (!need_number(s, e, what, 0, INFINITY, &x)) return false;
+  if (isinf(x) || x == 0) diag_error(s->diag, "bad-value", e->at, "%s cannot be %g", what, x);
+  else *v = x;
+  return !isinf(x) && x != 0;
+}
+
+static void schedule_number(Spec *s, const TableArg *a, const Expr *e, Place at, const char *schedule, double *v) {
+  int64_t whole;
+  const char *what = arena_printf(s->m.arena, "`%s`", a->name);
+  *v = a->def;
+  if (!e) add_default(s, at, arena_printf(s->m.arena, "optimizer.lr.%s.%s", schedule, a->name), "%g", a->def);
+  else if (!a->whole) need_number(s, e, what, a->lo, a->hi, v);
+  else if (need_int(s, e, what, (int64_t)a->lo, (int64_t)a->hi, &whole)) *v = (double)whole;
+}
+
+// The rate of an optimizer as a call of a schedule: sets TrainPlan.schedule and *rate.
+static void schedule(Spec *s, const Expr *e, double *rate) {
+  enum { MAX_KEYS = SCHEDULE_ARGS + 2 };
+  PlanSchedule *p = &s->m.train.schedule;
+  Key keys[MAX_KEYS] = {{"lr", false}};
+  const Expr *arg[MAX_KEYS];
+  int kind = schedule_row(s, e), n = 0;
+  if (kind < 0) return;
+  const ScheduleRow *row = &schedule_rows[kind];
+  while (n < SCHEDULE_ARGS && row->arg[n].name) keys[1 + n] = (Key){row->arg[n].name, false}, n++;
+  keys[1 + n] = (Key){"warmup", false};
+  if (!match_args(s, e, arena_printf(s->m.arena, "`%s`", row->name), keys, n + 2, arg)) return;
+  p->kind = (ScheduleKind)kind;
+  if (!arg[0]) diag_error(s->diag, "missing-argument", e->at, "`%s` of which learning rate?", row->name);
+  else rate_number(s, arg[0], "the learning rate", rate);
+  for (int i = 0; i < n; i++) schedule_number(s, &row->arg[i], arg[1 + i], e->at, row->name, &p->arg[i]);
+  if (arg[1 + n]) need_int(s, arg[1 + n], "`warmup`", 0, 1000000000, &p->warmup);
+}
+
 static void optimizer_arg(Spec *s, const OptimRow *row, int i, const Expr *e, Place at, double *v) {
   bool yes;
-  const char *callee = e ? callee_name(e) : NULL;
   if (!e) {
     add_default(s, at, arena_printf(s->m.arena, "optimizer.%s", row->arg[i]), "%g", row->def[i]);
-  } else if (e->kind == EX_CALL && is_word(later_schedules, COUNT_OF(later_schedules), callee)) {
-    error_unsupported(s->diag, e->at, arena_printf(s->m.arena, "the schedule `%s`", callee));
+  } else if (e->kind == EX_CALL && i == 0) {
+    schedule(s, e, v);
   } else if (strcmp(row->arg[i], "nesterov") == 0) {
     if (need_bool(s, e, "`nesterov`", &yes)) *v = yes;
   } else {
@@ -241,6 +282,10 @@ void resolve_train(Spec *s) {
   blas(s, find_clause(d, "blas"), d->word_at);
   stop(s, find_clause(d, "stop"), d->word_at);
   best(s, find_clause(d, "best"), d->word_at);
+  if (t->schedule.kind == SCHEDULE_plateau && !has_valid_rows(&s->m.data.split) && !diag_errors(s->diag)) {
+    diag_error(s->diag, "no-validation", s->m.optimizer.at, "`plateau` judges the rows for validation, and the split has none");
+    diag_help(s->diag, "give `split` a part `valid`");
+  }
   t->seed = s->m.data.seed = (uint64_t)seed;
   t->learning_rate = s->m.optimizer.args[0];
   t->optimizer = s->m.optimizer.text;

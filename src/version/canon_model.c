@@ -137,6 +137,19 @@ static void write_optimizer(Writer *w) {
   add_text(w, SCOPE_TRAIN, "optimizer", NULL, &t);
 }
 
+static void write_schedule(Writer *w) {
+  const PlanSchedule *p = &w->m->train.schedule;
+  const ScheduleRow *row = &schedule_rows[p->kind];
+  CallArg arg[SCHEDULE_ARGS + 1];
+  int n = 0;
+  Text t = {0};
+  if (p->kind == SCHEDULE_constant && !p->warmup) return;
+  for (; n < SCHEDULE_ARGS && row->arg[n].name; n++) arg[n] = (CallArg){row->arg[n].name, p->arg[n], row->arg[n].def};
+  arg[n++] = (CallArg){"warmup", (double)p->warmup, 0};
+  call_text(row->name, NULL, arg, n, &t);
+  add_text(w, SCOPE_TRAIN, "schedule", "optimizer", &t);
+}
+
 static void write_balance(Writer *w) {
   const struct BalanceSpec *b = &w->m->balance.spec;
   if (b->row < 0) {
@@ -172,6 +185,7 @@ static void write_train(Writer *w) {
   Text s = {0};
   begin_entry(w, "clause", "train", d, d ? d->word_at : (Place){0});
   write_optimizer(w);
+  write_schedule(w);
   add_field(w, SCOPE_TRAIN, "batch", NULL, "%lld", (long long)t->batch);
   add_field(w, SCOPE_TRAIN, "epochs", NULL, "%lld", (long long)t->epochs);
   add_field(w, SCOPE_TRAIN, "seed", NULL, "%llu", (unsigned long long)t->seed);
