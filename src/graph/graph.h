@@ -59,6 +59,9 @@ typedef struct { const char *name; NodeId value; int slot; } Root;   // out(name
 typedef struct { int64_t rows, side; double work; } GemmRule;
 typedef enum { BLAS_AUTO, BLAS_OFF, BLAS_ON } BlasUse;     // what a spec or MTLC_BLAS asks for; ON is for tests
 
+typedef enum { CLIP_NONE, CLIP_NORM, CLIP_VALUE } ClipKind;
+typedef struct { ClipKind kind; double bound; } Clip;   // of the gradients of a step: their norm together, or each element
+
 typedef struct {
   Arena *arena;
   DType dtype;                            // F32, or F64 for gradient checks
@@ -70,6 +73,7 @@ typedef struct {
   VEC(uint64_t) sites;                    // where random numbers are drawn: each has its key, a hash of its place in the spec
   NodeId loss;                            // total loss, scalar
   const struct BalanceSpec *balance;      // how the tasks' losses are balanced (balance.h); NULL: their sum
+  Clip clip;                              // before the optimizer
   bool wants_gram;                        // a program for the Gram matrix of the tasks' gradients is to be made
   uint32_t *table; int table_size;        // hash-consing
   Diag *diag;                             // shape errors go here; may be NULL in tests (then BUG)

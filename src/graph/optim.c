@@ -151,11 +151,12 @@ static void begin_lamb(Step *s) {
   s->neg_lr = g_map1(s->g, OP_NEG, rate);
 }
 
-static NodeId norm(Step *s, NodeId x) {                      // √Σ x² over all elements
+static NodeId sum_squares(Step *s, NodeId x) {               // over all elements
   NodeId sum = mul(s, x, x);
   while (node(s->g, sum)->rank) sum = g_sum(s->g, sum, 0);
-  return g_map1(s->g, OP_SQRT, sum);
+  return sum;
 }
+static NodeId norm(Step *s, NodeId x) { return g_map1(s->g, OP_SQRT, sum_squares(s, x)); }
 
 static NodeId update_lamb(Step *s, int slot, NodeId p, NodeId dp) {
   Moments x = moments(s, slot, dp);
@@ -249,10 +250,30 @@ static void keep_untouched(Graph *g, NodeId touched, int first) {
   }
 }
 
+// ---------------------------------------------------------------- clipping
+static NodeId within(Step *s, NodeId x, double bound) {      // each element of x in −bound … bound
+  NodeId most = g_map2(s->g, OP_MIN, x, num(s, bound));
+  return g_map2(s->g, OP_MAX, most, num(s, -bound));
+}
+
+// min(1, bound / (‖all gradients‖ + 1e-6)), as PyTorch's clip_grad_norm_. Pascanu, Mikolov, Bengio 2013
+static NodeId norm_factor(Step *s, const int *slots, const NodeId *grads, int n) {
+  NodeId sum = 0;
+  for (int i = 0; i < n; i++) {
+    if (s->g->slots.data[slots[i]].frozen || !grads[i]) continue;
+    NodeId squares = sum_squares(s, grads[i]);
+    sum = sum ? add(s, sum, squares) : squares;
+  }
+  if (!sum) return 0;
+  NodeId length = g_map1(s->g, OP_SQRT, sum), part = quo(s, num(s, s->g->clip.bound), add(s, length, num(s, 1e-6)));
+  return g_map2(s->g, OP_MIN, part, num(s, 1));
+}
+
 void optim(Graph *g, int row, const double *args, const int *slots, const NodeId *grads, int n) {
   CHECK(row >= 0 && row < n_optim_rows);
   Place at = g->at;
   Step s = {.g = g, .args = args};
+  NodeId factor = g->clip.kind == CLIP_NORM ? norm_factor(&s, slots, grads, n) : 0;
   for (int i = 0; i < n; i++) {
     const Slot p = g->slots.data[slots[i]];
     if (p.frozen || !grads[i]) continue;
@@ -265,7 +286,10 @@ void optim(Graph *g, int row, const double *args, const int *slots, const NodeId
     CHECK(same_shape(g, read, grads[i]) && node(g, read)->dtype == node(g, grads[i])->dtype);
     NodeId touched = touched_rows(g, row, &p, grads[i]);
     int first = g->roots.n;
-    graph_assign(g, slots[i], updates[row].update(&s, slots[i], read, grads[i]));
+    NodeId dp = grads[i];
+    if (factor) dp = mul(&s, dp, factor);
+    if (g->clip.kind == CLIP_VALUE) dp = within(&s, dp, g->clip.bound);
+    graph_assign(g, slots[i], updates[row].update(&s, slots[i], read, dp));
     keep_untouched(g, touched, first);
   }
   g->at = at;

@@ -185,7 +185,7 @@ Graph *push_gathers(Graph *g, const PushRule *rule, PushReport *report) {
     if (any_pushed(&p.groups.data[i])) count(&p, &p.groups.data[i]), any = true;
   if (!any) return g;
   p.t = graph_empty_like(g);
-  p.t->blas = g->blas, p.t->wants_gram = g->wants_gram;
+  p.t->blas = g->blas, p.t->clip = g->clip, p.t->wants_gram = g->wants_gram;
   p.now = NEW_ARRAY(g->arena, NodeId, g->nodes.n);
   for (NodeId id = 1; id < (NodeId)g->nodes.n; id++) {
     p.now[id] = rebuilt(&p, id);

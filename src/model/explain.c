@@ -130,6 +130,7 @@ static Graph *step_graph(const Model *m, const Graph *forward, Cost *c) {
   c->gemm = NEW_ARRAY(m->arena, const char *, n + 1);
   for (int i = 0; i < n && m->gemm; i++)
     if (grads[i] && has_gemm(g, grads[i], m->gemm)) c->gemm[c->n_gemm++] = g->slots.data[slots[i]].path;
+  g->clip = m->clip;
   optim(g, m->optimizer.row, m->optimizer.args, slots, grads, n);
   return tidy(g, roots, 1);
 }

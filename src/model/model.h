@@ -52,6 +52,7 @@ typedef struct {
   bool is_variant; int n_muted;        // of model_variant: tasks[n_tasks …] are names in expressions and nothing more
   ModelOutput *outputs; int n_outputs;
   OptimizerSpec optimizer;
+  Clip clip;                           // of gradients
   ValueTerm *penalty; int n_penalty;   // terms of the loss that are no task's
   BalanceClause balance;
   bool wants_gram;                     // set before build: a program for gradient_cosines (train.h)

@@ -5,7 +5,7 @@
 static const Key train_keys[] = {
   {"optimizer", false}, {"batch", false}, {"epochs", false}, {"split", false}, {"weight", false}, {"seed", false}, {"stop", false},
       {"best", false},
-  {"shuffle", false},   {"balance", false}, {"penalty", false}, {"clip", true},  {"l2", true},    {"l1", true},
+  {"shuffle", false},   {"balance", false}, {"penalty", false}, {"clip", false},  {"l2", true},    {"l1", true},
       {"lazy", true},
   {"schedule", true},   {"precision", true},    {"blas", false},
 };
@@ -125,6 +125,28 @@ static void optimizer(Spec *s, const Clause *c, Place at) {
     o->args[i] = optim_rows[row].def[i];
     optimizer_arg(s, &optim_rows[row], i, args[i], c->value->at, &o->args[i]);
   }
+}
+
+// `clip = norm(1)`: all gradients of a step as one vector; `value(0.5)`: each element.
+static void clip(Spec *s, const Clause *c, Place at) {
+  static const char *const names[] = {[CLIP_NONE] = "none", [CLIP_NORM] = "norm", [CLIP_VALUE] = "value"};
+  static const Key keys[] = {{"bound", false}};
+  const char *name = c ? callee_name(c->value) : NULL;
+  int kind = CLIP_NONE;
+  if (!c) {
+    add_default(s, at, "clip", "none");
+    return;
+  }
+  while (kind < COUNT_OF(names) && (!name || strcmp(names[kind], name))) kind++;
+  if (kind == CLIP_NONE && c->value->kind == EX_NAME) return;
+  if (kind == CLIP_NONE || kind == COUNT_OF(names) || c->value->kind != EX_CALL) {
+    diag_error(s->diag, "bad-value", c->value->at, "`clip` is `norm(BOUND)`, `value(BOUND)` or `none`, not `%s`", expr_text(s->m.arena, c->value));
+    return;
+  }
+  const Expr *arg[1];
+  if (!match_args(s, c->value, arena_printf(s->m.arena, "`%s`", name), keys, 1, arg)) return;
+  if (!arg[0]) diag_error(s->diag, "missing-argument", c->value->at, "`%s` needs a bound, as `%s(1)`", name, name);
+  else if (rate_number(s, arg[0], "the bound of a gradient", &s->m.clip.bound)) s->m.clip.kind = (ClipKind)kind;
 }
 
 // ---------------------------------------------------------------- figures: loss, auc(ctr) + auc(cvr), 0.5 * loss(ctr)
@@ -268,6 +290,7 @@ void resolve_train(Spec *s) {
   if (!d) d = &nothing;
   check_clauses(s, d, train_keys, COUNT_OF(train_keys), "`train`");
   optimizer(s, find_clause(d, "optimizer"), d->word_at);
+  clip(s, find_clause(d, "clip"), d->word_at);
   whole(s, d, "batch", 32, 1, MAX_BATCH, &t->batch);
   whole(s, d, "epochs", 10, 1, 1000000, &t->epochs);
   whole(s, d, "seed", 1, 0, ((int64_t)1 << 53) - 1, &seed);

@@ -137,6 +137,11 @@ static void write_optimizer(Writer *w) {
   add_text(w, SCOPE_TRAIN, "optimizer", NULL, &t);
 }
 
+static void write_clip(Writer *w) {
+  const Clip *c = &w->m->clip;
+  if (c->kind != CLIP_NONE) add_field(w, SCOPE_TRAIN, "clip", NULL, "%s %s", c->kind == CLIP_NORM ? "norm" : "value", number_text(w->arena, c->bound));
+}
+
 static void write_schedule(Writer *w) {
   const PlanSchedule *p = &w->m->train.schedule;
   const ScheduleRow *row = &schedule_rows[p->kind];
@@ -186,6 +191,7 @@ static void write_train(Writer *w) {
   begin_entry(w, "clause", "train", d, d ? d->word_at : (Place){0});
   write_optimizer(w);
   write_schedule(w);
+  write_clip(w);
   add_field(w, SCOPE_TRAIN, "batch", NULL, "%lld", (long long)t->batch);
   add_field(w, SCOPE_TRAIN, "epochs", NULL, "%lld", (long long)t->epochs);
   add_field(w, SCOPE_TRAIN, "seed", NULL, "%llu", (unsigned long long)t->seed);

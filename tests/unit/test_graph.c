@@ -594,6 +594,42 @@ static void test_every_optimizer(void **state) {
   check_optimizer(optimizer("ftrl"), 3, 0.3);
 }
 
+// One step of sgd on two parameters, one of them frozen: by the norm of the other's gradient alone, and by value.
+static void test_clipping(void **state) {
+  (void)state;
+  const Clip clips[] = {{CLIP_NONE, 0}, {CLIP_NORM, 0.5}, {CLIP_NORM, 1e6}, {CLIP_VALUE, 0.25}};
+  for (int c = 0; c < COUNT_OF(clips); c++) {
+    Bench b = bench_new(9, NULL);
+    NodeId p = param(&b, 1, N_W, 0, 0), q = param(&b, 0, 0, 0, 0), frozen = param(&b, 1, N_W, 0, 0), d[3];
+    b.g->slots.data[2].frozen = true;
+    b.g->clip = clips[c];
+    NodeId e = g_map2(b.g, OP_MUL, p, q), f = g_map2(b.g, OP_ADD, e, frozen);
+    b.g->loss = g_sum(b.g, g_map2(b.g, OP_MUL, f, f), 0);
+    grad(b.g, b.g->loss, (NodeId[]){p, q, frozen}, 3, d);
+    optim(b.g, optimizer("sgd"), optim_rows[0].def, (int[]){0, 1, 2}, d, 3);
+    double before[N_W + 1], g[N_W + 1], square = 0;
+    for (int i = 0; i < N_W; i++) {
+      before[i] = b.slots[0][i];
+      double at = before[i] * b.slots[1][0] + b.slots[2][i];
+      g[i] = 2 * at * b.slots[1][0];
+      g[N_W] = (i ? g[N_W] : 0) + 2 * at * before[i];
+    }
+    before[N_W] = b.slots[1][0];
+    for (int i = 0; i <= N_W; i++) square += g[i] * g[i];
+    assert_true(square > 0.25);
+    double factor = clips[c].kind == CLIP_NORM ? fmin(1, clips[c].bound / (sqrt(square) + 1e-6)) : 1;
+    b.in.lr = 0.1;
+    Graph *t = tidy(b.g, NULL, 0);
+    interp_roots(t, &b.in, NULL, b.arena);
+    for (int i = 0; i <= N_W; i++) {
+      double want = factor * g[i];
+      if (clips[c].kind == CLIP_VALUE) want = fmax(-clips[c].bound, fmin(clips[c].bound, want));
+      assert_close(i < N_W ? b.slots[0][i] : b.slots[1][0], before[i] - 0.1 * want, 1e-12, 1e-12, "clip");
+    }
+    arena_free(b.arena);
+  }
+}
+
 static void test_optimizer_state_names(void **state) {
   (void)state;
   Bench b = bench_new(9, NULL);
@@ -888,7 +924,7 @@ int main(void) {
       cmocka_unit_test(test_values),          cmocka_unit_test(test_every_op),
       cmocka_unit_test(test_amax_shares_ties), cmocka_unit_test(test_every_loss),
       cmocka_unit_test(test_losses_are_stable), cmocka_unit_test(test_every_optimizer),
-      cmocka_unit_test(test_optimizer_state_names), cmocka_unit_test(test_equal_nodes_are_one),
+      cmocka_unit_test(test_clipping), cmocka_unit_test(test_optimizer_state_names), cmocka_unit_test(test_equal_nodes_are_one),
       cmocka_unit_test(test_slices_join),     cmocka_unit_test(test_only_what_is_asked),
       cmocka_unit_test(test_tidy),            cmocka_unit_test(test_print),
       cmocka_unit_test(test_shape_errors),    cmocka_unit_test(test_tidy_moves),
