@@ -41,6 +41,10 @@ typedef struct { const char *const *source; const char *test; int64_t memory; co
 // Reads the files (`test` when split is by files alone), splits, learns from the training rows, prepares all. NULL when d
 // has errors: at most 20 data errors are reported, the rest counted; nothing is half-prepared.
 Dataset *data_prepare(const DataPlan *p, const DataFiles *f, Diag *d);
+// The same, but what an earlier run has learned is not learned again. input[i], label[i]: the number in that run's plan of what inputs[i],
+// labels[i] is, declared alike; −1: learned from the training rows.
+typedef struct { const DataPlan *plan; const PrepState *prep; const int *input, *label; } GivenPrep;
+Dataset *data_prepare_given(const DataPlan *p, const GivenPrep *given, const DataFiles *f, Diag *d);
 // New rows under a learned preparation (eval, predict), in split[2]. Without need_labels, a label whose column is absent, or
 // whose value is missing or wrong, is unknown (w = 0), and a source that labels alone read needs no file.
 Dataset *data_apply(const DataPlan *p, const PrepState *prep, const DataFiles *f, bool need_labels, Diag *d);

@@ -163,6 +163,7 @@ typedef struct {
   Affine *label;                   // [n_labels]; identity where not scaled
   Vocabulary *label_class;         // [n_labels]; CLASS by text: class i is values[i]
   int64_t rows[3];
+  uint64_t given;                  // digest of what was taken from an earlier run (GivenPrep); 0: all was learned from the rows
 } PrepState;
 
 // ---- prepared rows of one split, in file order

@@ -46,6 +46,12 @@ int64_t plateau_falls(const double *loss, int64_t n, int64_t patience);
 bool weights_save(const char *path, const StepPlan *p, const void *slots, bool with_state, Diag *d);
 // Names, shapes, dtypes and digests must match, all of them; else `bad-weights` and the slots as they were.
 bool weights_load(const char *path, const StepPlan *p, void *slots, bool with_state, Diag *d);
+// All parameters and states of a file, whatever they belong to: by name; rows of the matrix [product of all axes but the last, last] without
+// gaps. NULL: `bad-weights`.
+typedef struct { const char *path; DType dtype; int rank; int64_t shape[6], elements; const void *data; } StoredTensor;
+typedef struct { const StoredTensor *tensors; int n; uint64_t digest; void *memory; } StoredWeights;   // digest: of the whole file
+StoredWeights *weights_read(const char *path, Arena *a, Diag *d);
+void           weights_unread(StoredWeights *w);           // the tensors' data are gone
 // ---- file.c: the whole file or, with `disk-full` or `cannot-write`, the old one as it was. Written to path.tmp, fsync,
 // rename, fsync of the folder. (A caller that limits file sizes ignores SIGXFSZ.)
 bool file_write_whole(const char *path, const void *data, size_t n, Diag *d);

@@ -371,6 +371,11 @@ static bool open_all(Compare *k) {
   enum { USUAL_SEEDS = 5 };
   k->m = open_spec(c, o->spec);
   if (!check_spec(c, k->m)) return false;
+  if (k->m->from.name) {                           // a task alone would not be alone: its start has learned from the others
+    diag_error(c->diag, "unsupported", k->m->from.at, "`compare` trains everything from the start, and this spec starts from a run");
+    diag_help(c->diag, "compare the spec without `from`, `freeze` and `renamed_from`");
+    return false;
+  }
   if (k->m->n_tasks < 2) {
     diag_error(c->diag, "nothing-to-compare", (Place){0}, "the spec has one task, `%s`: there is nothing to train it together with",
                k->m->tasks[0].name);

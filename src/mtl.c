@@ -1,6 +1,7 @@
 // mtl.c: the public functions that need no data: check, explain, compile; and synth.
 #include "session.h"
 #include "front/format.h"
+#include "warm_start.h"
 
 #ifndef MTLC_BUILD_ID
 #define MTLC_BUILD_ID "unversioned"
@@ -36,7 +37,8 @@ static char *take(Text *t) {                             // the text, malloc'd; 
 int mtl_check(mtl_context *c, const char *spec, bool strict, bool json, char **report) {
   *report = NULL;
   Model *m = open_spec(c, spec);
-  bool right = check_spec(c, m), ok = right && !(strict && diag_warnings(c->diag));
+  Graph *g = check_graph(c, m);
+  bool right = g && warm_check_spec(c, m, g, spec), ok = right && !(strict && diag_warnings(c->diag));
   Text t = {0};
   if (json) {
     Text errors = {0};

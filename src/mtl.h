@@ -74,6 +74,7 @@ int mtl_compile(mtl_context *c, const char *spec, const char *stage, const char 
 typedef struct {
   const char *spec, *const *data, *test;              // data, test NULL: the spec's files
   const char *out;                                    // run folder, NULL: runs/MODEL-N, N the next free number
+  const char *from;                                   // the folder of the run that the spec's `from` names, wherever it says that it is; NULL: there
   const char *resume;                                 // a run folder to go on with; spec, data, test NULL then
   int64_t epochs;                                     // 0: the spec's
   int64_t seed; bool has_seed;

@@ -77,6 +77,7 @@ json_t *report_json(const Model *m, const Dataset *data, const Ready *r, const T
   json_object_set_new(j, "target", json_string(r->jit.target));
   json_object_set_new(j, "peak_rss_mb", number(peak_rss_mb()));
   json_object_set(j, "hashes", info->hashes);
+  json_object_set(j, "from", info->from ? info->from : json_null());
   json_object_set_new(j, "run", run ? json_string(run) : json_null());
   return j;
 }

@@ -1,5 +1,5 @@
 // run.c: mtl_run: data → compiled step → training → a run folder, or nothing.
-#include "session.h"
+#include "warm_start.h"
 
 typedef struct { const mtl_run_options *o; const Model *m; } Hooks;
 
@@ -33,16 +33,45 @@ static void take_options(Model *m, const mtl_run_options *o) {
   if (o->has_seed) m->train.seed = m->data.seed = (uint64_t)o->seed;
 }
 
-typedef struct { Model *m; Dataset *data; Ready ready; RunInfo info; char *tmp, *final_name; PrepState prep; double start; } Run;
+typedef struct {
+  Model *m; Dataset *data; Ready ready; RunInfo info; char *tmp, *final_name; PrepState prep; double start;
+  WarmRun *old; WarmInputs inputs; WarmPlan warm;          // a start from an earlier run; old NULL: none
+} Run;
+
+// The run that the spec starts from is opened and compared before any row is read.
+static bool open_old(mtl_context *c, const mtl_run_options *o, Run *r, const Graph *g) {
+  if (!r->m->from.name) return true;
+  r->old = warm_open(c, o->from ? o->from : beside(c->arena, o->spec, r->m->from.file), r->m->from.file_at);
+  if (!r->old) return false;
+  r->inputs = warm_inputs(c, r->m, g, r->old);
+  r->warm = warm_plan(r->m, g, NULL, &r->inputs, r->old);
+  return warm_check(c, r->m, g, &r->warm, &r->inputs, r->old);
+}
+
+static Dataset *prepare_rows(mtl_context *c, Run *r) {
+  if (!r->old) return data_prepare(&r->m->data, &r->info.files, c->diag);
+  GivenPrep given = warm_given(r->old, &r->inputs);
+  return data_prepare_given(&r->m->data, &given, &r->info.files, c->diag);
+}
+
+static void start_slots(Run *r) {
+  engine_init(r->ready.engine, r->m->train.seed);
+  if (!r->old) return;
+  r->warm = warm_plan(r->m, r->ready.compiled.forward, &r->data->prep, &r->inputs, r->old);
+  warm_apply(&r->warm, r->ready.engine);
+  r->info.from = warm_json(r->m, &r->warm, &r->inputs, r->old);
+}
 
 static bool open_new(mtl_context *c, const mtl_run_options *o, Run *r) {
   r->m = open_spec(c, o->spec);
-  if (!check_spec(c, r->m)) return false;
+  Graph *g = check_graph(c, r->m);
+  if (!g) return false;
   take_options(r->m, o);
+  if (!open_old(c, o, r, g)) return false;
   if (!find_files(c, r->m, o->data, o->test, NULL, o->spec, &r->info.files)) return false;
-  r->data = data_prepare(&r->m->data, &r->info.files, c->diag);
+  r->data = prepare_rows(c, r);
   if (!r->data || !make_ready(c, r->m, &r->data->prep, &r->ready)) return false;
-  engine_init(r->ready.engine, r->m->train.seed);
+  start_slots(r);
   r->tmp = run_folder_create(c, o->out, r->m->name, &r->final_name);
   return r->tmp != NULL;
 }
@@ -72,6 +101,11 @@ static void say_start(mtl_context *c, const mtl_run_options *o, const Run *r) {
   if (t.n && t.data[t.n - 1] == '\n') t.data[--t.n] = 0;
   say(o, t.data);
   text_free(&t);
+  if (r->old) {
+    warm_text(r->m, &r->warm, &r->inputs, r->old, &t);
+    say(o, t.data);
+    text_free(&t);
+  }
   if (r->ready.jit.cached) text_printf(&t, "compiled step for %s from the cache in %.1f ms", r->ready.jit.target, r->ready.jit.load_ms);
   else text_printf(&t, "compiled for %s in %.0f ms", r->ready.jit.target, r->ready.jit.compile_ms);
   say(o, t.data);
@@ -101,6 +135,7 @@ static int run_to_end(mtl_context *c, const mtl_run_options *o, Run *r, char **r
   if (o->json) *report = json_text(report_json(r->m, r->data, &r->ready, t, &r->info, r->final_name, seconds));
   else {
     if (t->interrupted) text_printf(&text, "interrupted; to go on: mtlc run --resume %s\n", r->final_name);
+    if (r->old) text_printf(&text, "%s\n", warm_line(c->arena, &r->warm, r->old));
     report_text(r->m, t, r->final_name, seconds, &text);
     *report = text.data;
   }
@@ -116,7 +151,9 @@ int mtl_run(mtl_context *c, const mtl_run_options *o, char **report) {
   int code = ok ? run_to_end(c, o, &r, report) : diag_exit_code(c->diag);
   if (r.tmp && r.tmp != r.final_name && code != 0 && code != 1 && code != 130) run_folder_remove(r.tmp);
   json_decref(r.info.hashes);
+  json_decref(r.info.from);
   ready_free(&r.ready);
   data_free(r.data);
+  warm_close(r.old);
   return code;
 }

@@ -91,6 +91,9 @@ static json_t *run_json(const Model *m, const Dataset *data, const Ready *r, con
   json_object_set_new(j, "version", json_integer(m->version));
   json_object_set_new(j, "files", fingerprints_json(m, f));
   if (info->hashes) json_object_set(j, "hashes", info->hashes);
+  if (info->from)                      // what it started from; tensor by tensor in metrics.json
+    json_object_set_new(j, "from", json_pack("{s:O, s:O, s:O, s:O}", "run", json_object_get(info->from, "run"), "path", json_object_get(info->from, "path"), "model", json_object_get(info->from, "model"),
+                                             "weights", json_object_get(info->from, "weights")));
   json_object_set_new(j, "mtlc", json_string(mtl_version()));
   json_object_set_new(j, "build", json_string(build_text()));
   json_object_set_new(j, "target", json_string(r->jit.target));

@@ -66,10 +66,12 @@ Model *open_spec(mtl_context *c, const char *path) {
   return m;
 }
 
-bool check_spec(mtl_context *c, Model *m) {
-  if (m) build(m, F32, c->diag);                   // errors of both halves in one run
-  return m && diag_errors(c->diag) == 0;
+Graph *check_graph(mtl_context *c, Model *m) {
+  Graph *g = m ? build(m, F32, c->diag) : NULL;    // errors of both halves in one run
+  return diag_errors(c->diag) ? NULL : g;
 }
+
+bool check_spec(mtl_context *c, Model *m) { return check_graph(c, m) != NULL; }
 
 void assume_vocabularies(Model *m, int64_t cardinality) {
   PrepState *p = NEW(m->arena, PrepState);

@@ -21,7 +21,8 @@ bool is_no_run(mtl_context *c, const char *path);                    // true, an
 // session.c
 Model *open_spec(mtl_context *c, const char *path);                  // parsed and resolved; NULL: errors
 Model *open_spec_text(mtl_context *c, const char *name, const char *path, const char *text, size_t n);
-bool   check_spec(mtl_context *c, Model *m);                         // builds the graph; false: errors
+Graph *check_graph(mtl_context *c, Model *m);                        // the forward graph, not bound to data; NULL: errors
+bool   check_spec(mtl_context *c, Model *m);                         // false: errors
 void   assume_vocabularies(Model *m, int64_t cardinality);           // for compiling without data
 const char *build_text(void);                                        // mtl_build_info, BLAS only where it has been opened
 char  *json_text(json_t *j);                                         // malloc'd, steals j
@@ -38,6 +39,7 @@ typedef struct {
   uint64_t seed; int64_t epochs;
   const char *status;                                                // "complete", "interrupted"
   int64_t best_epoch;
+  json_t *from;                                                      // of a run that started from another: warm_json; or NULL
   json_t *hashes;                                                    // to be written; owned by who sets it
 } RunInfo;
 char *run_folder_create(mtl_context *c, const char *wanted, const char *model, char **final_name);   // temporary folder

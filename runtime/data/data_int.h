@@ -83,7 +83,8 @@ bool rows_keep(const DataPlan *p, Rows *r, const char *folder, const char *path,
 void rows_close(Rows *r);
 
 // ---- row_cache.c
-bool row_cache_load(const DataPlan *p, const PrepState *prep, const DataFiles *f, Dataset *s);   // false: not there
+// given: PrepState.given of the rows that are wanted. false: they are not there.
+bool row_cache_load(const DataPlan *p, const PrepState *prep, uint64_t given, const DataFiles *f, Dataset *s);
 void row_cache_save(const DataPlan *p, const DataFiles *f, Dataset *s);    // where the rows lie in files
 
 // ---- list.c: cells of several items
@@ -224,7 +225,7 @@ bool   valid_utf8(const char *s);
 
 // ---- prep.c: learning
 void prep_new(const DataPlan *p, PrepState *s, Arena *a); // room for all, zeroed
-bool prep_learn(Raw *r, PrepState *s, Arena *a);          // from rows with split 0; false: errors
+bool prep_learn(Raw *r, const GivenPrep *given, PrepState *s, Arena *a);   // from rows with split 0, what is not given (NULL: all); false: errors
 double clip_and_map(const Prep *p, const Affine *f, double v);   // by f's lo, hi, bounds. Not finite: outside of the domain
 static inline InputKind item_kind(const DataInput *in) { return in->kind == INPUT_LIST ? in->item : in->kind; }
 // The vocabulary of a CATEGORY, or of a LIST of such: its own, or that of the input that it is like.
@@ -234,6 +235,11 @@ static inline const Vocabulary *vocabulary_of(const DataPlan *p, const PrepState
 static inline bool is_bucketized(const DataInput *in) { return in->kind == INPUT_CATEGORY && in->prep.map == MAP_BUCKETIZE; }
 static inline bool has_number(const DataInput *in) { return in->kind == INPUT_TIME || is_bucketized(in); }   // in Raw.number
 int64_t vocabulary_find(const Vocabulary *v, const char *s);   // −1: not in it
+
+// ---- given.c: what an earlier run learned
+bool     given_input(const GivenPrep *g, const DataPlan *p, int at, PrepState *s);   // false: it is to be learned
+bool     given_label(const GivenPrep *g, int at, PrepState *s);
+uint64_t given_digest(const GivenPrep *g);                                  // never 0
 
 // ---- apply.c
 // Rows of one split, prepared; false: no room for them. Class labels are numbered first (classes_apply), once a file.

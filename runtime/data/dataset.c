@@ -56,7 +56,7 @@ static bool apply_file(const DataPlan *p, const PrepState *prep, const DataFiles
 }
 
 // The training file: split, learned from (prep NULL) and applied, all parts but `without`.
-static bool training_file(const DataPlan *p, const PrepState *prep, const DataFiles *files, int without, Dataset *s,
+static bool training_file(const DataPlan *p, const PrepState *prep, const GivenPrep *given, const DataFiles *files, int without, Dataset *s,
                           Diag *d) {
   Raw *r = raw_read(p, files, NEED_ALL, d);
   if (!r) return false;
@@ -65,7 +65,7 @@ static bool training_file(const DataPlan *p, const PrepState *prep, const DataFi
   count_rest(s, r);
   bool ok = raw_finish(r);
   if (prep) s->prep = *prep;
-  else ok = ok && prep_learn(r, &s->prep, s->arena);
+  else ok = ok && prep_learn(r, given, &s->prep, s->arena);
   if (ok) classes_apply(r, &s->prep);
   for (int k = 0; ok && k < 3; k++)
     if (k != without) ok = prep_apply(r, &s->prep, k, &s->split[k], &s->summary, s->arena);
@@ -89,7 +89,7 @@ static bool test_file(const DataPlan *p, const DataFiles *f, Dataset *s, Diag *d
   return apply_file(p, &s->prep, &held_out, NEED_LABELS, s, d);
 }
 
-static Dataset *prepare(const DataPlan *p, const PrepState *prep, const DataFiles *f, Diag *d) {
+static Dataset *prepare(const DataPlan *p, const PrepState *prep, const GivenPrep *given, const DataFiles *f, Diag *d) {
   double start = monotonic_seconds();
   bool files = p->split.kind == SPLIT_FILES;
   if (files && !f->test) {
@@ -98,12 +98,12 @@ static Dataset *prepare(const DataPlan *p, const PrepState *prep, const DataFile
     return NULL;
   }
   Dataset *s = new_dataset(p, f);
-  bool cached = row_cache_load(p, prep, f, s);
+  bool cached = row_cache_load(p, prep, prep ? prep->given : given ? given_digest(given) : 0, f, s);
   if (!cached) {
     data_free(s);
     s = new_dataset(p, f);
   }
-  bool ok = cached || training_file(p, prep, f, files ? 2 : -1, s, d);
+  bool ok = cached || training_file(p, prep, given, f, files ? 2 : -1, s, d);
   ok = ok && (cached || !files || test_file(p, f, s, d));
   if (!ok) {
     data_free(s);
@@ -116,10 +116,12 @@ static Dataset *prepare(const DataPlan *p, const PrepState *prep, const DataFile
   return s;
 }
 
-Dataset *data_prepare(const DataPlan *p, const DataFiles *f, Diag *d) { return prepare(p, NULL, f, d); }
+Dataset *data_prepare(const DataPlan *p, const DataFiles *f, Diag *d) { return prepare(p, NULL, NULL, f, d); }
+
+Dataset *data_prepare_given(const DataPlan *p, const GivenPrep *given, const DataFiles *f, Diag *d) { return prepare(p, NULL, given, f, d); }
 
 Dataset *data_split_again(const DataPlan *p, const PrepState *prep, const DataFiles *f, Diag *d) {
-  return prepare(p, prep, f, d);
+  return prepare(p, prep, NULL, f, d);
 }
 
 Dataset *data_apply(const DataPlan *p, const PrepState *prep, const DataFiles *f, bool need_labels, Diag *d) {

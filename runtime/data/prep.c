@@ -307,7 +307,7 @@ static void learn_label(Raw *r, int at, PrepState *s, Arena *a) {
   if (l->kind == LABEL_BINARY || l->kind == LABEL_CLASS) warn_single_class(r, at);
 }
 
-bool prep_learn(Raw *r, PrepState *s, Arena *a) {
+bool prep_learn(Raw *r, const GivenPrep *given, PrepState *s, Arena *a) {
   int before = diag_errors(r->diag);
   int64_t train = 0;
   for (int64_t i = 0; i < r->n; i++) train += r->split[i] == 0;
@@ -317,12 +317,13 @@ bool prep_learn(Raw *r, PrepState *s, Arena *a) {
     return false;
   }
   prep_new(r->plan, s, a);
+  s->given = given ? given_digest(given) : 0;
   for (int i = 0; i < r->plan->n_inputs; i++) {
-    learn_input(r, i, s, a);
+    if (!given_input(given, r->plan, i, s)) learn_input(r, i, s, a);
     store_touch(&r->store, r->n * (int64_t)sizeof(double) * (r->plan->inputs[i].width + 1));
   }
   for (int i = 0; i < r->plan->n_labels; i++) {
-    learn_label(r, i, s, a);
+    if (!given_label(given, i, s)) learn_label(r, i, s, a);
     store_touch(&r->store, r->n * (int64_t)(2 * sizeof(double)));
   }
   return raw_finish(r) && diag_errors(r->diag) == before;

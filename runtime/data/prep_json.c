@@ -241,10 +241,20 @@ static bool load_rows(const Load *l, const json_t *root, PrepState *s) {
   return true;
 }
 
+static bool load_given(const Load *l, const json_t *root, PrepState *s) {
+  const json_t *j = json_object_get(root, "given");
+  const char *digits = json_string_value(j);
+  s->given = 0;
+  if (!j) return true;
+  char *end = NULL;
+  s->given = digits ? strtoull(digits, &end, 16) : 0;
+  return (s->given && !*end) || wrong(l, "`given` is no digest");
+}
+
 static bool load_all(const Load *l, const DataPlan *p, const json_t *root, PrepState *s) {
   const json_t *inputs = json_object_get(root, "inputs"), *labels = json_object_get(root, "labels");
   if (json_integer_value(json_object_get(root, "format")) != FORMAT) return wrong(l, "its format is not %d", FORMAT);
-  if (!load_rows(l, root, s)) return false;
+  if (!load_rows(l, root, s) || !load_given(l, root, s)) return false;
   if ((int64_t)json_array_size(inputs) != p->n_inputs)
     return wrong(l, "%zu inputs here, %d in the spec", json_array_size(inputs), p->n_inputs);
   if ((int64_t)json_array_size(labels) != p->n_labels)

@@ -164,11 +164,12 @@ static void add_plan(Digest *g, const DataPlan *p) {
 }
 
 // The path of an entry without its ending; NULL: nothing can be kept.
-static char *entry_of(const DataPlan *p, const DataFiles *f, Arena *a) {
+static char *entry_of(const DataPlan *p, uint64_t given, const DataFiles *f, Arena *a) {
   Digest g = {{1, 2}, false};
   if (!f->folder) return NULL;
   add_file(&g, "/proc/self/exe");
   add_plan(&g, p);
+  add_int(&g, (int64_t)given);
   for (int i = 0; i < p->n_sources; i++) add_source(&g, f->source[i], a);
   if (p->split.kind == SPLIT_FILES) add_source(&g, f->test, a);
   if (g.fails) return NULL;
@@ -258,8 +259,8 @@ static char *whole_file(const char *path, size_t *n) {
   return data;
 }
 
-bool row_cache_load(const DataPlan *p, const PrepState *prep, const DataFiles *f, Dataset *s) {
-  char *entry = entry_of(p, f, s->arena);
+bool row_cache_load(const DataPlan *p, const PrepState *prep, uint64_t given, const DataFiles *f, Dataset *s) {
+  char *entry = entry_of(p, given, f, s->arena);
   size_t n = 0;
   Info info;
   char *text = entry ? whole_file(arena_printf(s->arena, "%s.info", entry), &n) : NULL;
@@ -311,7 +312,7 @@ static void keep_few(const char *folder) {
 void row_cache_save(const DataPlan *p, const DataFiles *f, Dataset *s) {
   bool on_disk = false;
   for (int k = 0; k < 3; k++) on_disk |= s->split[k].file != NULL;
-  char *entry = on_disk ? entry_of(p, f, s->arena) : NULL;
+  char *entry = on_disk ? entry_of(p, s->prep.given, f, s->arena) : NULL;
   Diag *quiet = diag_new(s->arena, NULL);
   if (!entry) return;
   for (int k = 0; k < 3; k++)

@@ -191,6 +191,7 @@ static uint64_t longest_header(const Tensors *t) {
   return n < LONGEST_HEADER ? n : LONGEST_HEADER;
 }
 
+// t NULL: of a file of any tensors.
 static bool read_header(Reader *r, const Tensors *t, uint64_t *digest) {
   uint64_t n;
   struct stat st;
@@ -199,9 +200,9 @@ static bool read_header(Reader *r, const Tensors *t, uint64_t *digest) {
   if (r->size < PREAMBLE) return bad(r, "the file has %lld bytes, too few for the length of a header", (long long)r->size);
   if (!read_at(r, &n, sizeof n, 0)) return false;
   if (n > (uint64_t)r->size - PREAMBLE) return bad(r, "a header of %" PRIu64 " bytes does not fit the file", n);
-  if (n > longest_header(t)) return bad(r, "a header of %" PRIu64 " bytes is longer than this model's can be", n);
+  if (n > (t ? longest_header(t) : LONGEST_HEADER)) return bad(r, "a header of %" PRIu64 " bytes is longer than this model's can be", n);
   uint64_t rest = (uint64_t)r->size - PREAMBLE - n;
-  if (rest != t->bytes) return bad(r, "%" PRIu64 " bytes of tensors, and the model has %zu", rest, t->bytes);
+  if (t && rest != t->bytes) return bad(r, "%" PRIu64 " bytes of tensors, and the model has %zu", rest, t->bytes);
   char *s = xmalloc(n + 1);
   bool fine = read_at(r, s, n, PREAMBLE);
   json_error_t e = {0};
@@ -335,4 +336,84 @@ bool tensors_load(const char *path, const StepPlan *p, const SlotSet *sets, int 
 bool weights_load(const char *path, const StepPlan *p, void *slots, bool with_state, Diag *d) {
   uint64_t digest;
   return tensors_load(path, p, &(SlotSet){ "", slots }, 1, with_state, &digest, d);
+}
+
+// ---------------------------------------------------------------- a file of any tensors
+// What the header says of a tensor, as the slot of a plan; false: it is no tensor that weights_save writes.
+static bool slot_of(const Reader *r, const char *name, const json_t *j, PlanSlot *s, size_t *elements) {
+  const char *dtype = json_string_value(json_object_get(j, "dtype"));
+  const json_t *shape = json_object_get(j, "shape");
+  *s = (PlanSlot){ .path = name, .rank = (int)json_array_size(shape), .dtype = F32 };
+  bool known = false;
+  for (int i = 0; i < COUNT_OF(dtypes); i++)
+    if (dtype && !strcmp(dtype, dtypes[i].name)) s->dtype = (DType)i, known = true;
+  if (!known) return bad(r, "the dtype of `%.200s` is %.20s", name, dtype ? dtype : "missing");
+  if (!json_is_array(shape) || json_array_size(shape) > COUNT_OF(s->shape)) return bad(r, "`%.200s` has no shape that can be", name);
+  *elements = 1;
+  for (int i = 0; i < s->rank; i++)
+    if (!whole_number(json_array_get(shape, (size_t)i), &s->shape[i]) || __builtin_mul_overflow(*elements, (size_t)s->shape[i], elements) ||
+        *elements > (size_t)r->size)
+      return bad(r, "axis %d of `%.200s` does not fit the file", i, name);
+  return true;
+}
+
+static bool tensors_in(const Reader *r, Tensors *t, PlanSlot *slots) {
+  const char *name;
+  json_t *j;
+  json_object_foreach(r->header, name, j) {
+    size_t elements = 0;
+    if (strcmp(name, "__metadata__") == 0) continue;
+    PlanSlot *s = &slots[t->n];
+    if (!slot_of(r, name, j, s, &elements)) return false;
+    t->data[t->n] = (Tensor){ .name = xmalloc(strlen(name) + 1), .slot = s, .width = dtypes[s->dtype].bytes, .bytes = elements * dtypes[s->dtype].bytes };
+    strcpy(t->data[t->n].name, name);
+    if (__builtin_add_overflow(t->bytes, t->data[t->n++].bytes, &t->bytes)) return bad(r, "the tensors do not fill the file");
+  }
+  size_t held = (size_t)r->size;
+  return t->bytes <= held || bad(r, "the tensors do not fit the file");
+}
+
+static StoredWeights *stored(Reader *r, const Tensors *t, uint64_t digest, Arena *a) {
+  StoredWeights *w = NEW(a, StoredWeights);
+  StoredTensor *all = NEW_ARRAY(a, StoredTensor, t->n + 1);
+  for (int i = 0; i < t->n; i++) {
+    const Tensor *x = &t->data[i];
+    all[i] = (StoredTensor){ .path = arena_strdup(a, x->name), .dtype = x->slot->dtype, .rank = x->slot->rank,
+                             .elements = (int64_t)(x->bytes / x->width), .data = r->data + x->offset };
+    memcpy(all[i].shape, x->slot->shape, sizeof all[i].shape);
+  }
+  *w = (StoredWeights){ all, t->n, digest, r->data };
+  r->data = NULL;
+  return w;
+}
+
+static int by_path(const void *x, const void *y) { return strcmp(((const StoredTensor *)x)->path, ((const StoredTensor *)y)->path); }
+
+StoredWeights *weights_read(const char *path, Arena *a, Diag *d) {
+  Reader r = { .path = path, .fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), .diag = d };
+  StoredWeights *w = NULL;
+  uint64_t digest;
+  if (r.fd < 0) {
+    bad(&r, "they cannot be opened: %s", strerror(errno));
+    return NULL;
+  }
+  if (read_header(&r, NULL, &digest)) {
+    size_t n = json_object_size(r.header);
+    Tensors t = { .data = xcalloc(n + 1, sizeof(Tensor)) };
+    PlanSlot *slots = xcalloc(n + 1, sizeof *slots);
+    if (tensors_in(&r, &t, slots) && check_header(&r, &t) && read_data(&r, &t)) w = stored(&r, &t, digest, a);
+    if (w) qsort((void *)w->tensors, (size_t)w->n, sizeof *w->tensors, by_path);
+    tensors_free(&t);
+    free(slots);
+  }
+  json_decref(r.header);
+  free(r.data);
+  close(r.fd);
+  return w;
+}
+
+void weights_unread(StoredWeights *w) {
+  if (!w) return;
+  free(w->memory);
+  w->memory = NULL;
 }

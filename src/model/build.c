@@ -77,6 +77,7 @@ static Value *not_a_tensor(Build *b, const Expr *x, const Symbol *y) {
   diag_note(b->d, y->at, "declared here");
   if (y->kind == SYM_SOURCE)
     diag_help(b->d, "a raw column becomes a value as an input: `input NAME : real = %s.COLUMN`", x->name);
+  if (y->kind == SYM_RUN) diag_help(b->d, "the spec starts from it: its parameters are loaded by their paths");
   if (y->kind == SYM_MODULE) diag_help(b->d, "what it has is written `%s.NAME`", x->name);
   return &bad_value;
 }
@@ -105,6 +106,7 @@ static Value *predeclared_value(Build *b, Env *e, const Expr *x) {
     return &bad_value;
   }
   if (strcmp(n, "training") != 0) return NULL;
+  if (e->frame->frozen) return v_number(b, 0, x->at);       // what is frozen is computed in training as in use
   g_at(b->g, place_of(e, x->at));
   return v_tensor(b, g_training(b->g), place_of(e, x->at));
 }

@@ -32,6 +32,8 @@ typedef struct {
   bool freeze;
 } ModelTask;
 typedef struct { const char *name; Place at; const Expr *value; int unit; } ModelOutput;   // unit: 1 + a label, or 0
+typedef struct { const char *name, *file; Place at, file_at; } FromRun;   // from NAME { file = "…" }; file: as written, NULL after an error
+typedef struct { const char *name, *old; Place at; } Rename;           // what has its parameters under `name` had them under `old` in that run
 typedef struct { int row; double args[8]; Place at; const char *text; } OptimizerSpec;   // row of graph/optim.def
 
 typedef struct {                       // how the tasks' losses are balanced
@@ -51,6 +53,8 @@ typedef struct {
   ModelTask *tasks; int n_tasks;
   bool is_variant; int n_muted;        // of model_variant: tasks[n_tasks …] are names in expressions and nothing more
   ModelOutput *outputs; int n_outputs;
+  FromRun from;                        // the run that it starts from; name NULL: none
+  Rename *renames; int n_renames;      // clauses `renamed_from`
   OptimizerSpec optimizer;
   Clip clip;                           // of gradients
   ValueTerm *penalty; int n_penalty;   // terms of the loss that are no task's

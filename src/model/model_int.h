@@ -20,7 +20,7 @@ struct Module {
   VEC(ModuleRef) refs;
 };
 
-typedef enum { SYM_SOURCE, SYM_INPUT, SYM_LABEL, SYM_BINDING, SYM_LAYER, SYM_TASK, SYM_OUTPUT, SYM_MODULE } SymbolKind;
+typedef enum { SYM_SOURCE, SYM_INPUT, SYM_LABEL, SYM_BINDING, SYM_LAYER, SYM_TASK, SYM_OUTPUT, SYM_MODULE, SYM_RUN } SymbolKind;
 typedef struct { const char *name; SymbolKind kind; int index; Place at; } Symbol;     // index: in the list of its kind
 
 typedef enum { LABEL_TODO, LABEL_BUSY, LABEL_DONE, LABEL_BAD } LabelState;
@@ -48,6 +48,7 @@ typedef struct {
   VEC(Binding) bindings;
   VEC(const Decl *) task_decls;
   VEC(Require) requires;
+  VEC(Rename) renames;
   const char *folder;                  // of the spec
   const char **binding_shape;          // parallel to bindings, set by build(): "[rows, 64]", "a list of 8"
   VEC(__typeof__(*((Model *)0)->defaults)) defaults;
@@ -67,6 +68,7 @@ typedef VEC(const char *) Words;
 void help_nearest(Diag *d, const char *word, const Words *words);
 void help_list(Diag *d, const char *intro, const Words *words);        // "INTRO: `a`, `b`, `c`"
 void add_default(Spec *s, Place at, const char *what, const char *fmt, ...) PRINTF_LIKE(4, 5);
+void clause_renamed(Spec *s, const Decl *d);                            // `renamed_from` of a binding or a task
 const Decl *only_decl(Spec *s, DeclKind kind, const char *word);       // the one declaration of this kind, or NULL
 const char *symbol_kind_text(SymbolKind k);                            // "an input", "a label" …
 bool error_unsupported(Diag *d, Place at, const char *what);           // false, always

@@ -49,6 +49,7 @@ void add_default(Spec *s, Place at, const char *what, const char *fmt, ...) {
 static const char *const kind_texts[] = {
   [SYM_SOURCE] = "a source", [SYM_INPUT] = "an input",  [SYM_LABEL] = "a label",    [SYM_BINDING] = "a binding",
   [SYM_LAYER] = "a layer",   [SYM_TASK] = "a task",     [SYM_OUTPUT] = "an output", [SYM_MODULE] = "an import's name",
+  [SYM_RUN] = "a trained run",
 };
 const char *symbol_kind_text(SymbolKind k) { return kind_texts[k]; }
 
@@ -95,7 +96,7 @@ static bool declare(Spec *s, Name n, SymbolKind kind, int index) {
 }
 
 static const Key binding_keys[] = {{"freeze", false}, {"l2", true}, {"l1", true}, {"optimizer", true}, {"lazy", false},
-                                   {"renamed_from", true}};
+                                   {"renamed_from", false}};
 
 static bool clause_flag(Spec *s, const Decl *d, const char *key) {
   const Clause *c = find_clause(d, key);
@@ -104,10 +105,27 @@ static bool clause_flag(Spec *s, const Decl *d, const char *key) {
   return on;
 }
 
+void clause_renamed(Spec *s, const Decl *d) {
+  const Clause *c = find_clause(d, "renamed_from");
+  if (!c) return;
+  if (c->value->kind != EX_NAME && c->value->kind != EX_STRING) {
+    diag_error(s->diag, "bad-value", c->value->at, "`renamed_from` is the name that this had in the run");
+    return;
+  }
+  for (int i = 0; i < s->renames.n; i++)
+    if (strcmp(s->renames.data[i].old, c->value->name) == 0) {
+      diag_error(s->diag, "duplicate-name", c->value->at, "two declarations cannot both have been `%s`", c->value->name);
+      diag_note(s->diag, s->renames.data[i].at, "the first is here");
+      return;
+    }
+  vec_push(s->m.arena, &s->renames, ((Rename){d->names[0].name, c->value->name, c->value->at}));
+}
+
 static void declare_binding(Spec *s, const Decl *d) {
   bool shared = d->kind == DECL_SHARED;
   if (!declare(s, d->names[0], SYM_BINDING, s->bindings.n)) return;
   check_clauses(s, d, binding_keys, COUNT_OF(binding_keys), "a binding");
+  clause_renamed(s, d);
   vec_push(s->m.arena, &s->bindings, ((Binding){d->names[0].name, d, shared, clause_flag(s, d, "freeze"), clause_flag(s, d, "lazy")}));
 }
 
@@ -130,7 +148,7 @@ static void declare_one(Spec *s, const Decl *d) {
     if (!declare(s, d->names[0], SYM_OUTPUT, s->outputs.n)) return;
     vec_push(a, &s->outputs, ((ModelOutput){d->names[0].name, d->names[0].at, d->value, 0}));
     return;
-  case DECL_FROM: error_unsupported(s->diag, d->word_at, "`from`, a start from a trained run,"); return;
+  case DECL_FROM: declare(s, d->names[0], SYM_RUN, 0); return;
   default: return;
   }
 }
@@ -197,6 +215,26 @@ static void resolve_edition(Spec *s) {
   }
 }
 
+// from v4 { file = "runs/v4" }
+static void resolve_from(Spec *s) {
+  static const Key from_keys[] = {{"file", false}};
+  const Decl *d = only_decl(s, DECL_FROM, "from");
+  if (!d || !d->n_names) return;
+  FromRun *f = &s->m.from;
+  f->name = d->names[0].name;
+  f->at = f->file_at = d->names[0].at;
+  check_clauses(s, d, from_keys, COUNT_OF(from_keys), "`from`");
+  const Clause *c = find_clause(d, "file");
+  bool broken = false;
+  for (int i = 0; i < d->n_clauses; i++) broken |= strcmp(d->clauses[i].key, "file") == 0;
+  if (c) f->file_at = c->value->at;
+  if (c) need_text(s, c->value, "a run's folder", &f->file);
+  else if (!broken) {
+    diag_error(s->diag, "missing-clause", f->at, "which run is `%s`?", f->name);
+    diag_help(s->diag, "write `from %s { file = \"runs/%s\" }`", f->name, f->name);
+  }
+}
+
 // `accept` is read by `plan`; here it must only make sense.
 static void check_accepts(Spec *s) {
   for (int i = 0; i < s->decls.n; i++) {
@@ -229,6 +267,7 @@ static void publish(Spec *s) {
   m->tasks = s->tasks.data;          m->n_tasks = s->tasks.n;
   m->outputs = s->outputs.data;      m->n_outputs = s->outputs.n;
   m->train.tasks = s->plan_tasks.data;   m->train.n_tasks = s->plan_tasks.n;
+  m->renames = s->renames.data;       m->n_renames = s->renames.n;
   m->train.requires = s->requires.data;  m->train.n_requires = s->requires.n;
   PlanOutput *outputs = NEW_ARRAY(m->arena, PlanOutput, s->outputs.n + 1);
   for (int i = 0; i < s->outputs.n; i++) outputs[i] = (PlanOutput){.name = s->outputs.data[i].name, .unit = s->outputs.data[i].unit};
@@ -254,6 +293,7 @@ Model *resolve(Arena *a, Sources *sources, const Ast *main, const char *spec_pat
   declare_names(s);
   resolve_model(s);
   resolve_edition(s);
+  resolve_from(s);
   declare_sources(s);
   declare_inputs(s);
   resolve_labels(s);

@@ -184,6 +184,21 @@ static void write_stopping(Writer *w) {
   add_text(w, SCOPE_TRAIN, "best", NULL, &s);
 }
 
+static int by_name(const void *x, const void *y) { return strcmp(((const Rename *)x)->name, ((const Rename *)y)->name); }
+
+// Where the weights start, if in another run, and what was called otherwise there.
+static void write_start(Writer *w) {
+  const Model *m = w->m;
+  Text t = {0};
+  if (m->from.file) add_field(w, SCOPE_TRAIN, "start", NULL, "%s", m->from.file);
+  if (!m->n_renames) return;
+  Rename *all = NEW_ARRAY(w->arena, Rename, m->n_renames);
+  memcpy(all, m->renames, sizeof *all * (size_t)m->n_renames);
+  qsort(all, (size_t)m->n_renames, sizeof *all, by_name);
+  for (int i = 0; i < m->n_renames; i++) text_printf(&t, "%s%s from %s", i ? ", " : "", all[i].name, all[i].old);
+  add_text(w, SCOPE_TRAIN, "renamed", NULL, &t);
+}
+
 static void write_train(Writer *w) {
   const TrainPlan *t = &w->m->train;
   const Decl *d = model_decl(w->m, DECL_TRAIN, NULL);
@@ -203,6 +218,7 @@ static void write_train(Writer *w) {
   add_text(w, SCOPE_TRAIN, "weight", NULL, &s);
   NodeId penalty = named_root(w->g, "penalty");
   if (penalty) add_field(w, SCOPE_TRAIN, "penalty", NULL, "%s", structure_of(w->structure, penalty));
+  write_start(w);
   write_balance(w);
   write_stopping(w);
   add_field(w, SCOPE_TRAIN, "blas", NULL, w->m->blas == BLAS_OFF ? "off" : "auto");

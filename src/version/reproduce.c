@@ -127,7 +127,8 @@ static int train_again(Again *again, const RunEntry *e, const mtl_reproduce_opti
     if (!strcmp(name, "--test")) test = json_text_of(f, "path");
     else words[n++] = arena_printf(a, "%s=%s", name, json_text_of(f, "path"));
   }
-  mtl_run_options run = {.spec = arena_printf(a, "%s/spec.mtl", e->path), .data = n ? words : NULL, .test = test, .out = again->tmp,
+  const char *from = json_string_value(json_object_get(json_object_get(e->run, "from"), "path"));
+  mtl_run_options run = {.from = from, .spec = arena_printf(a, "%s/spec.mtl", e->path), .data = n ? words : NULL, .test = test, .out = again->tmp,
                          .epochs = json_integer_value(json_object_get(e->run, "epochs")), .seed = json_integer_value(json_object_get(e->run, "seed")),
                          .has_seed = true, .json = true, .stop = o->stop, .progress = o->progress, .ctx = o->ctx};
   mtl_context *inner = mtl_new();
