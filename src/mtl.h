@@ -64,6 +64,13 @@ typedef struct {
 } mtl_reproduce_options;
 // Trains a run again and compares the weights bit by bit. 1: they differ, or the data have changed; the report says what.
 int mtl_reproduce(mtl_context *c, const mtl_reproduce_options *o, char **report);
+typedef struct {
+  const char *run, *spec;
+  const char *const *data;                            // rows: the plan is exact; NULL: what only the rows say is unknown in it
+  bool allow_drop, json;
+} mtl_plan_options;
+// What `mtl_run` with `from` takes of a run, tensor by tensor. 1: weights would be dropped, and allow_drop is not set.
+int mtl_plan(mtl_context *c, const mtl_plan_options *o, char **report);
 // A spec's text in the one style (format.h) in *out, malloc'd; name: for messages. Errors in the text: 2, and *out is NULL.
 int mtl_fmt(mtl_context *c, const char *name, const char *text, size_t n, char **out, size_t *size);
 // Data files are given as words, the list ending in NULL: `FILE` for the spec's first source, `SOURCE=FILE` for the source of
@@ -74,7 +81,8 @@ int mtl_compile(mtl_context *c, const char *spec, const char *stage, const char 
 typedef struct {
   const char *spec, *const *data, *test;              // data, test NULL: the spec's files
   const char *out;                                    // run folder, NULL: runs/MODEL-N, N the next free number
-  const char *from;                                   // the folder of the run that the spec's `from` names, wherever it says that it is; NULL: there
+  const char *from;                                   // a run to start from, in place of the one that the spec names; NULL: the spec's
+  bool allow_drop;                                    // with from: weights of the run that the spec has no place for may be left
   const char *resume;                                 // a run folder to go on with; spec, data, test NULL then
   int64_t epochs;                                     // 0: the spec's
   int64_t seed; bool has_seed;

@@ -1,5 +1,7 @@
 // run.c: mtl_run: data → compiled step → training → a run folder, or nothing.
+#include <limits.h>
 #include "warm_start.h"
+#include "version/registry.h"
 
 typedef struct { const mtl_run_options *o; const Model *m; } Hooks;
 
@@ -38,14 +40,34 @@ typedef struct {
   WarmRun *old; WarmInputs inputs; WarmPlan warm;          // a start from an earlier run; old NULL: none
 } Run;
 
+// The folder itself: a name may mean another run later.
+static const char *real_run(mtl_context *c, const char *word) {
+  char full[PATH_MAX];
+  const char *path = run_path(c, word);
+  return realpath(path, full) ? arena_strdup(c->arena, full) : path;
+}
+
+// --from takes what fits: what is left behind is a choice that somebody has to make.
+static bool may_drop(mtl_context *c, const mtl_run_options *o, const Run *r) {
+  Text t = {0};
+  if (!r->warm.count[WARM_DROP] || o->allow_drop) return true;
+  for (int i = 0; i < r->warm.n; i++)
+    if (r->warm.tensors[i].action == WARM_DROP) text_printf(&t, "%s`%s`", t.n ? ", " : "", r->warm.tensors[i].old_path);
+  diag_error(c->diag, "would-drop", (Place){0}, "%d tensor%s of `%s` would be left behind: %s", r->warm.count[WARM_DROP],
+             r->warm.count[WARM_DROP] == 1 ? "" : "s", o->from, t.data);
+  diag_help(c->diag, "`mtlc plan %s %s` shows all; --allow-drop agrees; where a layer has only another name, say `renamed_from`", o->from, o->spec);
+  text_free(&t);
+  return false;
+}
+
 // The run that the spec starts from is opened and compared before any row is read.
 static bool open_old(mtl_context *c, const mtl_run_options *o, Run *r, const Graph *g) {
-  if (!r->m->from.name) return true;
-  r->old = warm_open(c, o->from ? o->from : beside(c->arena, o->spec, r->m->from.file), r->m->from.file_at);
+  if (!o->from && !r->m->from.name) return true;
+  r->old = o->from ? warm_open(c, real_run(c, o->from), (Place){0}) : warm_open(c, beside(c->arena, o->spec, r->m->from.file), r->m->from.file_at);
   if (!r->old) return false;
   r->inputs = warm_inputs(c, r->m, g, r->old);
   r->warm = warm_plan(r->m, g, NULL, &r->inputs, r->old);
-  return warm_check(c, r->m, g, &r->warm, &r->inputs, r->old);
+  return o->from ? may_drop(c, o, r) : warm_check(c, r->m, g, &r->warm, &r->inputs, r->old);
 }
 
 static Dataset *prepare_rows(mtl_context *c, Run *r) {

@@ -170,17 +170,31 @@ static const int64_t *by_value(Arena *a, const Vocabulary *now, const Vocabulary
 
 typedef struct { Arena *a; const Model *m; const Graph *g; const PrepState *prep; const WarmInputs *in; const WarmRun *old; } Planner;
 
+static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+// A vocabulary that the spec itself gives, as the loader numbers it: in order of the text, "" among them where a missing cell is a value.
+static const Vocabulary *declared(Arena *a, const DataInput *in) {
+  if (!in->n_vocab) return NULL;
+  Vocabulary *v = NEW(a, Vocabulary);
+  const char **values = NEW_ARRAY(a, const char *, in->n_vocab + 1);
+  for (int i = 0; i < in->n_vocab; i++) values[v->n++] = in->vocab[i];
+  if (in->cardinality == in->n_vocab + 2) values[v->n++] = "";
+  qsort(values, (size_t)v->n, sizeof *values, by_text);
+  v->values = values;
+  return v;
+}
+
 static void remap_axis(const Planner *p, WarmTensor *t, int axis, const char *input) {
   int i = input_named(&p->m->data, input), k = input_named(&p->old->m->data, input);
   if (i < 0 || k < 0) return;
   const DataInput *now = owner(&p->m->data, i), *was = owner(&p->old->m->data, k);
-  if (!p->prep) {
+  const Vocabulary *v = p->prep ? &p->prep->vocab[now->id_at] : declared(p->a, now), *old = was->id_at >= 0 ? &p->old->prep.vocab[was->id_at] : NULL;
+  if (!v) {
     if (p->in->input[i] >= 0 && t->shape[axis] < 0) t->shape[axis] = t->old_shape[axis];
     return;
   }
   int64_t fresh;
-  const Vocabulary *v = &p->prep->vocab[now->id_at], *old = &p->old->prep.vocab[was->id_at];
-  if (was->id_at < 0 || t->old_shape[axis] != old->n + 1) return;
+  if (!old || t->old_shape[axis] != old->n + 1) return;
   t->from[axis] = by_value(p->a, v, old, &fresh);
   if (!t->from[axis]) return;
   t->action = WARM_REMAP;
@@ -212,6 +226,8 @@ static void match(const Planner *p, WarmTensor *t) {
   if (r) t->why = arena_printf(p->a, "renamed from `%s`", r->old);
   for (int i = 0; i < t->rank && t->rank == t->old_rank; i++)
     if (p->g->axes.data[s->axis[i]].kind == AXIS_SYMBOL) remap_axis(p, t, i, p->g->axes.data[s->axis[i]].name);
+  const DataInput *in = t->rank == t->old_rank && t->rank ? table_owner(p->m, p->g, t->path) : NULL;
+  if (in && in->n_vocab) remap_axis(p, t, 0, in->name);        // given in the spec: its axis is a number
   bool other = t->rank != t->old_rank;
   for (int i = 0; i < t->rank && !other; i++) other = t->shape[i] >= 0 && !t->from[i] && t->shape[i] != t->old_shape[i];
   if (!other && t->old->dtype == s->dtype) return;

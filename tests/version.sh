@@ -248,4 +248,85 @@ cd ..
 expect 0 "a run and its spec: contract"       "$mtlc" diff run "$spec"
 has out "what the command line changed"       "SCHEDULE_CHANGED"
 expect 1 "a run and its spec: training"       "$mtlc" diff run "$spec" --category training
+
+# ---------------------------------------------------------------- plan, run --from
+mkdir start
+cd start || exit 99
+cat >v1.mtl <<'EOF'
+model shop { version = 1 }
+edition 2026
+input age  : real     { missing = mean, scale = zscore }
+input plan : category { vocab = ["basic", "free"] }
+input city : category
+label click : binary
+label buy   : binary where click
+label late  : binary
+shared trunk = concat(age, plan |> embed(4), city |> embed(4)) |> mlp([16, 8])
+task ctr { head = trunk |> dense(1) |> sigmoid, loss = bce(click), metric = [auc, logloss] }
+task cvr { head = trunk |> dense(1) |> sigmoid, loss = bce(buy), metric = [auc] }
+train { optimizer = adam(0.01), batch = 64, epochs = 3, seed = 7 }
+EOF
+"$mtlc" synth v1.mtl --rows 600 --seed 1 -o rows.csv -q
+expect 0 "a first run"                        "$mtlc" run v1.mtl --data rows.csv -o runs/v1 -q
+# v2: a task, three values of a vocabulary, one of them before the old ones in order of the text
+sed 's/version = 1/version = 2/; s/"basic", "free"/"basic", "free", "annual", "gold", "trial"/
+  s/^train/task arrives_late { head = trunk |> dense(1) |> sigmoid, loss = bce(late) }\ntrain/' v1.mtl >v2.mtl
+expect 0 "diff: ok for serving"               "$mtlc" diff runs/v1 v2.mtl
+has out "warm start: all but the new part"    "serving  ok; weights: all but the new part; training: that task"
+expect 0 "plan"                               "$mtlc" plan runs/v1 v2.mtl
+has out "what is kept"                        "keep        trunk.mlp[0].dense.w"
+has out "what is found by its key"            "remap       trunk.plan.table"
+has out "how"                                 "by value; 3 of 6 values of"
+has out "what begins"                         "initialise  arrives_late.dense.w"
+has out "in all"                              "10 tensors loaded, 2 anew, 0 left"
+expect 0 "plan --data --json"                 "$mtlc" plan runs/v1 v2.mtl --data rows.csv --json
+cp "$tmp/out" planned
+check "the plan has tensors"                  grep -q '"action": "remap"' planned
+# what is printed is what happens: the same tensors in the report; and the kept tasks start where they were
+sed 's/adam(0.01)/sgd(1e-12)/; s/epochs = 3/epochs = 1/' v2.mtl >still.mtl
+expect 0 "run --from"                         "$mtlc" run still.mtl --from runs/v1 --data rows.csv -o runs/v2 -q --json
+check "the report has the plan"               sh -c 'tr -d " \n" <"$1" | grep -qF "$(tr -d " \n" <"$0" | sed "s/.*\"tensors\":\[//; s/\],\"inputs\".*//")"' planned "$tmp/out"
+"$mtlc" eval runs/v1 >was
+"$mtlc" eval runs/v2 >is
+grep -E '^(ctr|cvr) ' was | tr -s ' ' >a
+grep -E '^(ctr|cvr) ' is | tr -s ' ' >b
+check "the kept tasks have their figures"     sh -c 'test -s a && cmp a b'
+expect 0 "it can be reproduced"               "$mtlc" reproduce runs/v2
+# a row of the table is where its value is
+expect 0 "predictions of before"              "$mtlc" predict runs/v1 --data rows.csv -o was.csv -q
+expect 0 "predictions after"                  "$mtlc" predict runs/v2 --data rows.csv -o is.csv -q
+check "the same, row by row"                  sh -c 'cut -d, -f1-3 was.csv >a; cut -d, -f1-3 is.csv >b; paste -d, a b | awk -F, "NR > 1 && (\$2 - \$5 > 1e-6 || \$5 - \$2 > 1e-6 || \$3 - \$6 > 1e-6 || \$6 - \$3 > 1e-6) { bad = 1 } END { exit bad }"'
+# what has no place is left only where somebody says so
+sed 's/^task cvr.*//; s/^label buy.*//; s/^shared/let/' v1.mtl >less.mtl
+expect 1 "plan: weights would be dropped"     "$mtlc" plan runs/v1 less.mtl
+has out "which"                               "drop        cvr.dense.w"
+expect 2 "run: it asks"                       "$mtlc" run less.mtl --from runs/v1 --data rows.csv -o runs/less -q
+has err "for what"                            "--allow-drop"
+has err "of which"                            'cvr.dense.b`, `cvr.dense.w`'
+expect 0 "plan --allow-drop"                  "$mtlc" plan runs/v1 less.mtl --allow-drop
+expect 0 "run --allow-drop"                   "$mtlc" run less.mtl --from runs/v1 --allow-drop --data rows.csv -o runs/less -q
+sed 's/mlp(\[16, 8\])/mlp([24, 8])/' v1.mtl >wide.mtl
+expect 0 "plan: wider"                        "$mtlc" plan runs/v1 wide.mtl
+has out "it is padded"                        "pad         trunk.mlp[0].dense.w"
+expect 0 "a wider run"                        "$mtlc" run wide.mtl --from runs/v1 --data rows.csv -o runs/wide -q --epochs 1
+sed 's/shared trunk/shared body/; s/trunk |>/body |>/; s/mlp(\[16, 8\])/& { renamed_from = trunk }/' v1.mtl >name.mtl
+expect 0 "plan: another name"                 "$mtlc" plan runs/v1 name.mtl
+has out "it is found"                         "renamed from"
+expect 0 "diff: another name"                 "$mtlc" diff runs/v1 name.mtl --category training
+has out "it is told"                          "note[LAYER_RENAMED]"
+expect 2 "plan of no run"                     "$mtlc" plan runs/none v1.mtl
+expect 2 "run --from of no run"               "$mtlc" run v1.mtl --from runs/none --data rows.csv -q
+expect 2 "--from beside --resume"             "$mtlc" run --resume runs/v1 --from runs/v1
+# v3 removes an input: found, accepted, and found again when that has ended
+git_quiet init .
+git_quiet add v2.mtl
+git_quiet commit -m v2
+git_quiet tag v2
+sed 's/version = 2/version = 3/; s/^input city.*//; s/, city |> embed(4)//' v2.mtl >v3.mtl && mv v3.mtl v2.mtl
+expect 1 "an input less"                      "$mtlc" check v2.mtl --against v2
+has out "its rule"                            "break[INPUT_NO_DELETE]: input \`city\` is gone"
+echo 'accept INPUT_NO_DELETE city "no longer asked for" until 4' >>v2.mtl
+expect 0 "accepted"                           "$mtlc" check v2.mtl --against v2
+sed -i 's/version = 3/version = 4/' v2.mtl
+expect 1 "version 4: found again"             "$mtlc" check v2.mtl --against v2
 done_testing

@@ -189,9 +189,12 @@ static void packed_cell(Synth *s, const Column *c, Draw x, Text *out) {
   }
 }
 
-static void category_cell(Synth *s, const Column *c, Draw x, Text *out) {
-  (void)s, (void)c;
-  text_printf(out, "c%d", (int)floor(8 * sigmoid(1.5 * x.v + 0.3 * x.noise)));
+static void category_cell(Synth *s, const Column *c, Draw x, Text *out) {   // of the values that the spec gives, else of eight
+  (void)s;
+  const DataInput *in = c->input;
+  int given = in ? in->n_vocab : 0, n = given ? given : 8, k = (int)floor(n * sigmoid(1.5 * x.v + 0.3 * x.noise));
+  if (given) text_add(out, in->vocab[k < n ? k : n - 1]);
+  else text_printf(out, "c%d", k);
 }
 
 static void id_cell(Synth *s, const Column *c, Draw x, Text *out) {      // few enough to return

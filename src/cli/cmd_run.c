@@ -4,7 +4,7 @@
 #include "watch.h"
 
 static int resumed_alone(const Args *a) {
-  if (a->n_operands || a->data || a->test || a->out || a->has_seed)
+  if (a->n_operands || a->data || a->test || a->out || a->has_seed || a->from)
     return wrong_usage("run", "--resume RUN goes on with the run's own spec, data and seed: only --epochs may be with it");
   return 0;
 }
@@ -13,7 +13,7 @@ int cmd_run(const Args *a) {
   if (a->resume && resumed_alone(a)) return 2;
   if (!a->resume && !a->n_operands) return wrong_usage("run", "what it works on is missing: SPEC, or --resume RUN");
   volatile int *stop = stop_on_signal("stopping after this step and saving; once more ends at once");
-  mtl_run_options o = { .spec = a->n_operands ? a->operand[0] : NULL, .data = a->data, .test = a->test, .out = a->out, .resume = a->resume,
+  mtl_run_options o = { .spec = a->n_operands ? a->operand[0] : NULL, .data = a->data, .test = a->test, .out = a->out, .resume = a->resume, .from = a->from, .allow_drop = a->allow_drop,
                         .epochs = a->epochs, .seed = a->seed, .has_seed = a->has_seed, .json = a->json, .stop = stop };
   if (!a->quiet) {
     o.progress = term_is_live() ? show_progress : NULL;

@@ -31,6 +31,11 @@ typedef struct {
 
 static bool is(const char *a, const char *b) { return !strcmp(a, b); }
 
+static int order(const Entry *a, const Entry *b) {
+  int kinds = strcmp(a->kind, b->kind);
+  return kinds ? kinds : strcmp(a->name, b->name);
+}
+
 // ---------------------------------------------------------------- findings
 static Place model_place(const Canon *c) {
   const Entry *e = canon_find(c, "clause", "model");
@@ -172,9 +177,16 @@ static const char *change_text(Arena *a, const char *from, const char *to) {
   return arena_printf(a, "%s → %s", old, new);
 }
 
+static bool is_told(const Comparison *c, RuleId rule) {
+  for (int i = 0; i < c->out->all.n; i++)
+    if (c->out->all.data[i].rule == rule) return true;
+  return false;
+}
+
 static void compare_field(Comparison *c, const Entry *x, const Entry *y, const Field *fx, const Field *fy) {
   const Field *f = fy ? fy : fx;
   if (fx && fy && is(fx->value, fy->value)) return;
+  if (rule_of(y, f) == RULE_LAYER_RENAMED && is_told(c, RULE_LAYER_RENAMED)) return;
   for (int i = 0; i < COUNT_OF(judges); i++)
     if (is(judges[i].kind, y->kind) && is(judges[i].field, f->key) && ((fx && fy) || !judges[i].both)) {
       judges[i].judge(c, x, y, fx, fy);
@@ -254,25 +266,11 @@ static void add_slot(Comparison *c, RuleId rule, const Entry *x, const Entry *y,
   add(c, rule, x, y, field, "layer `%.*s`%s: %s", (int)layer_length(e->name), e->name, verb, part);
 }
 
-// The input whose values number the rows of a table: of the ids that it is gathered by.
-static const char *table_input(const Canon *c, const char *path) {
-  const Graph *g = c->g;
-  for (NodeId n = 1; n < (NodeId)g->nodes.n; n++) {
-    if (node(g, n)->op != OP_GATHER) continue;
-    const Node *table = node(g, node_in(g, n, 0)), *ids = node(g, node_in(g, n, 1));
-    if (table->op != OP_READ || ids->op != OP_IDS || strcmp(g->slots.data[table->attr.i[0]].path, path)) continue;
-    for (int i = 0; i < c->m->data.n_inputs; i++) {
-      const DataInput *in = &c->m->data.inputs[i];
-      if (in->id_at == ids->attr.i[0]) return in->like ? c->m->data.inputs[in->like - 1].name : in->name;
-    }
-  }
-  return NULL;
-}
-
 // Another number of rows alone, of a table whose vocabulary is given and changed: rows are found by their keys.
 static bool is_remapped(const Comparison *c, const Entry *x, const Entry *y) {
-  const char *input = table_input(c->after, y->name), *from = entry_field(x, "shape")->value, *to = entry_field(y, "shape")->value;
-  const Entry *before = input ? canon_find(c->before, "input", input) : NULL, *after = input ? canon_find(c->after, "input", input) : NULL;
+  const DataInput *in = table_owner(c->after->m, c->after->g, y->name);
+  const char *from = entry_field(x, "shape")->value, *to = entry_field(y, "shape")->value;
+  const Entry *before = in ? canon_find(c->before, "input", in->name) : NULL, *after = in ? canon_find(c->after, "input", in->name) : NULL;
   const Field *fx = before ? entry_field(before, "vocab") : NULL, *fy = after ? entry_field(after, "vocab") : NULL;
   if (!fx || !fy || fx->value[0] != '[' || fy->value[0] != '[' || is(fx->value, fy->value)) return false;
   return is(from + strcspn(from, ","), to + strcspn(to, ","));
@@ -331,6 +329,40 @@ static void added(Comparison *c, const Entry *y) {
     for (int i = 0; i < y->fields.n; i++) add(c, rule_of(y, &y->fields.data[i]), NULL, y, &y->fields.data[i], "%s is new", title(c, y));
 }
 
+// ---------------------------------------------------------------- `renamed_from`
+static const char *renamed(const Comparison *c, const Rename *r, const char *path) {     // NULL: it does not lie under the old name
+  size_t n = strlen(r->old);
+  bool under = !strncmp(path, r->old, n) && (!path[n] || path[n] == '.' || path[n] == '[');
+  return under ? arena_printf(c->arena, "%s%s", r->name, path + n) : NULL;
+}
+
+static int by_entry(const void *x, const void *y) { return order(x, y); }
+
+// The old model, its parameters by their new names; a name that the new model has for something else stays.
+static void apply_renames(Comparison *c) {
+  const Model *m = c->after->m;
+  if (!m->n_renames) return;
+  Canon *k = NEW(c->arena, Canon);
+  *k = *c->before;
+  k->entries.data = NEW_ARRAY(c->arena, Entry, k->entries.n + 1);
+  memcpy(k->entries.data, c->before->entries.data, sizeof(Entry) * (size_t)k->entries.n);
+  for (int r = 0; r < m->n_renames; r++) {
+    int n = 0;
+    for (int i = 0; i < k->entries.n; i++) {
+      Entry *e = &k->entries.data[i];
+      const char *now = is_slot(e) && !canon_find(c->after, e->kind, e->name) ? renamed(c, &m->renames[r], e->name) : NULL;
+      if (!now || !canon_find(c->after, e->kind, now)) continue;
+      e->name = now;
+      n++;
+    }
+    if (!n) continue;
+    Entry of = {.kind = "layer", .name = m->renames[r].name, .at = m->renames[r].at};
+    add(c, RULE_LAYER_RENAMED, NULL, &of, NULL, "layers of `%s` are now `%s`", m->renames[r].old, m->renames[r].name);
+  }
+  qsort(k->entries.data, (size_t)k->entries.n, sizeof(Entry), by_entry);
+  c->before = k;
+}
+
 // ---------------------------------------------------------------- the computation
 static const char *place_text(Arena *a, const Canon *c, Place at) {      // what stands there, on one line and not too long
   enum { LONGEST = 48 };
@@ -361,6 +393,21 @@ static void add_mismatch(Comparison *c, RuleId rule, const Entry *x, const Entry
   if (to.file) f->after = to;
 }
 
+// A parameter by its new name, or a random number that is keyed by a name.
+static bool is_renamed(const Comparison *c, const Mismatch *m) {
+  const Graph *g = c->before->g, *h = c->after->g;
+  const Node *x = node(g, m->before), *y = node(h, m->after);
+  if (!c->after->m->n_renames || x->op != y->op) return false;
+  if (x->op == OP_RT_REAL) return true;
+  if (x->op != OP_READ) return false;
+  const char *old = g->slots.data[x->attr.i[0]].path, *new = h->slots.data[y->attr.i[0]].path;
+  for (int r = 0; r < c->after->m->n_renames; r++) {
+    const char *now = renamed(c, &c->after->m->renames[r], old);
+    if (now && is(now, new)) return true;
+  }
+  return false;
+}
+
 // Heads, outputs and states that both have; losses where the task's own words did not change.
 static void compare_structure(Comparison *c, Walk *w, const Entry *x, const Entry *y) {
   const char *task = strchr(y->name, ':') + 1;
@@ -373,6 +420,7 @@ static void compare_structure(Comparison *c, Walk *w, const Entry *x, const Entr
   const Mismatch *found = walk_found(w, &after);
   for (int i = before; i < after; i++) {
     const Mismatch *m = &found[i];
+    if (is_renamed(c, m)) continue;
     if (c->computation_explained && m->kind != MISMATCH_ACTIVATION && m->kind != MISMATCH_CONSTANT) continue;
     add_mismatch(c, m->kind == MISMATCH_ACTIVATION ? RULE_LAYER_SAME_ACTIVATION : loss ? RULE_LOSS_CHANGED : RULE_LAYER_SAME_COMPUTATION, x, y, m);
   }
@@ -392,11 +440,6 @@ static void compare_entry(Comparison *c, const Entry *x, const Entry *y) {
 }
 
 typedef void Pair(Comparison *c, const Entry *x, const Entry *y);
-
-static int order(const Entry *a, const Entry *b) {
-  int kinds = strcmp(a->kind, b->kind);
-  return kinds ? kinds : strcmp(a->name, b->name);
-}
 
 static void compare_all(Comparison *c) {                     // both sorted: one pass
   int i = 0, k = 0;
@@ -432,6 +475,7 @@ static int by_weight(const void *x, const void *y) {
 Diff *diff_of(Arena *a, const Canon *before, const Canon *after) {
   Comparison c = {.out = NEW(a, Diff), .arena = a, .before = before, .after = after};
   *c.out = (Diff){.arena = a, .before = before, .after = after};
+  apply_renames(&c);
   compare_all(&c);
   compare_structures(&c);
   if (c.out->all.n) qsort(c.out->all.data, (size_t)c.out->all.n, sizeof *c.out->all.data, by_weight);

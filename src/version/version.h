@@ -52,6 +52,10 @@ void canon_hash(const Canon *c, Hashes *out);
 Structure *structure_new(const Model *m, const Graph *g);                       // in the model's arena
 const char *structure_of(const Structure *s, NodeId n);                         // 32 hex digits
 
+// ---- tables.c: the input whose values number the rows of the parameter at `path`: of the ids that it is gathered by, or the one that
+// these are `like`. NULL: it is no such table.
+const DataInput *table_owner(const Model *m, const Graph *g, const char *path);
+
 // ---- digest.c
 void sha256_text(const void *data, size_t n, char out[SHA256_DIGITS + 1]);
 #endif
