@@ -71,6 +71,8 @@ typedef struct {
 } mtl_plan_options;
 // What `mtl_run` with `from` takes of a run, tensor by tensor. 1: weights would be dropped, and allow_drop is not set.
 int mtl_plan(mtl_context *c, const mtl_plan_options *o, char **report);
+// Pins the imports of a spec by the SHA-256 of their texts and writes NAME.lock beside it; verify: changes nothing, 1 where all is not so.
+int mtl_freeze(mtl_context *c, const char *spec, bool verify, bool json, char **report);
 // A spec's text in the one style (format.h) in *out, malloc'd; name: for messages. Errors in the text: 2, and *out is NULL.
 int mtl_fmt(mtl_context *c, const char *name, const char *text, size_t n, char **out, size_t *size);
 // Data files are given as words, the list ending in NULL: `FILE` for the spec's first source, `SOURCE=FILE` for the source of

@@ -1,6 +1,7 @@
 // run_folder.c: a run on disk. It is written under a temporary name and renamed when it is whole.
 //   spec.mtl             the spec, imports inlined         prep.json      what was learned from the training rows
 //   weights.safetensors  the kept weights                  metrics.json   the report of the run
+//   spec.lock            imports, vocabularies, statistics, data as digests
 //   run.json             data, seed, versions, status      checkpoint.safetensors, state.json: only when interrupted
 #include <dirent.h>
 #include <errno.h>
@@ -116,6 +117,12 @@ bool run_folder_write(mtl_context *c, const char *dir, const Model *m, const Dat
   bool ok = prep_save(&m->data, &data->prep, &prep) && file_write_soon(path_in(c->arena, dir, "prep.json"), prep.data, prep.n, c->diag);
   text_free(&prep);
   ok = ok && file_write_soon(path_in(c->arena, dir, "spec.mtl"), m->resolved, strlen(m->resolved), c->diag);
+  Text lock = {0};
+  json_t *files = fingerprints_json(m, &info->files);
+  lock_text(m, NULL, &data->prep, files, &lock);
+  ok = ok && file_write_soon(path_in(c->arena, dir, "spec.lock"), lock.data, lock.n, c->diag);
+  text_free(&lock);
+  json_decref(files);
   ok = ok && weights_save_soon(path_in(c->arena, dir, "weights.safetensors"), &r->compiled.plan, r->engine->slots, false, c->diag);
   if (metrics && ok) ok = write_json(c, path_in(c->arena, dir, "metrics.json"), json_incref(metrics));
   ok = ok && write_json(c, path_in(c->arena, dir, "run.json"), run_json(m, data, r, info));

@@ -10,7 +10,7 @@ expect 0 "--help"                               "$mtlc" --help
 has out "help lists the commands"               "synth"
 expect 0 "--version"                            "$mtlc" --version
 has out "version"                               "mtlc 0."
-for c in check explain run eval predict compile synth doctor init hash diff runs show tag reproduce plan; do
+for c in check explain run eval predict compile synth doctor init hash diff runs show tag reproduce plan freeze; do
   expect 0 "$c --help"                          "$mtlc" $c --help
   has out "$c --help has examples"              "  mtlc $c"
 done

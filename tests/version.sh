@@ -249,6 +249,60 @@ expect 0 "a run and its spec: contract"       "$mtlc" diff run "$spec"
 has out "what the command line changed"       "SCHEDULE_CHANGED"
 expect 1 "a run and its spec: training"       "$mtlc" diff run "$spec" --category training
 
+# ---------------------------------------------------------------- freeze
+mkdir -p frozen/common
+cd frozen || exit 99
+cat >shop.mtl <<'EOF'
+model shop
+edition 2026
+import "std/moe.mtl"
+import "common/x.mtl"  # what all read
+label click : binary
+task ctr { head = x |> dense(1) |> sigmoid, loss = bce(click) }
+EOF
+printf 'import "common/inputs.mtl"\nlet x = concat(age, embed(plan, 4))\n' >common/x.mtl
+printf 'input age : real\ninput plan : category { vocab = "plans.txt" }\n' >common/inputs.mtl
+printf 'basic\nfree\n' >plans.txt
+"$mtlc" fmt -q shop.mtl common
+"$mtlc" hash shop.mtl >hashes
+expect 1 "freeze --verify: nothing is pinned" "$mtlc" freeze --verify shop.mtl
+has out "where"                               'shop.mtl:4:8: `common/x.mtl` is not pinned'
+has out "in what is imported, too"            'common/x.mtl:1:8: `common/inputs.mtl` is not pinned'
+check "nothing is written"                    test ! -e shop.lock
+expect 0 "freeze"                             "$mtlc" freeze shop.mtl
+check "the hash of the text"                  grep -q "^import \"common/x.mtl\" sha256:$(digest <common/x.mtl)  # what all read$" shop.mtl
+check "and of what that imports"              grep -q "sha256:$(digest <common/inputs.mtl)" common/x.mtl
+check "the lock: imports"                     grep -q "^import common/x.mtl sha256:$(digest <common/x.mtl)$" shop.lock
+check "the lock: a vocabulary of a file"      grep -q "^vocabulary plan file sha256:" shop.lock
+check "the lock is sorted"                    env LC_ALL=C sort -c shop.lock
+expect 0 "the spec is fine"                   "$mtlc" check shop.mtl
+expect 0 "freeze --verify"                    "$mtlc" freeze --verify shop.mtl
+expect 0 "fmt keeps it"                       "$mtlc" fmt shop.mtl common
+expect 0 "freeze --verify again"              "$mtlc" freeze --verify shop.mtl
+"$mtlc" hash shop.mtl >got
+check "a pin counts in no hash"               cmp hashes got
+cp shop.mtl kept.mtl
+echo '# a remark' >>common/inputs.mtl
+expect 2 "an import that changed"             "$mtlc" check shop.mtl
+has err "its error"                           "[import-changed]"
+has err "where"                               "common/x.mtl:1:"
+expect 1 "freeze --verify: it differs"        "$mtlc" freeze --verify shop.mtl
+has out "which"                               '`common/inputs.mtl` is pinned as sha256:'
+expect 0 "freeze pins what is there"          "$mtlc" freeze shop.mtl
+expect 0 "and it is fine again"               "$mtlc" check shop.mtl
+check "the chain is pinned anew"              sh -c '! cmp -s shop.mtl kept.mtl'
+echo gold >>plans.txt
+expect 1 "a vocabulary's file that changed"   "$mtlc" freeze --verify shop.mtl
+has out "the lock says so"                    'shop.lock: `vocabulary plan file sha256:'
+expect 0 "freeze --json"                      "$mtlc" freeze shop.mtl --json
+has out "what was done"                       '"same": false'
+expect 2 "freeze of nothing"                  "$mtlc" freeze none.mtl
+printf 'import "shop.mtl"\n' >>common/inputs.mtl
+expect 2 "a cycle"                            "$mtlc" freeze shop.mtl
+cd ..
+check "a run has its lock"                    grep -q '^statistics features 30 numbers sha256:' run/spec.lock
+check "with its data"                         grep -q '^data data ' run/spec.lock
+
 # ---------------------------------------------------------------- plan, run --from
 mkdir start
 cd start || exit 99

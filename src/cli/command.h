@@ -31,6 +31,7 @@ int cmd_show(const Args *a);
 int cmd_tag(const Args *a);
 int cmd_reproduce(const Args *a);
 int cmd_plan(const Args *a);
+int cmd_freeze(const Args *a);
 
 // How every command ends: errors and warnings to standard error; the report (freed here; may be NULL) to standard output. With --json and no
 // report, what is there instead is {"exit": code, "errors": […]}. Returns `code`, or 4 where standard output cannot be written.

@@ -66,6 +66,10 @@ const Command command_table[] = {
     "  mtlc plan prod shop.mtl\n"
     "  mtlc plan prod shop.mtl --data rows.csv    exact, for vocabularies that the rows say\n"
     "  mtlc run shop.mtl --from prod --data rows.csv      does precisely this\n" },
+  { "freeze", "SPEC…", "pin imports by the hashes of their texts, and write NAME.lock", cmd_freeze, 1, MAX_OPERANDS,
+    TAKES_ALWAYS | TAKES(VERIFY),
+    "  mtlc freeze shop.mtl\n"
+    "  mtlc freeze --verify models/*.mtl     exit 1 where something is not as it is pinned\n" },
   { "runs", "FOLDER", "the runs of a folder (default: runs), one a line", cmd_runs, 0, 1, TAKES_ALWAYS | TAKES(BEST),
     "  mtlc runs\n"
     "  mtlc runs --best 'auc(ctr)'           the best first\n"

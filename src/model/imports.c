@@ -3,6 +3,7 @@
 #include "model_int.h"
 #include <dirent.h>
 #include <errno.h>
+#include <strings.h>
 
 typedef struct { const char *path; Place at; uint32_t file; } OpenFile;      // relative imports that are being read
 typedef struct {
@@ -23,6 +24,30 @@ static bool stays_below(const char *path) {
     if (strncmp(p, "..", 2) == 0 && (p[2] == '/' || p[2] == 0)) return false;
   }
   return true;
+}
+
+// ---------------------------------------------------------------- pins
+// What the import's text is; an error where it is pinned and another one.
+static void note_import(Loader *l, const Decl *d, const char *name, const char *text, size_t n, bool is_std) {
+  Spec *s = l->s;
+  char digits[SHA256_DIGITS + 1];
+  sha256_text(text, n, digits);
+  const char *sha256 = arena_printf(s->m.arena, "sha256:%s", digits);
+  bool known = false;
+  for (int i = 0; i < s->imports.n; i++) known |= strcmp(s->imports.data[i].name, name) == 0;
+  if (!known) vec_push(s->m.arena, &s->imports, ((ModelImport){name, sha256, is_std}));
+  if (!d || !d->text || strcasecmp(d->text, sha256) == 0) return;
+  diag_error(s->diag, "import-changed", d->text_at, "`%s` is not the text that is pinned here: it is %s", name, sha256);
+  diag_help(s->diag, "look at what changed in it; `mtlc freeze` pins what is there");
+}
+
+// The pin of a file that was read before.
+static void check_pin_again(Loader *l, const Decl *d, const char *name) {
+  for (int i = 0; d->text && i < l->s->imports.n; i++)
+    if (strcmp(l->s->imports.data[i].name, name) == 0 && strcasecmp(d->text, l->s->imports.data[i].sha256) != 0) {
+      diag_error(l->s->diag, "import-changed", d->text_at, "`%s` is not the text that is pinned here: it is %s", name, l->s->imports.data[i].sha256);
+      diag_help(l->s->diag, "look at what changed in it; `mtlc freeze` pins what is there");
+    }
 }
 
 // ---------------------------------------------------------------- std
@@ -46,10 +71,13 @@ static void help_std(Loader *l, const char *name) {
   help_nearest(l->s->diag, name, &found);
 }
 
-static Module *std_module(Loader *l, const char *name, Place at) {
+static Module *std_module(Loader *l, const Decl *d, const char *name, Place at) {
   Spec *s = l->s;
   for (int i = 0; i < s->modules.n; i++)
-    if (s->modules.data[i]->is_std && strcmp(s->modules.data[i]->name, name) == 0) return s->modules.data[i];
+    if (s->modules.data[i]->is_std && strcmp(s->modules.data[i]->name, name) == 0) {
+      if (d) check_pin_again(l, d, name);
+      return s->modules.data[i];
+    }
   size_t n;
   char *text = stays_below(name) ? source_read_disk(arena_printf(s->m.arena, "%s/%s", l->std_dir, name + 4), &n) : NULL;
   if (!text) {
@@ -60,6 +88,7 @@ static Module *std_module(Loader *l, const char *name, Place at) {
   Module *m = NEW(s->m.arena, Module);
   *m = (Module){.name = name, .is_std = true, .file = source_add(s->m.sources, name, text, n),
                 .base = s->modules.n ? s->modules.data[0] : NULL};
+  if (d) note_import(l, d, name, text, n, true);
   free(text);
   vec_push(s->m.arena, &s->modules, m);
   add_layers(s, m, parse(s->m.arena, s->m.sources, m->file, s->diag));
@@ -110,7 +139,11 @@ static void import_own(Loader *l, const Decl *d) {
     error_unsupported(s->diag, d->names[0].at, "`as` for an import of your own");
     return;
   }
-  if (is_open(l, path, at) || is_done(l, path)) return;
+  if (is_open(l, path, at)) return;
+  if (is_done(l, path)) {
+    check_pin_again(l, d, path);
+    return;
+  }
   const char *full = arena_printf(s->m.arena, "%s%s", l->folder, path);
   size_t n;
   char *text = source_read(s->m.sources, full, &n);
@@ -119,6 +152,7 @@ static void import_own(Loader *l, const Decl *d) {
     return;
   }
   uint32_t file = source_add(s->m.sources, arena_printf(s->m.arena, "%s%s", full, source_suffix(s->m.sources)), text, n);
+  note_import(l, d, path, text, n, false);
   free(text);
   vec_push(s->m.arena, &l->open, ((OpenFile){path, at, file}));
   load_file(l, parse(s->m.arena, s->m.sources, file, s->diag), false);
@@ -127,14 +161,13 @@ static void import_own(Loader *l, const Decl *d) {
 }
 
 static void import_std(Loader *l, const Decl *d) {
-  Module *m = std_module(l, d->value->name, d->value->at);
+  Module *m = std_module(l, d, d->value->name, d->value->at);
   if (!m) return;
   const char *alias = d->n_names ? d->names[0].name : NULL;
   vec_push(l->s->m.arena, &l->s->modules.data[1]->refs, ((ModuleRef){alias, alias ? d->names[0].at : d->at, m}));
 }
 
 static void import(Loader *l, const Decl *d) {
-  if (d->text) error_unsupported(l->s->diag, d->text_at, "pinning an import by its sha256");
   if (starts_with(d->value->name, "std/")) import_std(l, d);
   else import_own(l, d);
 }
@@ -171,7 +204,7 @@ const char *beside_spec(Spec *s, const char *name) {
 bool load_modules(Spec *s, const Ast *main, const char *spec_path, const char *std_dir) {
   Loader l = {.s = s, .std_dir = std_dir, .folder = folder_of(s->m.arena, spec_path)};
   s->folder = l.folder;
-  if (!std_module(&l, "std/base.mtl", (Place){0})) return false;
+  if (!std_module(&l, NULL, "std/base.mtl", (Place){0})) return false;
   Module *spec = NEW(s->m.arena, Module);
   *spec = (Module){.name = "", .file = main->file, .base = s->modules.data[0]};
   vec_push(s->m.arena, &s->modules, spec);

@@ -32,6 +32,7 @@ typedef struct {
   bool freeze;
 } ModelTask;
 typedef struct { const char *name; Place at; const Expr *value; int unit; } ModelOutput;   // unit: 1 + a label, or 0
+typedef struct { const char *name, *sha256; bool is_std; } ModelImport;   // as written; of its text
 typedef struct { const char *name, *file; Place at, file_at; } FromRun;   // from NAME { file = "…" }; file: as written, NULL after an error
 typedef struct { const char *name, *old; Place at; } Rename;           // what has its parameters under `name` had them under `old` in that run
 typedef struct { int row; double args[8]; Place at; const char *text; } OptimizerSpec;   // row of graph/optim.def
@@ -53,6 +54,7 @@ typedef struct {
   ModelTask *tasks; int n_tasks;
   bool is_variant; int n_muted;        // of model_variant: tasks[n_tasks …] are names in expressions and nothing more
   ModelOutput *outputs; int n_outputs;
+  ModelImport *imports; int n_imports; // each file once
   FromRun from;                        // the run that it starts from; name NULL: none
   Rename *renames; int n_renames;      // clauses `renamed_from`
   OptimizerSpec optimizer;

@@ -31,6 +31,7 @@ typedef struct { int input; const Expr *name; } Like;                  // `like 
 typedef struct {
   Model m;                             // first: a Model * is a Spec *
   Diag *diag;                          // of resolve()
+  VEC(ModelImport) imports;
   VEC(Module *) modules;               // [0] std/base.mtl, [1] the spec
   VEC(const Decl *) decls;             // of the spec and its own imports, in order
   VEC(Symbol) symbols;

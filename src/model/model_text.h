@@ -32,6 +32,10 @@ const Clause *find_clause(const Decl *d, const char *key);             // NULL: 
 int model_decls(const Model *m, const Decl *const **decls);               // how many: of the spec and its own imports, in order
 const Decl *model_decl(const Model *m, DeclKind kind, const char *name);   // name NULL: the first of its kind; NULL: none
 
+// ---- digest.c: SHA-256
+enum { SHA256_DIGITS = 64 };
+void sha256_text(const void *data, size_t n, char out[SHA256_DIGITS + 1]);
+
 // ---- checks.c
 bool is_check_rule(const char *id);                                    // of an `accept` that is about the spec itself, not a change
 

@@ -263,6 +263,7 @@ static void publish(Spec *s) {
   m->data.labels = s->labels.data;   m->data.n_labels = s->labels.n;
   m->data.groups = s->groups.data;   m->data.n_groups = s->groups.n;
   m->input_at = s->input_at.data;    m->label_at = s->label_at.data;
+  m->imports = s->imports.data;      m->n_imports = s->imports.n;
   m->bindings = s->bindings.data;    m->n_bindings = s->bindings.n;
   m->tasks = s->tasks.data;          m->n_tasks = s->tasks.n;
   m->outputs = s->outputs.data;      m->n_outputs = s->outputs.n;

@@ -3,6 +3,7 @@
 #ifndef MTLC_REGISTRY_H
 #define MTLC_REGISTRY_H
 #include "../session.h"
+#include "version.h"
 
 typedef struct { const char *path, *name; json_t *run, *metrics; } RunEntry;     // path: of the folder; metrics: may be NULL
 
@@ -20,4 +21,7 @@ typedef struct { uint64_t bytes, digest; } Fingerprint;
 char *fingerprint_file(Arena *a, const char *path);                              // less a table or query behind a database: `shop.db:events`
 bool fingerprint_of(const char *path, Fingerprint *f);
 json_t *fingerprints_json(const Model *m, const DataFiles *f);                   // {source: {path, bytes, digest}}; "test" for held-out rows
+
+// ---- lock.c: what a model is made of besides its text; any of canon, prep, files may be NULL.
+void lock_text(const Model *m, const Canon *c, const PrepState *prep, json_t *files, Text *out);
 #endif

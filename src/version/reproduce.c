@@ -123,7 +123,6 @@ static int train_again(Again *again, const RunEntry *e, const mtl_reproduce_opti
   const char **words = NEW_ARRAY(a, const char *, json_object_size(files) + 2), *name, *test = NULL;
   json_t *f;
   int n = 0;
-  const char *from = json_text_of(json_object_get(e->run, "from"), "run");
   json_object_foreach((json_t *)files, name, f) {
     if (!strcmp(name, "--test")) test = json_text_of(f, "path");
     else words[n++] = arena_printf(a, "%s=%s", name, json_text_of(f, "path"));
@@ -131,7 +130,7 @@ static int train_again(Again *again, const RunEntry *e, const mtl_reproduce_opti
   const char *from = json_string_value(json_object_get(json_object_get(e->run, "from"), "path"));
   mtl_run_options run = {.from = from, .spec = arena_printf(a, "%s/spec.mtl", e->path), .data = n ? words : NULL, .test = test, .out = again->tmp,
                          .epochs = json_integer_value(json_object_get(e->run, "epochs")), .seed = json_integer_value(json_object_get(e->run, "seed")),
-                         .has_seed = true, .from = from && *from ? from : NULL, .allow_drop = true, .json = true, .stop = o->stop, .progress = o->progress, .ctx = o->ctx};
+                         .has_seed = true, .allow_drop = true, .json = true, .stop = o->stop, .progress = o->progress, .ctx = o->ctx};
   mtl_context *inner = mtl_new();
   char *report = NULL;
   mtl_memory(inner, again->c->memory);

@@ -43,7 +43,6 @@ const Field *entry_field(const Entry *e, const char *key);                      
 
 // The lines that are hashed. scope SPEC: all, each with its scope in front.
 void canon_text(const Canon *c, Scope scope, Text *out);
-enum { SHA256_DIGITS = 64 };
 typedef struct { char text[N_SCOPES][SHA256_DIGITS + 20]; } Hashes;             // "mtl1:sha256:…"
 void canon_hash(const Canon *c, Hashes *out);
 
@@ -55,7 +54,4 @@ const char *structure_of(const Structure *s, NodeId n);                         
 // ---- tables.c: the input whose values number the rows of the parameter at `path`: of the ids that it is gathered by, or the one that
 // these are `like`. NULL: it is no such table.
 const DataInput *table_owner(const Model *m, const Graph *g, const char *path);
-
-// ---- digest.c
-void sha256_text(const void *data, size_t n, char out[SHA256_DIGITS + 1]);
 #endif
