@@ -1,5 +1,6 @@
 // mtl.c: the public functions that need no data: check, explain, compile; and synth.
 #include "session.h"
+#include "version/diff.h"
 #include "front/format.h"
 #include "warm_start.h"
 
@@ -38,7 +39,8 @@ int mtl_check(mtl_context *c, const char *spec, bool strict, bool json, char **r
   *report = NULL;
   Model *m = open_spec(c, spec);
   Graph *g = check_graph(c, m);
-  bool right = g && warm_check_spec(c, m, g, spec), ok = right && !(strict && diag_warnings(c->diag));
+  if (g) accept_check(m, c->diag);
+  bool right = g && warm_check_spec(c, m, g, spec) && !diag_errors(c->diag), ok = right && !(strict && diag_warnings(c->diag));
   Text t = {0};
   if (json) {
     Text errors = {0};

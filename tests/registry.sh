@@ -96,6 +96,14 @@ if "$mtlc" doctor | grep -q avx2; then
   expect 0 "kernels of another target: the same bits" "$mtlc" reproduce runs/portable
   has out "it is told all the same"           "other now: target: "
 fi
+# A run of every format that there was is kept in tests/data/version: what it says of rows stays, to the bit.
+old=$top/tests/data/version/format1
+expect 0 "a run of format 1"                  "$mtlc" predict "$old" --data "$old/rows.csv" -o kept_predictions.csv -q
+check "its predictions"                       cmp "$old/predictions.csv" kept_predictions.csv
+expect 0 "its hashes"                         "$mtlc" hash "$old"
+for scope in contract weights train; do
+  check "$scope: as it was written then"      grep -q "\"$scope\": \"$(sed -n "s/^$scope *//p" "$tmp/out")\"" "$old/run.json"
+done
 expect 2 "reproduce of no run"                "$mtlc" reproduce runs/broken
 expect 2 "reproduce takes one"                "$mtlc" reproduce runs/s1 runs/s2
 done_testing

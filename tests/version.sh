@@ -194,7 +194,9 @@ sed -i 's/version = 1/version = 3/' models/shop.mtl
 expect 1 "version 3: no more"                 "$mtlc" check models/shop.mtl --against v1
 has err "why"                                 "this held in versions below 3"
 sed -i 's/^accept OUTPUT_NO_DELETE/accept OUTPUT_NO_DELTE/' models/shop.mtl
-expect 2 "a rule that is none"                "$mtlc" check models/shop.mtl --against v1
+expect 2 "a rule that is none"                "$mtlc" check models/shop.mtl
+has err "where"                               "models/shop.mtl:"
+expect 2 "a rule that is none, against"       "$mtlc" check models/shop.mtl --against v1
 has err "it is guessed"                       'did you mean `OUTPUT_NO_DELETE`?'
 git_quiet checkout models
 

@@ -52,6 +52,13 @@ static void accept_one(Diff *f, const Decl *d, Diag *diag) {
   }
 }
 
+void accept_check(const Model *m, Diag *d) {
+  const Decl *const *decls;
+  int n = model_decls(m, &decls);
+  for (int i = 0; i < n; i++)
+    if (decls[i]->kind == DECL_ACCEPT && !is_check_rule(decls[i]->names[0].name) && rule_named(decls[i]->names[0].name) < 0) unknown_rule(decls[i], d);
+}
+
 void diff_accept(Diff *f, Diag *d) {
   const Decl *const *decls;
   int n = model_decls(f->after->m, &decls);

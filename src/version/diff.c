@@ -12,7 +12,7 @@ const char *const training_names[] = {"no", "optional", "advised", "that task", 
 
 const RuleRow rule_rows[N_RULES] = {
 #define RULE(id, category, serving, warm, training, breaks, instead) \
-  {#id, CATEGORY_##category, SERVING_##serving, WARM_##warm, TRAINING_##training, breaks, instead},
+  {#id, CATEGORY_##category, SERVING_##serving, REUSE_##warm, TRAINING_##training, breaks, instead},
 #include "rules.def"
 #undef RULE
 };
@@ -151,7 +151,7 @@ static void judge_bound(Comparison *c, const Entry *x, const Entry *y, const Fie
 static void judge_optimizer(Comparison *c, const Entry *x, const Entry *y, const Field *fx, const Field *fy) {
   size_t n = strcspn(fx->value, "("), m = strcspn(fy->value, "(");
   Finding *f = add(c, RULE_OPTIMIZER_CHANGED, x, y, fy, "train: optimizer %s → %s", fx->value, fy->value);
-  if (n != m || strncmp(fx->value, fy->value, n)) f->warm = WARM_RESET;
+  if (n != m || strncmp(fx->value, fy->value, n)) f->warm = REUSE_RESET;
 }
 
 typedef void Judge(Comparison *c, const Entry *x, const Entry *y, const Field *fx, const Field *fy);

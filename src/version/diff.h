@@ -6,7 +6,7 @@
 // Categories nest: what breaks the contract breaks the weights' use and the training. NOTE breaks nothing.
 typedef enum { CATEGORY_CONTRACT, CATEGORY_WEIGHTS, CATEGORY_TRAINING, CATEGORY_NOTE, N_CATEGORIES } Category;
 typedef enum { SERVING_OK, SERVING_BREAK } Serving;
-typedef enum { WARM_FULL, WARM_REMAP, WARM_RESET, WARM_WARN, WARM_HEAD, WARM_INPUT, WARM_PARTIAL } WarmStart;   // from best to worst
+typedef enum { REUSE_FULL, REUSE_REMAP, REUSE_RESET, REUSE_WARN, REUSE_HEAD, REUSE_INPUT, REUSE_PARTIAL } WarmStart;   // from best to worst
 typedef enum { TRAINING_NO, TRAINING_OPTIONAL, TRAINING_ADVISED, TRAINING_TASK, TRAINING_AGAIN } Training;
 extern const char *const category_names[N_CATEGORIES], *const serving_names[], *const warm_names[], *const training_names[];
 
@@ -32,6 +32,7 @@ typedef struct { Arena *arena; VEC(Finding) all; const Canon *before, *after; } 
 Diff *diff_of(Arena *a, const Canon *before, const Canon *after);    // findings by category, then by place in the new spec
 // Applies `accept RULE NAME "why" until N` of the new spec. What is accepted in vain, no more, or does not exist is reported to d.
 void diff_accept(Diff *f, Diag *d);
+void accept_check(const Model *m, Diag *d);                          // errors: an `accept` of a rule that there is not
 bool finding_breaks(const Finding *f, Category asked);               // is it a break in this category, not accepted?
 int  diff_breaks(const Diff *f, Category asked);
 
