@@ -19,30 +19,7 @@ limit=300                                          # seconds a peer's process ma
 spec=$here/../specs/article_shared.mtl
 mtlc=${MTLC-$here/../mtlc}
 [ -x "$mtlc" ] || mtlc=$(command -v mtlc) || { echo "w1.sh: no mtlc: build first, or set MTLC" >&2; exit 1; }
-PEERS=${PEERS-${XDG_CACHE_HOME-$HOME/.cache}/mtlc-peers}
-
-# python_of jax|torch: the interpreter that has it; installed where it is missing
-python_of() {
-  case $1 in
-    jax) given=${PEERS_JAX-} packages="jax optax" ;;
-    torch) given=${PEERS_TORCH-} packages="torch numpy" ;;
-    *) echo "w1.sh: no peer $1" >&2; return 1 ;;
-  esac
-  [ -z "$given" ] || { echo "$given"; return; }
-  if ! "$PEERS/$1/bin/python" -c "import $1, numpy" 2>/dev/null; then
-    echo "installing $packages into $PEERS/$1" >&2
-    python3 -m venv "$PEERS/$1" >&2
-    "$PEERS/$1/bin/pip" install -q $packages >&2
-  fi
-  echo "$PEERS/$1/bin/python"
-}
-
-python=
-for peer in $peers; do
-  python=$(python_of "$peer")
-  eval "python_$peer=\$python"
-done
-python=${python:-python3}                          # for the report
+. "$here/peers.sh"
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

@@ -16,12 +16,16 @@ typedef struct {
   struct { int64_t n, *items, *units; } run[N_PROGRAMS];   // of each phase for n rows, as of the last run: its items, and in
                                             // how many units threads share them; 1: the caller does all of it
   int threads; Pool *pool;                  // pool NULL: no phase was worth one so far
+  struct { double *seconds; int64_t steps, rows; } *profile;   // of TRAIN, by phase; NULL: not wanted
 } Engine;
 Engine *engine_new(const StepPlan *p, const StepCode *c);          // code is borrowed
 void    engine_free(Engine *e);
 // Threads that may work on a step, the caller's included; 1 before, 0: as many as there are processors. They are started by the
 // first phase that is worth it.
 void    engine_threads(Engine *e, int threads);
+// From now on a step (TRAIN) runs on one thread and each phase is timed, in a plan of Graph.by_call each kernel: sums over `steps` of
+// profile->rows rows, the most that came.
+void    engine_profile(Engine *e);
 int     engine_threads_used(const Engine *e);                      // 1 as long as no phase was worth more
 void    engine_init(Engine *e, uint64_t seed);                     // all slots by their initialisers, keyed by path and seed
 void    engine_run(Engine *e, ProgramId prog, int64_t n, double lr);   // IN buffers filled; n ≤ capacity; TRAIN: step + 1

@@ -95,6 +95,8 @@ bool compile_graph(Graph *g, int optim_row, const double *optim_args, int dense_
   g = push_gathers(g, push_rule(d), NULL);
   differentiate(g, optim_row, optim_args, optim_row < 0 || g->dtype == F64);
   fill_programs(g, optim_row >= 0, optim_row < 0 || g->dtype == F64, out);
+  for (int p = 0; p < N_PROGRAMS; p++)
+    if (out->program[p]) out->program[p]->by_call = out->forward->by_call;
   gemm_set(out->program, N_PROGRAMS, g->blas, d);
   return plan(g, dense_width, n_ids, n_labels, out, d);
 }

@@ -89,6 +89,7 @@ typedef struct {
   int64_t epochs;                                     // 0: the spec's
   int64_t seed; bool has_seed;
   bool json;
+  bool profile;                                       // time each kernel, on one thread: a table in the report
   volatile int *stop;                                 // set non-zero (by a signal handler) to stop after the step
   void (*progress)(void *ctx, const char *line, double done);   // one line of state for a bar; may be NULL
   void (*message)(void *ctx, const char *text);       // a finished line (an epoch, a summary); may be NULL

@@ -92,6 +92,7 @@ static bool open_new(mtl_context *c, const mtl_run_options *o, Run *r) {
   if (!open_old(c, o, r, g)) return false;
   if (!find_files(c, r->m, o->data, o->test, NULL, o->spec, &r->info.files)) return false;
   r->data = prepare_rows(c, r);
+  r->m->by_call = o->profile;
   if (!r->data || !make_ready(c, r->m, &r->data->prep, &r->ready)) return false;
   start_slots(r);
   r->tmp = run_folder_create(c, o->out, r->m->name, &r->final_name);
@@ -110,6 +111,7 @@ static bool open_interrupted(mtl_context *c, const mtl_run_options *o, Run *r) {
   r->m->train.seed = r->m->data.seed = r->info.seed;
   if (!find_files(c, r->m, NULL, r->info.files.test, &r->info, NULL, &r->info.files)) return false;
   r->data = data_split_again(&r->m->data, &r->prep, &r->info.files, c->diag);
+  r->m->by_call = o->profile;
   if (!r->data || !make_ready(c, r->m, &r->data->prep, &r->ready)) return false;
   engine_init(r->ready.engine, r->info.seed);
   r->tmp = r->final_name = arena_strdup(c->arena, o->resume);
@@ -150,14 +152,20 @@ static int run_to_end(mtl_context *c, const mtl_run_options *o, Run *r, char **r
   Hooks k = { o, r->m };
   TrainHooks h = { on_progress, on_epoch, &k, o->stop, r->tmp, o->resume != NULL };
   say_start(c, o, r);
+  if (o->profile) engine_profile(r->ready.engine);
   TrainReport *t = train(r->ready.engine, &r->m->data, &r->m->train, r->data, &h, c->arena, c->diag);
   double seconds = monotonic_seconds() - r->start;
   if (!t || !keep(c, r, t, seconds)) return diag_exit_code(c->diag);
   Text text = {0};
-  if (o->json) *report = json_text(report_json(r->m, r->data, &r->ready, t, &r->info, r->final_name, seconds));
+  if (o->json) {
+    json_t *j = report_json(r->m, r->data, &r->ready, t, &r->info, r->final_name, seconds);
+    if (o->profile) json_object_set_new(j, "profile", profile_json(c, &r->ready));
+    *report = json_text(j);
+  }
   else {
     if (t->interrupted) text_printf(&text, "interrupted; to go on: mtlc run --resume %s\n", r->final_name);
     if (r->old) text_printf(&text, "%s\n", warm_line(c->arena, &r->warm, r->old));
+    if (o->profile) profile_text(c, &r->ready, &text);
     report_text(r->m, t, r->final_name, seconds, &text);
     *report = text.data;
   }

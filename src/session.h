@@ -32,6 +32,12 @@ typedef struct { Compiled compiled; StepCode code; JitInfo jit; Engine *engine; 
 bool   make_ready(mtl_context *c, Model *m, const PrepState *prep, Ready *r);
 void   ready_free(Ready *r);
 
+// profile.c: what the kernels of a step took (engine_profile), against what this machine can do (peak.c: measured when asked).
+json_t *profile_json(mtl_context *c, const Ready *r);
+void    profile_text(mtl_context *c, const Ready *r, Text *out);
+double  peak_flops(TargetId t);                                      // products and sums of f32 a second, one core
+double  peak_bytes(void);                                            // read from memory a second, one core
+
 // run_folder.c: spec.mtl prep.json weights.safetensors metrics.json run.json [checkpoint.safetensors state.json]
 typedef struct {
   const char *folder;

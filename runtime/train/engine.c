@@ -89,9 +89,15 @@ void engine_threads(Engine *e, int threads) {
 
 int engine_threads_used(const Engine *e) { return e->pool ? pool_threads(e->pool) : 1; }
 
+static void profile_free(Engine *e) {
+  if (e->profile) free(e->profile->seconds);
+  free(e->profile);
+}
+
 void engine_free(Engine *e) {
   if (!e) return;
   pool_free(e->pool);
+  profile_free(e);
   for (int i = 0; i < e->plan->n_buffers; i++)
     if (!in_arena(&e->plan->buffers[i])) free(e->buf[i]);
   for (int k = 0; k < N_PROGRAMS; k++) free(e->run[k].items), free(e->run[k].units);
@@ -166,9 +172,50 @@ static void run_unit(void *ctx, int64_t unit, int worker) {
   run_items(s, s->items * unit / s->units, s->items * (unit + 1) / s->units, worker);
 }
 
+// ---------------------------------------------------------------- profiles
+void engine_profile(Engine *e) {
+  e->profile = xcalloc(1, sizeof *e->profile);
+  e->profile->seconds = xcalloc((size_t)e->plan->programs[PROG_TRAIN].n_phases + 1, sizeof *e->profile->seconds);
+}
+
+// Short batches, the last of an epoch, are no measure of a step.
+static void profile_rows(Engine *e, int64_t n) {
+  if (n > e->profile->rows) {
+    memset(e->profile->seconds, 0, sizeof *e->profile->seconds * (size_t)e->plan->programs[PROG_TRAIN].n_phases);
+    e->profile->rows = n;
+    e->profile->steps = 0;
+  }
+  e->profile->steps += n == e->profile->rows;
+}
+
+static Share share_of(const Engine *e, ProgramId prog, int phase, int64_t n) {
+  return (Share){ e, &e->plan->programs[prog].phases[phase], e->code->phase[prog][phase], n, e->run[prog].items[phase],
+                  e->run[prog].units[phase] };
+}
+
+static void timed(Engine *e, int phase, int64_t n, int64_t lo, int64_t hi) {
+  Share s = share_of(e, PROG_TRAIN, phase, n);
+  double start = monotonic_seconds();
+  run_items(&s, lo, hi, 0);
+  double end = monotonic_seconds(), clock = monotonic_seconds() - end;
+  if (n == e->profile->rows && end - start > clock) e->profile->seconds[phase] += end - start - clock;
+}
+
+// A phase, or one over rows and those that go on from it, group by group; returns the next.
+static int run_timed(Engine *e, int phase, int64_t n) {
+  const Program *g = &e->plan->programs[PROG_TRAIN];
+  int64_t items = e->run[PROG_TRAIN].items[phase];
+  int end = phase + 1;
+  while (end < g->n_phases && g->phases[end].goes_on) end++;
+  if (end == phase + 1) timed(e, phase, n, 0, items);
+  else for (int64_t i = 0; i < items; i++)
+    for (int k = phase; k < end; k++) timed(e, k, n, i, i + 1);
+  return end;
+}
+
+// ---------------------------------------------------------------- a step
 void engine_run(Engine *e, ProgramId prog, int64_t n, double lr) {
   const Program *g = &e->plan->programs[prog];
-  PhaseFn *const *fn = e->code->phase[prog];
   CHECK(n >= 0 && n <= e->plan->capacity);
   if (e->run[prog].n != n) plan_run(e, prog, n);             // most steps have the rows of the one before
   if (prog == PROG_TRAIN) e->step++;
@@ -176,8 +223,11 @@ void engine_run(Engine *e, ProgramId prog, int64_t n, double lr) {
   if (e->rt_real) e->rt_real[RT_LR] = lr, e->rt_real[RT_EPOCH] = (double)e->epoch;
   for (int i = 0; i < e->plan->n_sites; i++) e->rt_real[RT_REALS + i] = random_key(e->seed, e->step, e->plan->sites[i]);
   FloatMode old = flush_denormals();
-  for (int i = 0; i < g->n_phases; i++) {
-    Share s = { e, &g->phases[i], fn[i], n, e->run[prog].items[i], e->run[prog].units[i] };
+  bool timed = e->profile && prog == PROG_TRAIN;
+  if (timed) profile_rows(e, n);
+  for (int i = 0; timed && i < g->n_phases;) i = run_timed(e, i, n);
+  for (int i = 0; !timed && i < g->n_phases; i++) {
+    Share s = share_of(e, prog, i, n);
     if (s.units > 1) pool_run(e->pool, run_unit, &s, s.units);
     else run_items(&s, 0, s.items, 0);
   }

@@ -14,7 +14,7 @@ int cmd_run(const Args *a) {
   if (!a->resume && !a->n_operands) return wrong_usage("run", "what it works on is missing: SPEC, or --resume RUN");
   volatile int *stop = stop_on_signal("stopping after this step and saving; once more ends at once");
   mtl_run_options o = { .spec = a->n_operands ? a->operand[0] : NULL, .data = a->data, .test = a->test, .out = a->out, .resume = a->resume, .from = a->from, .allow_drop = a->allow_drop,
-                        .epochs = a->epochs, .seed = a->seed, .has_seed = a->has_seed, .json = a->json, .stop = stop };
+                        .epochs = a->epochs, .seed = a->seed, .has_seed = a->has_seed, .json = a->json, .profile = a->profile, .stop = stop };
   if (!a->quiet) {
     o.progress = term_is_live() ? show_progress : NULL;
     o.message = show_message;

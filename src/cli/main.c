@@ -27,14 +27,15 @@ const Command command_table[] = {
     "  mtlc explain shop.mtl --json\n" },
   { "run", "SPEC", "prepare the data, compile, train, judge on held-out rows, keep a run folder", cmd_run, 0, 1,
     TAKES_ALWAYS | TAKES(DATA) | TAKES(TEST) | TAKES(OUT) | TAKES(SEED) | TAKES(EPOCHS) | TAKES(RESUME) | TAKES(FROM) | TAKES(ALLOW_DROP) | TAKES(MEMORY) |
-      TAKES(THREADS),
+      TAKES(THREADS) | TAKES(PROFILE),
     "  mtlc run shop.mtl --data rows.csv                the run is kept in runs/MODEL-N\n"
     "  mtlc run shop.mtl --data train.csv --test test.csv -o runs/first --seed 7\n"
     "  mtlc run shop.mtl --data rows.csv.gz --epochs 3 --json > report.json\n"
     "  mtlc run shop.mtl --data events=rows.csv --data products=products.csv\n"
-    "  mtlc run --resume runs/first                     goes on after Ctrl-C\n" },
+    "  mtlc run --resume runs/first                     goes on after Ctrl-C\n"
+    "  mtlc run shop.mtl --data rows.csv --profile      which lines of the spec the time goes to\n" },
   { "compare", "SPEC", "does sharing help? every task alone, all together, other balancing; over seeds", cmd_compare, 1, 1,
-    TAKES_ALWAYS | TAKES(DATA) | TAKES(TEST) | TAKES(SEED) | TAKES(SEEDS) | TAKES(EPOCHS) | TAKES(WITH) | TAKES(MEMORY),
+    TAKES_ALWAYS | TAKES(DATA) | TAKES(TEST) | TAKES(SEED) | TAKES(SEEDS) | TAKES(EPOCHS) | TAKES(WITH) | TAKES(MEMORY) | TAKES(THREADS),
     "  mtlc compare shop.mtl --data rows.csv            5 seeds, a few ways of balancing\n"
     "  mtlc compare shop.mtl --data rows.csv --seeds 10 --with famo,'cagrad(c = 0.4)'\n"
     "  mtlc compare shop.mtl --data rows.csv --with none --json > comparison.json\n" },

@@ -34,6 +34,7 @@ const Option option_table[] = {
   { 0,   "from",   "RUN",   "start from the weights of this run: see mtlc plan",           OPTION_TEXT,  AT(from) },
   { 0,   "allow-drop", NULL, "weights that the spec has no place for may be left behind",  OPTION_FLAG,  AT(allow_drop) },
   { 0,   "verify", NULL,    "change nothing; exit 1 where something is not as it is pinned", OPTION_FLAG, AT(verify) },
+  { 0,   "profile", NULL,   "what each kernel of a step takes, by the spec's lines; on one thread", OPTION_FLAG,  AT(profile) },
   { 0,   NULL,     NULL,    NULL,                                                          OPTION_FLAG,  0 },
 };
 const char *const stage_names[] = { "ast", "model", "graph", "grad", "sched", "llvm", "asm", "obj", NULL };

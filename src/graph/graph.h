@@ -80,6 +80,7 @@ typedef struct {
   Place at;                               // of the nodes that the shorthand adds
   BlasUse blas;                           // of a forward graph: what its spec asks for
   const GemmRule *gemm;                   // NULL: none. Set before scheduling
+  bool by_call;                           // each call a phase of its own, so that it can be timed. Set before scheduling
 } Graph;
 enum { AXIS_OF_ROWS = 1, AXIS_OF_ONE = 2 };
 

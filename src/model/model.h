@@ -67,6 +67,7 @@ typedef struct {
   const PrepState *prep;               // NULL until bound
   struct { const char *what, *value; Place at; } *defaults; int n_defaults;   // every value that the spec left out
   BlasUse blas;                        // train's clause
+  bool by_call;                        // set by who wants a profile: Graph.by_call
   // For explain, set by the caller: the rule by which OpenBLAS gets gradients of weights (NULL: none), and by what ("OpenBLAS
   // 0.3.21, kernels for Haswell"), or why they stay ours.
   const GemmRule *gemm; const char *gemm_by, *gemm_why_not;

@@ -426,6 +426,7 @@ Call make_call(Planner *p, int cluster) {
   out.outputs = k.outputs.data, out.n_outputs = k.outputs.n;
   out.name = c->kind == CALL_HOST ? updated_by(p, cluster) : NULL;
   if (!out.name) out.name = call_name(p, &out, c->anchor);
+  out.at = node(p->g, c->anchor ? c->anchor : c->nodes.data[c->nodes.n - 1])->at;
   set_items(&out);
   out.host.name = out.name, out.host.items = out.items, out.host.item_rows = out.item_rows;
   return out;

@@ -166,18 +166,21 @@ static int64_t bytes_of(const Schedule *s, const Buffer *b) {
   return ((b->rows_a + b->rows_b * s->capacity) * b->ld * width + 63) / 64 * 64;
 }
 
+static void touch_all(Life *l, int first, int n, const Call *x, int t) {
+  for (int i = 0; i < x->n_inputs; i++) touch(l, first, n, x->inputs[i].buffer, t);
+  for (int i = 0; i < x->n_outputs; i++) touch(l, first, n, x->outputs[i].buffer, t);
+  if (x->kind == CALL_DOT) touch(l, first, n, x->left.buffer, t), touch(l, first, n, x->right.buffer, t);
+  if (x->kind == CALL_ROWS) touch(l, first, n, x->sorted.buffer, t);
+  for (int i = 0; i < x->host.n_in; i++) touch(l, first, n, x->host.in[i].buffer, t);
+  if (x->kind == CALL_HOST) touch(l, first, n, x->host.out.buffer, t);
+}
+
 static void life_of(Planner *p, const Phase *ph, int n_ph, int first, int n, Life *l) {
   for (int i = 0; i < n; i++) l[i] = (Life){ first + i, INT32_MAX, -1, bytes_of(p->s, &p->s->buffers.data[first + i]) };
-  for (int t = 0; t < n_ph; t++)
-    for (int c = 0; c < ph[t].n_calls; c++) {
-      const Call *x = &ph[t].calls[c];
-      for (int i = 0; i < x->n_inputs; i++) touch(l, first, n, x->inputs[i].buffer, t);
-      for (int i = 0; i < x->n_outputs; i++) touch(l, first, n, x->outputs[i].buffer, t);
-      if (x->kind == CALL_DOT) touch(l, first, n, x->left.buffer, t), touch(l, first, n, x->right.buffer, t);
-      if (x->kind == CALL_ROWS) touch(l, first, n, x->sorted.buffer, t);
-      for (int i = 0; i < x->host.n_in; i++) touch(l, first, n, x->host.in[i].buffer, t);
-      if (x->kind == CALL_HOST) touch(l, first, n, x->host.out.buffer, t);
-    }
+  for (int i = 0, t = 0; i < n_ph; i++) {
+    if (!ph[i].goes_on) t = i;                                        // those that take turns live at once
+    for (int c = 0; c < ph[i].n_calls; c++) touch_all(l, first, n, &ph[i].calls[c], t);
+  }
 }
 
 void share_memory(Planner *p, const Phase *ph, int n_ph, int first) {

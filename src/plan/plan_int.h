@@ -32,6 +32,7 @@ typedef struct {
   Schedule *s;
   Graph *g;                               // lowered: see lower.c
   ProgramId program;
+  bool by_call;                           // Graph.by_call
   Info *info;
   VEC(Cluster) clusters;
   uint64_t *reach; int reach_words;       // bit j of row i: cluster i comes after cluster j
@@ -82,9 +83,7 @@ int  out_buffer(Planner *p, const Root *r);
 Call make_call(Planner *p, int cluster);
 int64_t leading_dimension(int64_t cols);
 
-// cost.c: of a call on a full batch. bytes: of what it reads and writes, each element once.
-typedef struct { double flops, bytes; } CallCost;
-CallCost call_cost(const Call *c);
+// cost.c
 double   call_ns(const Call *c);                                      // about how long one core takes
 double   calls_ns(const Call *calls, int n);
 // A phase of less than this is not shared among threads, and one that is gets about so many items at least.

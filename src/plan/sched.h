@@ -59,6 +59,7 @@ typedef enum {
 typedef struct {
   CallKind kind;
   const char *name;          // of the anchor or last node, for symbols and profiles: "trunk.wide"
+  Place at;                  // of the same in the spec
   Dim dims[MAX_DIMS]; int n_dims;
   Dim reduced;               // REDUCE_*, DOT: k
   OpId reduce_op;            // OP_SUM, OP_AMAX
@@ -80,8 +81,9 @@ typedef struct {
 
 // A phase: calls in order. over_rows: every call has dims[0].is_rows, items are groups of `group` rows, each item runs all
 // calls on its rows. Otherwise items of the calls one after the other: call 0 has items 0 … calls[0].items−1, and so on.
-// is_host: all calls are CALL_HOST, and no function is generated; else none is.
-typedef struct { const char *symbol; bool over_rows; int64_t group; Call *calls; int n_calls; bool is_host; } Phase;
+// is_host: all calls are CALL_HOST, and no function is generated; else none is. goes_on: over rows, in turns with the phase before it,
+// group by group (Graph.by_call).
+typedef struct { const char *symbol; bool over_rows, goes_on; int64_t group; Call *calls; int n_calls; bool is_host; } Phase;
 typedef struct { Phase *phases; int n_phases; int *outs; int n_outs; } SchedProgram;
 
 typedef struct {
@@ -99,6 +101,9 @@ typedef struct {
 // data: dense_width, n_ids, n_labels for the IN buffers. All graphs share slots (same table, same order) and IN, RT, SLOT
 // buffers. NULL: something cannot be scheduled; the errors (code "unsupported") are in the graphs' diag.
 Schedule *schedule(Arena *a, const Graph *const graphs[N_PROGRAMS], int dense_width, int n_ids, int n_labels);
+// cost.c: of a call on a full batch. bytes: of what it reads and writes, each element once.
+typedef struct { double flops, bytes; } CallCost;
+CallCost call_cost(const Call *c);
 void schedule_check(const Schedule *s);          // BUG on a broken invariant: see sched_check.c
 void schedule_print(const Schedule *s, Text *out);
 void schedule_plan(const Schedule *s, StepPlan *out);   // the runtime's view

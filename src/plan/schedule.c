@@ -105,6 +105,20 @@ static void topological(const Planner *p, int t, Way way, int *out, int *n) {
   }
 }
 
+static void add_named(Planner *p, Phase ph, Phase *out, int *n_out) {
+  ph.symbol = arena_printf(p->s->arena, "%s_%d", program_names[p->program], *n_out);
+  out[(*n_out)++] = ph;
+}
+
+static void add_apart(Planner *p, const Phase *ph, Phase *out, int *n_out) {   // each of its calls
+  for (int i = 0; i < ph->n_calls; i++) {
+    Phase one = *ph;
+    one.goes_on = ph->over_rows && i > 0;
+    one.calls = &ph->calls[i], one.n_calls = 1;
+    add_named(p, one, out, n_out);
+  }
+}
+
 static void add_phase(Planner *p, int t, Way way, Phase *out, int *n_out) {
   Schedule *s = p->s;
   int *order = NEW_ARRAY(s->arena, int, p->clusters.n + 1), n;
@@ -112,9 +126,9 @@ static void add_phase(Planner *p, int t, Way way, Phase *out, int *n_out) {
   if (!n) return;
   Phase ph = { .over_rows = way == BY_ROWS, .is_host = way == BY_HOST, .calls = NEW_ARRAY(s->arena, Call, n) };
   for (int i = 0; i < n; i++) ph.calls[ph.n_calls++] = make_call(p, order[i]);
-  ph.symbol = arena_printf(s->arena, "%s_%d", program_names[p->program], *n_out);
   if (ph.over_rows) ph.group = group_of(s, ph.calls, n);
-  out[(*n_out)++] = ph;
+  if (p->by_call) add_apart(p, &ph, out, n_out);
+  else add_named(p, ph, out, n_out);
 }
 
 static bool reads_otherwise(const Call *c, const Output *o) {         // o's buffer, not at the element that o writes
@@ -158,7 +172,7 @@ static int plan_calls(Planner *p, const Graph *graph, Phase **phase, int first) 
   int last = 0, n = 0;
   for (int c = 0; c < p->clusters.n; c++)
     if (p->clusters.data[c].phase > last) last = p->clusters.data[c].phase;
-  Phase *ph = *phase = NEW_ARRAY(s->arena, Phase, N_WAYS * (last + 1));
+  Phase *ph = *phase = NEW_ARRAY(s->arena, Phase, N_WAYS * (last + 1) + p->clusters.n);
   for (int t = 0; t <= last; t++) 
     for (Way w = BY_ITEMS; w < N_WAYS; w++) add_phase(p, t, w, ph, &n);
   find_hazards(p, ph, n);
@@ -188,6 +202,7 @@ static void plan_program(Planner *p, const Graph *graph, ProgramId id) {
   SchedProgram *out = &s->programs[id];
   int first = s->buffers.n;
   p->program = id;
+  p->by_call = graph->by_call;
   p->copy_slot = NEW_ARRAY(s->arena, bool, graph->slots.n + 1);
   do out->n_phases = plan_calls(p, graph, &out->phases, first);
   while (p->again);
@@ -253,6 +268,7 @@ void schedule_plan(const Schedule *s, StepPlan *out) {
       ph[i] = (PlanPhase){ .symbol = x->symbol, .over_rows = x->over_rows, .items_g = x->over_rows ? x->group : 0 };
       for (int c = 0; !x->over_rows && c < x->n_calls; c++) ph[i].items_a += x->calls[c].items;
       if (x->is_host) ph[i].host = host_calls(s->arena, x), ph[i].n_host = x->n_calls;
+      ph[i].goes_on = x->goes_on;
       phase_cost(x, &ph[i]);
     }
     out->programs[p] = (Program){ .phases = ph, .n_phases = from->n_phases, .outs = from->outs, .n_outs = from->n_outs };
