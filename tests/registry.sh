@@ -96,6 +96,17 @@ if "$mtlc" doctor | grep -q avx2; then
   expect 0 "kernels of another target: the same bits" "$mtlc" reproduce runs/portable
   has out "it is told all the same"           "other now: target: "
 fi
+"$mtlc" run "$spec" --data rows.csv --epochs 4000 -q -o runs/long >out
+"$mtlc" reproduce runs/long -q >out 2>err &
+pid=$!
+i=0
+until [ -d "$(echo runs/long.again-*)" ] || [ $i -gt 100 ]; do sleep 0.05; i=$((i + 1)); done
+kill -INT $pid 2>/dev/null
+got=0
+wait $pid || got=$?
+check "Ctrl-C ends it: 130, or it was done"   test $got -eq 130 -o $got -eq 0
+check "nothing is left behind"                sh -c '! ls runs | grep -q again'
+
 # A run of every format that there was is kept in tests/data/version: what it says of rows stays, to the bit.
 old=$top/tests/data/version/format1
 expect 0 "a run of format 1"                  "$mtlc" predict "$old" --data "$old/rows.csv" -o kept_predictions.csv -q

@@ -1,14 +1,10 @@
 // cmd_reproduce.c: mtlc reproduce RUN.
 #include "command.h"
 #include "term.h"
-
-static void show_progress(void *ctx, const char *line, double done) {
-  (void)ctx;
-  bar_draw(line, done);
-}
+#include "watch.h"
 
 int cmd_reproduce(const Args *a) {
-  mtl_reproduce_options o = {.run = a->operand[0], .json = a->json};
+  mtl_reproduce_options o = {.run = a->operand[0], .json = a->json, .stop = stop_on_signal("stopping after this step; nothing is kept; once more ends at once")};
   if (!a->quiet && term_is_live()) o.progress = show_progress;
   mtl_context *c = mtl_new();
   mtl_memory(c, a->memory);
