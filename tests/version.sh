@@ -134,6 +134,9 @@ has out "its rules"                           '"rule": "LAYER_NO_DELETE"'
 expect 1 "diff --format sarif"                "$mtlc" diff models/shop.mtl new.mtl --format sarif
 has out "its version"                         '"version": "2.1.0"'
 has out "its errors"                          '"level": "error"'
+cp new.mtl 'neu er.mtl'
+expect 1 "a name with a blank"                "$mtlc" diff models/shop.mtl 'neu er.mtl' --format sarif
+has out "its URI"                             '"uri": "neu%20er.mtl"'
 expect 1 "diff --format github"               "$mtlc" diff models/shop.mtl new.mtl --format github
 has out "an annotation"                       '::error file=new.mtl,line=2,col=1,title=OUTPUT_NO_DELETE::output `deep` is gone'
 expect 1 "diff -q"                            "$mtlc" diff models/shop.mtl new.mtl -q

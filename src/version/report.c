@@ -134,8 +134,22 @@ static json_t *sarif_rules(void) {
   return rules;
 }
 
+// A path as a URI: what is not unreserved there, by its bytes (RFC 3986).
+static json_t *uri(const char *path) {
+  Text t = {0};
+  text_add(&t, "");
+  for (; *path; path++) {
+    bool plain = (*path >= 'a' && *path <= 'z') || (*path >= 'A' && *path <= 'Z') || (*path >= '0' && *path <= '9') || strchr("-._~/@", *path);
+    if (plain) text_char(&t, *path);
+    else text_printf(&t, "%%%02X", (unsigned char)*path);
+  }
+  json_t *j = json_string(t.data);
+  text_free(&t);
+  return j;
+}
+
 static json_t *sarif_location(Spot s) {
-  return json_pack("{s:{s:{s:s}, s:{s:i, s:i}}}", "physicalLocation", "artifactLocation", "uri", s.file, "region", "startLine", s.line,
+  return json_pack("{s:{s:{s:o}, s:{s:i, s:i}}}", "physicalLocation", "artifactLocation", "uri", uri(s.file), "region", "startLine", s.line,
                    "startColumn", s.column);
 }
 
