@@ -375,6 +375,7 @@ expect 0 "diff: another name"                 "$mtlc" diff runs/v1 name.mtl --ca
 has out "it is told"                          "note[LAYER_RENAMED]"
 expect 2 "plan of no run"                     "$mtlc" plan runs/none v1.mtl
 expect 2 "run --from of no run"               "$mtlc" run v1.mtl --from runs/none --data rows.csv -q
+expect 2 "--allow-drop alone"                 "$mtlc" run v1.mtl --allow-drop --data rows.csv -q
 expect 2 "--from beside --resume"             "$mtlc" run --resume runs/v1 --from runs/v1
 # v3 removes an input: found, accepted, and found again when that has ended
 git_quiet init .

@@ -11,6 +11,7 @@ static int resumed_alone(const Args *a) {
 
 int cmd_run(const Args *a) {
   if (a->resume && resumed_alone(a)) return 2;
+  if (a->allow_drop && !a->from) return wrong_usage("run", "--allow-drop goes with --from RUN");
   if (!a->resume && !a->n_operands) return wrong_usage("run", "what it works on is missing: SPEC, or --resume RUN");
   volatile int *stop = stop_on_signal("stopping after this step and saving; once more ends at once");
   mtl_run_options o = { .spec = a->n_operands ? a->operand[0] : NULL, .data = a->data, .test = a->test, .out = a->out, .resume = a->resume, .from = a->from, .allow_drop = a->allow_drop,

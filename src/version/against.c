@@ -194,7 +194,7 @@ int mtl_check_against(mtl_context *c, const mtl_against_options *o, char **repor
   if (!r.specs.n && !diag_errors(c->diag)) diag_error(c->diag, "no-spec", (Place){0}, "there is no spec in what is named");
   if (diag_errors(c->diag)) return diag_exit_code(c->diag);
   for (int i = 0; i < r.specs.n; i++) r.specs.data[i].canon = open_apart(c, open_new, r.specs.data[i].path, NULL);
-  against_all(&r);
+  if (!against_all(&r)) return diag_exit_code(c->diag);
   Text t = {0};
   int breaks = 0;
   for (int i = 0; i < r.reports.n; i++) breaks += diff_breaks(r.reports.data[i].diff, r.asked);

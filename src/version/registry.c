@@ -166,6 +166,7 @@ int mtl_runs(mtl_context *c, const char *folder, const char *best, bool json, ch
   *report = NULL;
   if (best && !split_figure(c, best, &metric, &task)) return 2;
   Rows_ rows = read_runs(c, folder);
+  if (diag_errors(c->diag)) return diag_exit_code(c->diag);
   Text t = {0};
   double sign = metric && lower_is_better(metric) ? -1 : 1;
   int width = 3;
