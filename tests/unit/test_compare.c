@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
-#include "src/compare.h"
+#include "src/compare/compare.h"
 
 static void near(double got, double want, double tolerance) {
   if (!(fabs(got - want) <= tolerance * (1 + fabs(want)))) fail_msg("%.17g, want %.17g", got, want);

@@ -1,7 +1,7 @@
 // compare.h: what the files of `mtlc compare` share: arrangements of one spec's tasks, trained over seeds, and how they are judged.
 #ifndef MTLC_COMPARE_H
 #define MTLC_COMPARE_H
-#include "session.h"
+#include "../session.h"
 
 // ---- paired.c: is one series of figures better than another? Two things of chance are in their difference: the training (the
 // seed), seen in the differences of pairs with the same seed: e₁² = s²/n, n − 1 degrees of freedom; and which rows are held out, seen by

@@ -1,4 +1,4 @@
-// compare_report.c: a comparison as a table for people and as one JSON document.
+// report_compare.c: a comparison as a table for people and as one JSON document.
 #include <math.h>
 #include "compare.h"
 
