@@ -20,7 +20,10 @@ task cvr { head = concat(u, x)       |> dense(16, relu) as h |> dense(1) |> sigm
 train { optimizer = adam(0.01), batch = 200, epochs = 2, seed = 3 }
 END
 sed 's/^\(let [uib].*\)$/\1 { lazy = true }/' whole.mtl >lazy.mtl
-for spec in whole lazy; do sed 's/adam(0.01)/sgd(0.1)/' $spec.mtl >$spec-sgd.mtl; done
+for spec in whole lazy; do
+  sed 's/adam(0.01)/sgd(0.1)/' $spec.mtl >$spec-sgd.mtl
+  sed 's/adam(0.01)/adagrad(0.1)/' $spec.mtl >$spec-adagrad.mtl
+done
 "$mtlc" synth whole.mtl --rows 1500 --seed 4 -o rows.csv -q
 
 expect 0 "the schedule"                     "$mtlc" compile lazy.mtl --emit sched
@@ -28,10 +31,11 @@ check "three tables are updated by rows"    test "$(grep -c '^    rows ' out)" -
 check "the ids of three inputs are sorted"  test "$(grep -c host_sort_ids out)" -eq 3
 expect 0 "explain"                          "$mtlc" explain lazy.mtl
 has out "explain says it"                   "40,000, lazy"
-for spec in whole lazy whole-sgd lazy-sgd; do
+for spec in whole lazy whole-sgd lazy-sgd whole-adagrad lazy-adagrad; do
   expect 0 "run $spec"                      "$mtlc" run $spec.mtl --data rows.csv -o $spec -q
 done
 check "sgd: the bits of the whole update"   cmp whole-sgd/weights.safetensors lazy-sgd/weights.safetensors
+check "adagrad, too"                        cmp whole-adagrad/weights.safetensors lazy-adagrad/weights.safetensors
 check "adam: other weights"                 sh -c '! cmp -s whole/weights.safetensors lazy/weights.safetensors'
 for target in portable avx2; do
   MTLC_TARGET=$target "$mtlc" run lazy.mtl --data rows.csv -o lazy-$target -q >/dev/null 2>err || continue

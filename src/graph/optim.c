@@ -212,7 +212,7 @@ static const struct { Begin *begin; Update *update; } updates[] = {
 
 // ---------------------------------------------------------------- tables by the rows that a batch names
 // What changes no row whose gradient is 0: its update is that of the rows named, whether asked for or not.
-static bool rests(int row) { return strcmp(optim_rows[row].name, "sgd") == 0; }
+static bool rests(int row) { return !strcmp(optim_rows[row].name, "sgd") || !strcmp(optim_rows[row].name, "adagrad"); }
 
 // Ids of the spreads that a gradient is the sum of; 0: it is no such sum, all rows of the table have one.
 static int spread_ids(const Graph *g, NodeId d, NodeId *ids, int n) {
