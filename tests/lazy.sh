@@ -56,7 +56,10 @@ END
 sed 's/20_000/2_000_000/' big.mtl >bigger.mtl
 "$mtlc" synth big.mtl --rows 5000 --seed 4 -o big.csv -q
 step_us() { sed -n 's/^ *"step_us": \([0-9]*\)[.,].*/\1/p' "$1"; }
-for spec in big bigger; do expect 0 "run $spec" "$mtlc" run $spec.mtl --data big.csv -o $spec --json -q; cp out $spec.json; done
+sed 's/lazy = true/lazy = true, l2 = 0.001, l1 = 1e-6, rate = 2/' bigger.mtl >drawn.mtl
+for spec in big bigger drawn; do expect 0 "run $spec" "$mtlc" run $spec.mtl --data big.csv -o $spec --json -q; cp out $spec.json; done
 check "the step's time was found"           test -n "$(step_us big.json)" -a -n "$(step_us bigger.json)"
 check "a hundred times the table"           test "$(step_us bigger.json)" -lt $((10 * $(step_us big.json) + 500))
+check "drawn to zero, no dearer"            test "$(step_us drawn.json)" -lt $((10 * $(step_us big.json) + 500))
+
 done_testing

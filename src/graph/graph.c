@@ -132,7 +132,7 @@ NodeId graph_add(Graph *g, OpId op, const NodeId *in, int n_in, Attr attr, Place
 // ---------------------------------------------------------------- slots, roots
 int graph_slot(Graph *g, const char *path, SlotRole role, DType dtype, int rank, const AxisId *axis, Init init, Place at) {
   CHECK(rank >= 0 && rank <= MAX_RANK);
-  Slot s = {.path = arena_strdup(g->arena, path), .role = role, .dtype = dtype, .rank = rank, .init = init, .at = at};
+  Slot s = {.path = arena_strdup(g->arena, path), .role = role, .dtype = dtype, .rank = rank, .init = init, .at = at, .rule = STEP_RULE_PLAIN};
   for (int i = 0; i < rank; i++) s.axis[i] = axis[i];
   vec_push(g->arena, &g->slots, s);
   return g->slots.n - 1;

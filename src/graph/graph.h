@@ -43,12 +43,18 @@ typedef struct {
   Place at;                               // the spec's expression it came from
 } Node;
 
+// How a step treats a parameter. l2·p + l1·sign(p) is added to its gradient where it has two axes or more (weights, tables), not to biases
+// and gains; rate: a factor of the learning rate. Of a lazy table all of it is about the rows that the batch names.
+typedef struct { double l2, l1, rate; } StepRule;
+#define STEP_RULE_PLAIN ((StepRule){0, 0, 1})
+
 typedef struct {                          // all that survives a step
   const char *path; SlotRole role; DType dtype;
   int rank; AxisId axis[MAX_RANK];
   Init init;
   bool frozen;
   bool lazy;                              // of a table: a step changes the rows (and their optimizer state) whose ids its batch has, no other
+  StepRule rule;                          // of a PARAM
   NodeId read;                            // the LEAF that reads it
   Place at;
 } Slot;

@@ -4,15 +4,19 @@
 
 enum { MAX_SPREADS = 16 };   // of one table: inputs that name its rows
 
-typedef struct {
+typedef struct Step Step;
+struct Step {
   Graph *g;
   const double *args;
+  const Step *base;          // the same optimizer at another rate, begun before: counts of steps are its
+  double rate;               // factor of the learning rate
   NodeId lr;                 // f64 scalar
+  NodeId bias[2];            // Adam: 1 − β1^t, 1 − β2^t, f64
   NodeId neg_lr;             // −lr in the arithmetic type; FTRL: 1/lr
   NodeId neg_c, k;           // Adam: −lr/(1 − β1^t), 1/√(1 − β2^t). LAMB: neg_c is 1/(1 − β1^t)
   NodeId rate_of_start;      // FTRL: β/lr + l2
   NodeId shrink;             // AdamW: 1 − lr·decay
-} Step;
+};
 typedef void Begin(Step *s);                                    // once per graph
 typedef NodeId Update(Step *s, int slot, NodeId p, NodeId dp);  // p', the new value of the slot; p and dp: its shape
 
@@ -95,8 +99,10 @@ static NodeId one_minus_power(Step *s, const char *path, double beta) {
 }
 
 static void begin_adam(Step *s) {
-  NodeId c = quo(s, s->lr, one_minus_power(s, "adam.beta1_power", s->args[1]));
-  NodeId root = g_map1(s->g, OP_SQRT, one_minus_power(s, "adam.beta2_power", s->args[2]));
+  s->bias[0] = s->base ? s->base->bias[0] : one_minus_power(s, "adam.beta1_power", s->args[1]);
+  NodeId c = quo(s, s->lr, s->bias[0]);
+  s->bias[1] = s->base ? s->base->bias[1] : one_minus_power(s, "adam.beta2_power", s->args[2]);
+  NodeId root = g_map1(s->g, OP_SQRT, s->bias[1]);
   s->neg_c = real(s, g_map1(s->g, OP_NEG, c));
   s->k = real(s, g_map1(s->g, OP_RECIP, root));
 }
@@ -214,6 +220,8 @@ static const struct { Begin *begin; Update *update; } updates[] = {
 // What changes no row whose gradient is 0: its update is that of the rows named, whether asked for or not.
 static bool rests(int row) { return !strcmp(optim_rows[row].name, "sgd") || !strcmp(optim_rows[row].name, "adagrad"); }
 
+static bool is_regularised(const Slot *p) { return p->rank > 1 && (p->rule.l2 != 0 || p->rule.l1 != 0); }
+
 // Ids of the spreads that a gradient is the sum of; 0: it is no such sum, all rows of the table have one.
 static int spread_ids(const Graph *g, NodeId d, NodeId *ids, int n) {
   if (node(g, d)->op == OP_SPREAD) {
@@ -228,7 +236,7 @@ static int spread_ids(const Graph *g, NodeId d, NodeId *ids, int n) {
 // 1 for each row that the batch names, as an operand beside the table; 0: the whole table is updated.
 static NodeId touched_rows(Graph *g, int row, const Slot *p, NodeId d) {
   NodeId ids[MAX_SPREADS], all = 0;
-  if (!p->lazy && !(rests(row) && axis_size(g, p->axis[0]) > axis_size(g, AXIS_OF_ROWS))) return 0;
+  if (!p->lazy && !(rests(row) && !is_regularised(p) && axis_size(g, p->axis[0]) > axis_size(g, AXIS_OF_ROWS))) return 0;
   int n = p->rank ? spread_ids(g, d, ids, 0) : 0;
   if (!p->lazy && n > 1) return 0;
   for (int i = 0; i < n; i++) {
@@ -269,27 +277,45 @@ static NodeId norm_factor(Step *s, const int *slots, const NodeId *grads, int n)
   return g_map2(s->g, OP_MIN, part, num(s, 1));
 }
 
+// ---------------------------------------------------------------- parameters by group
+// g + l2·p + l1·sign(p), sign(0) = 0: PyTorch's weight_decay of sgd, adam … and its like for l1. Of the clipped gradient.
+static NodeId regularised(Step *s, const Slot *p, NodeId value, NodeId dp) {
+  if (!is_regularised(p)) return dp;
+  if (p->rule.l2 != 0) dp = fma3(s, num(s, p->rule.l2), value, dp);
+  return p->rule.l1 != 0 ? add(s, dp, with_sign(s, value, num(s, p->rule.l1))) : dp;
+}
+
+// The step at a rate: begun once. steps: those begun, *n of them, with room for one more.
+static Step *step_at(Graph *g, int row, const double *args, double rate, Step *steps, int *n) {
+  for (int i = 0; i < *n; i++)
+    if (steps[i].rate == rate) return &steps[i];
+  Step *s = &steps[(*n)++];
+  *s = (Step){.g = g, .args = args, .rate = rate, .base = s > steps ? steps : NULL, .lr = g_rt(g, RT_LR)};
+  if (rate != 1) s->lr = mul(s, s->lr, wide(s, rate));
+  updates[row].begin(s);
+  return s;
+}
+
 void optim(Graph *g, int row, const double *args, const int *slots, const NodeId *grads, int n) {
   CHECK(row >= 0 && row < n_optim_rows);
   Place at = g->at;
-  Step s = {.g = g, .args = args};
-  NodeId factor = g->clip.kind == CLIP_NORM ? norm_factor(&s, slots, grads, n) : 0;
+  Step *steps = NEW_ARRAY(g->arena, Step, n + 1);
+  int n_steps = 0;
+  NodeId factor = g->clip.kind == CLIP_NORM ? norm_factor(&(Step){.g = g}, slots, grads, n) : 0;
   for (int i = 0; i < n; i++) {
     const Slot p = g->slots.data[slots[i]];
     if (p.frozen || !grads[i]) continue;
-    if (!s.lr) {
-      s.lr = g_rt(g, RT_LR);
-      updates[row].begin(&s);
-    }
+    Step *s = step_at(g, row, args, p.rule.rate, steps, &n_steps);
     g->at = p.at;
     NodeId read = g_read(g, slots[i]);
     CHECK(same_shape(g, read, grads[i]) && node(g, read)->dtype == node(g, grads[i])->dtype);
     NodeId touched = touched_rows(g, row, &p, grads[i]);
     int first = g->roots.n;
     NodeId dp = grads[i];
-    if (factor) dp = mul(&s, dp, factor);
-    if (g->clip.kind == CLIP_VALUE) dp = within(&s, dp, g->clip.bound);
-    graph_assign(g, slots[i], updates[row].update(&s, slots[i], read, dp));
+    if (factor) dp = mul(s, dp, factor);
+    if (g->clip.kind == CLIP_VALUE) dp = within(s, dp, g->clip.bound);
+    dp = regularised(s, &p, read, dp);
+    graph_assign(g, slots[i], updates[row].update(s, slots[i], read, dp));
     keep_untouched(g, touched, first);
   }
   g->at = at;

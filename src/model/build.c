@@ -484,11 +484,12 @@ static Value *input_value(Build *b, int i) {
   return v;
 }
 
-static void make_lazy(Build *b, Lazy *l, const Expr *x, const char *name, bool own, bool freeze, bool lazy, Place at) {
+static void make_lazy(Build *b, Lazy *l, const Expr *x, const char *name, bool own, bool freeze, bool lazy, StepRule rule, Place at) {
   Env *e = NEW(b->a, Env);
   *e = (Env){.module = b->s->modules.data[1], .frame = frame_child(b, b->root, name, own, at)};
   e->frame->frozen = freeze;
   e->frame->lazy = lazy;
+  e->frame->rule = rule_within(b->root->rule, rule);
   *l = (Lazy){.expr = x, .env = e, .at = at};
 }
 
@@ -521,6 +522,7 @@ static void prepare(Build *b) {
   Model *m = b->m;
   b->root = NEW(b->a, Frame);
   b->root->path = "";
+  b->root->rule = m->rule;
   b->inputs = NEW_ARRAY(b->a, Value *, m->data.n_inputs + 1);
   for (int i = 0; i < m->data.n_inputs; i++) b->inputs[i] = input_value(b, i);
   b->bindings = NEW_ARRAY(b->a, Lazy, m->n_bindings + 1);
@@ -528,12 +530,13 @@ static void prepare(Build *b) {
   b->outputs = NEW_ARRAY(b->a, Lazy, m->n_outputs + 1);
   for (int i = 0; i < m->n_bindings; i++) {
     const Binding *x = &m->bindings[i];
-    make_lazy(b, &b->bindings[i], x->decl->value, x->name, true, x->freeze, x->lazy, x->decl->names[0].at);
+    make_lazy(b, &b->bindings[i], x->decl->value, x->name, true, x->freeze, x->lazy, x->rule, x->decl->names[0].at);
   }
   for (int i = 0; i < m->n_tasks + m->n_muted; i++)
-    make_lazy(b, &b->tasks[i], m->tasks[i].head, m->tasks[i].name, false, m->tasks[i].freeze, false, m->tasks[i].at);
+    make_lazy(b, &b->tasks[i], m->tasks[i].head, m->tasks[i].name, false, m->tasks[i].freeze, false, m->tasks[i].rule,
+              m->tasks[i].at);
   for (int i = 0; i < m->n_outputs; i++)
-    make_lazy(b, &b->outputs[i], m->outputs[i].value, m->outputs[i].name, true, false, false, m->outputs[i].at);
+    make_lazy(b, &b->outputs[i], m->outputs[i].value, m->outputs[i].name, true, false, false, STEP_RULE_UNSAID, m->outputs[i].at);
 }
 
 static const char *shape_summary(Build *b, const Value *v) {
@@ -570,7 +573,7 @@ Graph *build(Model *m, DType dtype, Diag *d) {
   for (int i = 0; i < m->n_bindings && !m->n_muted; i++) b.s->binding_shape[i] = shape_summary(&b, b.bindings[i].value);
   build_tasks(&b);
   check_sharing(&b);
-  if (!diag_errors(d) && !m->n_muted) check_lazy(&b);
+  if (!diag_errors(d) && !m->n_muted) check_lazy(&b), check_rules(&b);
   build_balance(&b);
   return b.g;
 }

@@ -285,6 +285,7 @@ Value *slot_value(BuiltinCall *c, SlotRole role, const char *otherwise, int rank
   slot = *at_slot = graph_slot(b->g, unique_path(b, path, at), role, b->g->dtype, rank, axis, init, at);
   b->g->slots.data[slot].frozen = f->frozen;
   b->g->slots.data[slot].lazy = f->lazy && role == SLOT_PARAM;
+  if (role == SLOT_PARAM) b->g->slots.data[slot].rule = f->rule;
   for (Instance *i = f->instance; i; i = i->up) vec_push(b->a, &i->slots, slot);
   return fn_result(c, g_read(b->g, slot), before);
 }

@@ -271,7 +271,9 @@ static void parts_text(const Model *m, const Graph *g, Text *out) {
     column(out, names[i], w);
     column(out, binding ? (m->bindings[i].shared ? "shared" : "let") : task ? "task" : "output", 7);
     column(out, binding ? s->binding_shape[i] : value ? shape_text(g, value, m->arena) : "-", 22);
-    text_printf(out, "%s%s%s\n", count_text(m->arena, &c), binding && m->bindings[i].freeze ? ", frozen" : "", binding && m->bindings[i].lazy ? ", lazy" : "");
+    text_printf(out, "%s%s%s", count_text(m->arena, &c), binding && m->bindings[i].freeze ? ", frozen" : "", binding && m->bindings[i].lazy ? ", lazy" : "");
+    if (binding || task) rule_print(binding ? m->bindings[i].rule : m->tasks[i - m->n_bindings].rule, ", ", out);
+    text_char(out, '\n');
   }
 }
 
@@ -334,9 +336,10 @@ static void explain_text(const Model *m, const Graph *g, const Cost *c, Text *ou
   parts_text(m, g, out);
   tasks_text(m, g, out);
   cost_text(m, c, out);
-  text_printf(out, "training         %s, batch %lld, %lld epochs, seed %llu\n", t->optimizer, (long long)t->batch,
-              (long long)t->epochs,
+  text_printf(out, "training         %s, batch %lld, %lld epochs, seed %llu", t->optimizer, (long long)t->batch, (long long)t->epochs,
               (unsigned long long)t->seed);
+  rule_print(train_rule_said(m), ", ", out);
+  text_char(out, '\n');
   push_text(&c->push, out);
   gemm_text(m, c, out);
   balance_text(m, g, out);
@@ -345,6 +348,13 @@ static void explain_text(const Model *m, const Graph *g, const Cost *c, Text *ou
 }
 
 // ---------------------------------------------------------------- JSON
+static json_t *with_rule(json_t *o, StepRule said) {                  // what is said, alone
+  if (!isnan(said.l2)) json_object_set_new(o, "l2", json_real(said.l2));
+  if (!isnan(said.l1)) json_object_set_new(o, "l1", json_real(said.l1));
+  if (!isnan(said.rate)) json_object_set_new(o, "rate", json_real(said.rate));
+  return o;
+}
+
 static json_t *count_json(const Count *c) {
   json_t *symbols = json_object();
   for (int i = 0; i < c->terms.n; i++)
@@ -371,10 +381,9 @@ static json_t *bindings_json(const Model *m, const Graph *g) {
   json_t *all = json_array();
   for (int i = 0; i < m->n_bindings; i++) {
     Count c = parameters(g, m->arena, m->bindings[i].name);
-    json_array_append_new(all, json_pack("{s:s, s:b, s:b, s:s, s:o}", "name", m->bindings[i].name, "shared",
-                                         m->bindings[i].shared, "frozen",
-                                         m->bindings[i].freeze, "value", spec_of((Model *)m)->binding_shape[i], "parameters",
-                                             count_json(&c)));
+    json_t *one = json_pack("{s:s, s:b, s:b, s:s, s:o}", "name", m->bindings[i].name, "shared", m->bindings[i].shared, "frozen", m->bindings[i].freeze,
+                            "value", spec_of((Model *)m)->binding_shape[i], "parameters", count_json(&c));
+    json_array_append_new(all, with_rule(one, m->bindings[i].rule));
   }
   return all;
 }
@@ -393,9 +402,8 @@ static json_t *task_json(const Model *m, const Graph *g, int i) {
   for (int k = 0; k < m->train.tasks[i].n_metrics; k++)
     json_array_append_new(metrics, json_string(m->train.tasks[i].metrics[k].name));
   const char *rows = t->rows >= 0 ? m->data.labels[t->rows].name : NULL;
-  return json_pack("{s:s, s:f, s:i, s:s?, s:o, s:o, s:o}", "name", t->name, "weight", t->weight, "width", m->train.tasks[i].width,
-                   "rows", rows, "losses", terms, "metrics",
-                   metrics, "parameters", count_json(&c));
+  return with_rule(json_pack("{s:s, s:f, s:i, s:s?, s:o, s:o, s:o}", "name", t->name, "weight", t->weight, "width", m->train.tasks[i].width,
+                             "rows", rows, "losses", terms, "metrics", metrics, "parameters", count_json(&c)), t->rule);
 }
 
 static json_t *gemm_json(const Model *m, const Cost *c) {

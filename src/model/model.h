@@ -4,12 +4,15 @@
 //            vocabulary's size is an AXIS_SYMBOL until model_bind().
 #ifndef MTLC_MODEL_H
 #define MTLC_MODEL_H
+#include <math.h>
 #include "../../runtime/plan.h"
 #include "../front/ast.h"
 #include "../graph/balance.h"
 
+#define UNSAID NAN                     // of StepRule: as in `train`
+#define STEP_RULE_UNSAID ((StepRule){UNSAID, UNSAID, UNSAID})
 typedef struct { const char *name; const Decl *decl; uint32_t file; } LayerDef;       // std and user layers
-typedef struct { const char *name; const Decl *decl; bool shared; bool freeze, lazy; } Binding; // let, shared
+typedef struct { const char *name; const Decl *decl; bool shared; bool freeze, lazy; StepRule rule; } Binding; // let, shared; rule: UNSAID where no clause says it
 typedef struct {                       // one term of a task's loss: factor · loss(label, args)
   int loss;                            // row of the loss table (graph/losses.def)
   double factor;
@@ -30,6 +33,7 @@ typedef struct {
   int rows; Place rows_at;             // DataPlan.labels: how much each row counts in the loss; −1: all that know its label alike
   double weight;
   bool freeze;
+  StepRule rule;                       // UNSAID where no clause says it
 } ModelTask;
 typedef struct { const char *name; Place at; const Expr *value; int unit; } ModelOutput;   // unit: 1 + a label, or 0
 typedef struct { const char *name, *sha256; bool is_std; } ModelImport;   // as written; of its text
@@ -58,6 +62,7 @@ typedef struct {
   FromRun from;                        // the run that it starts from; name NULL: none
   Rename *renames; int n_renames;      // clauses `renamed_from`
   OptimizerSpec optimizer;
+  StepRule rule;                       // of the parameters of no binding or task that says otherwise
   Clip clip;                           // of gradients
   ValueTerm *penalty; int n_penalty;   // terms of the loss that are no task's
   BalanceClause balance;

@@ -69,6 +69,8 @@ typedef VEC(const char *) Words;
 void help_nearest(Diag *d, const char *word, const Words *words);
 void help_list(Diag *d, const char *intro, const Words *words);        // "INTRO: `a`, `b`, `c`"
 void add_default(Spec *s, Place at, const char *what, const char *fmt, ...) PRINTF_LIKE(4, 5);
+void clause_rule(Spec *s, const Decl *d, StepRule *r);                  // `l2`, `l1`, `rate`, where they stand: resolve_group.c
+StepRule rule_within(StepRule outer, StepRule said);                    // what is unsaid is as in outer
 void clause_renamed(Spec *s, const Decl *d);                            // `renamed_from` of a binding or a task
 const Decl *only_decl(Spec *s, DeclKind kind, const char *word);       // the one declaration of this kind, or NULL
 const char *symbol_kind_text(SymbolKind k);                            // "an input", "a label" …
@@ -207,6 +209,7 @@ struct Frame {
   bool own;                            // a binding, key or index: one `param` or instance may carry the path itself
   bool taken;
   bool frozen, lazy;                   // of the parameters made below
+  StepRule rule;
   Instance *instance;
   Place at;                            // of the call, for the warning about twins
   VEC(struct { const char *name; int count; }) names;
@@ -237,6 +240,7 @@ typedef struct {
   bool too_large;
   bool all_called;                     // bindings, heads and outputs are evaluated: every instance has its parameters
 } Build;
+void check_rules(Build *b);            // warns of `l2`, `l1`, `rate` that reach no parameter
 
 // ---- value.c
 extern Value bad_value;

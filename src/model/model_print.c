@@ -356,7 +356,9 @@ const char *init_text(Init init, Arena *a) {
 static void task_print(const Model *m, int i, Text *out) {
   const ModelTask *t = &m->tasks[i];
   const PlanTask *p = &m->train.tasks[i];
-  text_printf(out, "task %s weight %g%s loss", t->name, t->weight, t->freeze ? " frozen" : "");
+  text_printf(out, "task %s weight %g%s", t->name, t->weight, t->freeze ? " frozen" : "");
+  rule_print(t->rule, " ", out);
+  text_add(out, " loss");
   for (int k = 0; k < t->n_terms; k++)
     text_printf(out, "%s %g * %s(label %d)", k ? " +" : "", t->terms[k].factor, loss_rows[t->terms[k].loss].name,
                 t->terms[k].label);
@@ -374,6 +376,11 @@ static void train_print(const Model *m, Text *out) {
     text_printf(out, " %s %g", optim_rows[m->optimizer.row].arg[i], m->optimizer.args[i]);
   text_printf(out, " batch %lld epochs %lld seed %llu%s%s\n", (long long)t->batch, (long long)t->epochs,
               (unsigned long long)t->seed, t->shuffle ? " shuffled" : "", m->blas == BLAS_OFF ? " without blas" : "");
+  if (m->rule.l2 != 0 || m->rule.l1 != 0) {
+    text_add(out, "groups");
+    rule_print(train_rule_said(m), " ", out);
+    text_char(out, '\n');
+  }
   if (m->balance.spec.row >= 0) text_printf(out, "balance %s\n", m->balance.text);
   for (int i = 0; i < m->n_penalty; i++) value_print(&m->penalty[i], i ? NULL : "penalty ", out);
   if (m->n_penalty) text_char(out, '\n');
@@ -390,10 +397,12 @@ void model_print(const Model *m, Text *out) {
   for (int i = 0; i < m->data.n_inputs; i++) input_print(&m->data, &m->data.inputs[i], m->arena, out);
   for (int i = 0; i < m->data.n_labels; i++) label_print(m, i, out);
   split_print(&m->data, out);
-  for (int i = 0; i < m->n_bindings; i++)
-    text_printf(out, "%s %s%s%s = %s\n", m->bindings[i].shared ? "shared" : "let", m->bindings[i].name,
-                m->bindings[i].freeze ? " frozen" : "", m->bindings[i].lazy ? " lazy" : "",
-                expr_spelling(m->arena, m->bindings[i].decl->value));
+  for (int i = 0; i < m->n_bindings; i++) {
+    const Binding *x = &m->bindings[i];
+    text_printf(out, "%s %s%s%s", x->shared ? "shared" : "let", x->name, x->freeze ? " frozen" : "", x->lazy ? " lazy" : "");
+    rule_print(x->rule, " ", out);
+    text_printf(out, " = %s\n", expr_spelling(m->arena, x->decl->value));
+  }
   for (int i = 0; i < m->n_tasks; i++) task_print(m, i, out);
   for (int i = 0; i < m->n_outputs; i++) text_printf(out, "output %s\n", m->outputs[i].name);
   train_print(m, out);

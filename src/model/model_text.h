@@ -13,6 +13,8 @@ void value_print(const ValueTerm *x, const char *before, Text *out);     // befo
 void time_print(const DataInput *in, Text *out);
 void vocabulary_print(const DataInput *in, Text *out);
 void prep_print(const Prep *p, ScaleKind scale, Text *out);            // "clip 0..100, log1p, zscore, missing: error"
+void rule_print(StepRule said, const char *before, Text *out);          // ", l2 0.01, rate 0.5" of what is said
+StepRule train_rule_said(const Model *m);                             // UNSAID where it is as without the clause
 void clip_text(const Prep *p, Text *out);                              // "0..quantile(0.99)"
 void map_text(const Prep *p, Text *out);                               // "log1p", "bucketize([18, 25])"
 void split_text(const DataPlan *p, Text *out);                         // "fraction 0.8 0.1 0.1 by shop.user"

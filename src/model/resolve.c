@@ -95,7 +95,7 @@ static bool declare(Spec *s, Name n, SymbolKind kind, int index) {
   return true;
 }
 
-static const Key binding_keys[] = {{"freeze", false}, {"l2", true}, {"l1", true}, {"optimizer", true}, {"lazy", false},
+static const Key binding_keys[] = {{"freeze", false}, {"l2", false}, {"l1", false}, {"rate", false}, {"optimizer", true}, {"lazy", false},
                                    {"renamed_from", false}};
 
 static bool clause_flag(Spec *s, const Decl *d, const char *key) {
@@ -126,7 +126,10 @@ static void declare_binding(Spec *s, const Decl *d) {
   if (!declare(s, d->names[0], SYM_BINDING, s->bindings.n)) return;
   check_clauses(s, d, binding_keys, COUNT_OF(binding_keys), "a binding");
   clause_renamed(s, d);
-  vec_push(s->m.arena, &s->bindings, ((Binding){d->names[0].name, d, shared, clause_flag(s, d, "freeze"), clause_flag(s, d, "lazy")}));
+  Binding x = {.name = d->names[0].name, .decl = d, .shared = shared, .freeze = clause_flag(s, d, "freeze"), .lazy = clause_flag(s, d, "lazy")};
+  x.rule = STEP_RULE_UNSAID;
+  clause_rule(s, d, &x.rule);
+  vec_push(s->m.arena, &s->bindings, x);
 }
 
 static void declare_one(Spec *s, const Decl *d) {

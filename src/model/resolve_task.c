@@ -178,7 +178,7 @@ bool task_metric(Spec *s, const Expr *e, int *task, int *metric) {
 // ---------------------------------------------------------------- tasks
 static const Key task_keys[] = {
   {"head", false}, {"loss", false}, {"weight", false}, {"metric", false}, {"freeze", false},
-  {"target", false}, {"rows", false}, {"renamed_from", false}, {"l2", true}, {"optimizer", true},
+  {"target", false}, {"rows", false}, {"renamed_from", false}, {"l2", false}, {"l1", false}, {"rate", false}, {"optimizer", true},
 };
 
 static void default_metrics(Spec *s, int task, const Decl *d) {
@@ -259,7 +259,7 @@ static void counted_by(Spec *s, const Clause *c, ModelTask *t) {
 }
 
 static void one_task(Spec *s, const Decl *d) {
-  ModelTask t = {.name = d->names[0].name, .at = d->names[0].at, .weight = 1, .rows = -1};
+  ModelTask t = {.name = d->names[0].name, .at = d->names[0].at, .weight = 1, .rows = -1, .rule = STEP_RULE_UNSAID};
   int task = s->plan_tasks.n;
   check_clauses(s, d, task_keys, COUNT_OF(task_keys), "a task");
   const Clause *head = find_clause(d, "head"), *weight = find_clause(d, "weight"), *freeze = find_clause(d, "freeze");
@@ -271,6 +271,7 @@ static void one_task(Spec *s, const Decl *d) {
   if (weight) need_number(s, weight->value, "a task's weight", 0, INFINITY, &t.weight);
   else add_default(s, d->at, arena_printf(s->m.arena, "%s.weight", t.name), "1");
   if (freeze) need_bool(s, freeze->value, "`freeze`", &t.freeze);
+  clause_rule(s, d, &t.rule);
   clause_renamed(s, d);
   counted_by(s, find_clause(d, "rows"), &t);
   int label = judged_label(s, d, &t);

@@ -5,7 +5,7 @@
 static const Key train_keys[] = {
   {"optimizer", false}, {"batch", false}, {"epochs", false}, {"split", false}, {"weight", false}, {"seed", false}, {"stop", false},
       {"best", false},
-  {"shuffle", false},   {"balance", false}, {"penalty", false}, {"clip", false},  {"l2", true},    {"l1", true},
+  {"shuffle", false},   {"balance", false}, {"penalty", false}, {"clip", false},  {"l2", false},   {"l1", false},
       {"lazy", true},
   {"schedule", true},   {"precision", true},    {"blas", false},
 };
@@ -290,6 +290,8 @@ void resolve_train(Spec *s) {
   if (!d) d = &nothing;
   check_clauses(s, d, train_keys, COUNT_OF(train_keys), "`train`");
   optimizer(s, find_clause(d, "optimizer"), d->word_at);
+  s->m.rule = STEP_RULE_PLAIN;
+  clause_rule(s, d, &s->m.rule);
   clip(s, find_clause(d, "clip"), d->word_at);
   whole(s, d, "batch", 32, 1, MAX_BATCH, &t->batch);
   whole(s, d, "epochs", 10, 1, 1000000, &t->epochs);

@@ -109,7 +109,7 @@ bool path_under(const char *path, const char *name) {
 
 Frame *frame_child(Build *b, Frame *up, const char *name, bool own, Place at) {
   Frame *f = NEW(b->a, Frame);
-  *f = (Frame){.up = up, .name = name, .own = own, .at = at, .frozen = up->frozen, .lazy = up->lazy, .instance = up->instance};
+  *f = (Frame){.up = up, .name = name, .own = own, .at = at, .frozen = up->frozen, .lazy = up->lazy, .rule = up->rule, .instance = up->instance};
   return f;
 }
 

@@ -92,6 +92,13 @@ static const char *slot_shape(Writer *w, const Slot *s) {
   return shape;
 }
 
+static void write_rule(Writer *w, const Slot *s) {
+  const StepRule *r = &s->rule;
+  if (s->rank > 1 && r->l2 != 0) add_field(w, SCOPE_TRAIN, "l2", NULL, "%s", number_text(w->arena, r->l2));
+  if (s->rank > 1 && r->l1 != 0) add_field(w, SCOPE_TRAIN, "l1", NULL, "%s", number_text(w->arena, r->l1));
+  if (r->rate != 1) add_field(w, SCOPE_TRAIN, "rate", NULL, "%s", number_text(w->arena, r->rate));
+}
+
 static void write_slot(Writer *w, int i) {
   static const char *const dtypes[] = {[F32] = "f32", [F64] = "f64", [U32] = "u32", [I64] = "i64"};
   const Slot *s = &w->g->slots.data[i];
@@ -103,6 +110,7 @@ static void write_slot(Writer *w, int i) {
   add_field(w, SCOPE_TRAIN, "init", NULL, "%s", init_text(s->init, w->arena));
   if (s->frozen) add_bool(w, SCOPE_TRAIN, "frozen", true);
   if (s->lazy) add_bool(w, SCOPE_TRAIN, "lazy", true);
+  if (s->role == SLOT_PARAM && !s->frozen) write_rule(w, s);
   if (b->over && i < b->n_over && b->over[i]) add_bool(w, SCOPE_TRAIN, "balanced", true);
 }
 

@@ -71,6 +71,8 @@ def two_heads(w, one, two):
 # ---------------------------------------------------------------- the layers: (spec behind HEAD, forward(w, x, ids))
 CASES = {}
 LAZY = {}                                                    # case → {path of a table: the column of its ids}
+RUNS = {}                                                    # case → [(optimizer, args), …]; else one that suits its ids
+GROUPS = {}                                                  # case → [(how paths begin, {weight_decay, l1, rate})]; the first that fits
 LIST_HEAD = """model parity
 edition 2026
 import "std/attention.mtl"
@@ -329,6 +331,34 @@ def lazy(w, x, ids):
     return two_heads(w, h, h)
 
 
+RUNS["lazy"] = [ref.ADAM] + [a for a in ref.NEW if a[0] != "lamb"]
+
+GROUPED = 'let u = embed(a, 3) { lazy = true, l2 = 0.2, l1 = 0.05 }\nlet v = embed(b, 1) { lazy = true, l2 = 0, rate = 3 }\n' \
+          'let t = embed(a, 2)\nshared h = concat(u, v, t, x) |> mlp([4]) { l2 = 0.3, rate = 0.5 }\ntrain { l1 = 0.02, l2 = 0.1 }\n'
+# Not rmsprop: l1 makes it step to and fro across 0, where float32 has few digits in common with float32.
+RUNS["groups"] = [ref.ADAM, ref.SGD, ["momentum", [0.02, 0.9, 1]], ["amsgrad", [0.001, 0.9, 0.9, 1e-8]], ["adagrad", [0.05, 1e-10, 0.1]]]
+LAZY["groups"] = LAZY["lazy"]
+GROUPS["groups"] = [("u.", {"weight_decay": 0.2, "l1": 0.05}), ("v.", {"l1": 0.02, "rate": 3}),
+                    ("h.", {"weight_decay": 0.3, "l1": 0.02, "rate": 0.5}), ("", {"weight_decay": 0.1, "l1": 0.02})]
+
+
+@case("groups", GROUPED, ("h", "h"))
+def groups(w, x, ids):
+    h = torch.cat([w("u.a.table", 7, 3)[ids[:, 0]], w("v.b.table", 5, 1)[ids[:, 1]], w("t.a.table", 7, 2)[ids[:, 0]], x], -1)
+    h = mlp(w, h, "h.mlp", [4])
+    return two_heads(w, h, h)
+
+
+def grouped(tensors, rules, lr):
+    """Parameter groups of PyTorch; what has one axis (biases, gains) does not decay. → (groups, [(tensor, l1)])"""
+    made, l1 = [], []
+    for path, p in tensors.items():
+        rule = next(r for begin, r in rules if path.startswith(begin))
+        made.append({"params": [p], "lr": lr * rule.get("rate", 1), "weight_decay": rule.get("weight_decay", 0) if p.dim() > 1 else 0})
+        l1.append((p, rule.get("l1", 0) if p.dim() > 1 else 0))
+    return made, l1
+
+
 def step_lazily(step, w, rows):
     """A step of any optimizer; then rows of a table that the batch does not name, and their state, are as they were."""
     old = {p: (p.detach().clone(), {k: v.clone() for k, v in step.state[p].items()}) for p in rows}
@@ -354,14 +384,17 @@ def forward(f, w, batch):
     return total, outs
 
 
-def trained(f, values, batches, dtype, optimizer, args, lazy=()):
+def trained(f, values, batches, dtype, optimizer, args, lazy=(), rules=None):
     w = Weights(dtype, values)
     forward(f, w, batches[0])                                # makes the tensors
-    step = ref.OPTIMIZERS[optimizer](list(w.tensors.values()), args)
+    params, l1 = grouped(w.tensors, rules, args[0]) if rules else (list(w.tensors.values()), [])
+    step = ref.OPTIMIZERS[optimizer](params, args)
     for i in range(ref.STEPS):
         step.zero_grad()
         batch = batches[i % len(batches)]
         forward(f, w, batch)[0].backward()
+        for p, factor in l1:
+            p.grad += factor * p.detach().sign()
         step_lazily(step, w, {w.tensors[path]: {row[lazy[path]] for row in batch["ids"]} for path in lazy})
     return {path: ref.hexes(v) for path, v in w.tensors.items()}
 
@@ -375,7 +408,7 @@ def case_json(seed, name, spec, f, ids):
     values = start.values
 
     # A bias before a softmax has a gradient of 0: Adam would make noise into steps of full size.
-    optimizer, args = ref.SGD if len(ids) > 2 else ref.ADAM
+    runs = RUNS.get(name, [ref.SGD if len(ids) > 2 else ref.ADAM])
 
     def outputs(dtype):
         return [{k: ref.hexes(v) for k, v in forward(f, Weights(dtype, values), b)[1].items()} for b in batches]
@@ -389,7 +422,8 @@ def case_json(seed, name, spec, f, ids):
                      "y": ref.hexes(sum(b["y"], [])), "w": ref.hexes(sum(b["w"], []))} for b in batches],
         "forward": ref.in_both(outputs),
         "runs": [{"optimizer": optimizer, "args": args, "steps": ref.STEPS,
-                  "weights": ref.in_both(lambda t: trained(f, values, batches, t, optimizer, args, LAZY.get(name, ())))}],
+                  "weights": ref.in_both(lambda t: trained(f, values, batches, t, optimizer, args, LAZY.get(name, ()), GROUPS.get(name)))}
+                 for optimizer, args in runs],
     }
 
 

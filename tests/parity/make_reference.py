@@ -185,6 +185,7 @@ class Ftrl:
     def __init__(self, params, args):
         self.params, self.args = params, args
         self.z, self.n = [torch.zeros_like(p) for p in params], [torch.zeros_like(p) for p in params]
+        self.state = {p: {"z": z, "n": n} for p, z, n in zip(params, self.z, self.n)}
 
     zero_grad = Lamb.zero_grad
 

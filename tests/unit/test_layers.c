@@ -23,13 +23,15 @@ static Graph *graph_of(const Run *r, Arena *a, Diag *d) {
 }
 
 static void test_layer(void **state) {
-  const json_t *file = *state, *run = json_array_get(field(file, "runs"), 0);
+  const json_t *file = *state, *runs = field(file, "runs");
   bool host = strstr(json_string_value(field(file, "spec")), "lazy = true");   // ids are sorted by a C routine
   static const char *const push[] = { "off", "on" };
   for (int i = 0; i < COUNT_OF(push); i++) {
     assert_int_equal(setenv("MTLC_PUSH", push[i], 1), 0);
-    for (int p = 0; p < N_PRECISIONS; p++)       // by the best target: that all give the same is test_parity's to say
-      check_run((Run){ file, run, &precisions[p], target_detect(), json_string_value(field(file, "model")), NULL }, graph_of, host);
+    for (int k = 0; k < N_PRECISIONS * (int)json_array_size(runs); k++) {       // by the best target: that all give the same is test_parity's
+      const json_t *run = json_array_get(runs, (size_t)k / N_PRECISIONS);
+      check_run((Run){ file, run, &precisions[k % N_PRECISIONS], target_detect(), json_string_value(field(file, "model")), NULL }, graph_of, host);
+    }
   }
 }
 
