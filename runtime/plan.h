@@ -292,11 +292,15 @@ typedef struct { const char *name; unsigned labels, flags; TableArg arg; const c
 extern const MetricRow metric_rows[N_METRICS];   // metric.c
 // arg: its number, such as a threshold; group: index in DataPlan.groups, −1: none; name: "ndcg(k = 10, by = user)"
 typedef struct { MetricKind kind; double arg; int group; const char *name; } PlanMetric;
+// A confusion matrix of a task. at: binary: yes where p > at; name: "confusion(at = 0.3)"
+typedef struct { double at; const char *name; } PlanMatrix;
+enum { MAX_MATRIX = 500 };                        // classes
 // OUT buffers by name: "head:TASK" [n × width], "output:NAME", "sum:TASK" (Σ w·loss), "weight:TASK" (Σ w).
 typedef struct {
   const char *name;                        // as written
   int label;                               // index in DataPlan.labels of what metrics judge
   const PlanMetric *metrics; int n_metrics;
+  const PlanMatrix *matrices; int n_matrices;
   double weight;
   int width;                               // of the head
   bool is_probability;                     // head ends in sigmoid or softmax

@@ -38,6 +38,10 @@ double  engine_out(const Engine *e, int buffer, int64_t i, int64_t j);
 // score is not a number.
 typedef struct { double arg; const float *y, *w, *p; int64_t n; int width; const uint64_t *group; } Scored;
 double metric_of(MetricKind k, const Scored *s);
+// rows[i·size + j]: the weight of the rows of true class i that are predicted j; beyond: of those of a class that the head does not have.
+// Binary: size 2, no before yes. A score that is no number: not defined, rows all 0.
+typedef struct { int size; double *rows, beyond; bool defined; } Confusion;
+void confusion_of(const Scored *s, Arena *a, Confusion *c);
 
 // ---- schedule.c: the learning rate of a step, counted from 0. falls: of a plateau's rate, so far.
 double scheduled_rate(const PlanSchedule *s, double rate, int64_t step, int64_t steps_per_epoch, int64_t epochs, int64_t falls);
@@ -86,6 +90,7 @@ typedef struct {
   EpochReport *epochs; int n_epochs; int64_t best_epoch;
   double **test_metric;                     // [n_tasks][n_metrics], on the held-out split (test, else valid), NULL: none
   double *test_loss;
+  Confusion **test_confusion;               // [n_tasks][n_matrices] or NULL, as test_metric
   int held_out;                             // 1 valid, 2 test, −1 none
   double step_us, rows_per_s;               // median of steps; rows trained on per second of the loop with validation
   bool interrupted;                         // then nothing is tested, and no require judged
@@ -124,6 +129,8 @@ Predictions *predict_rows(Engine *e, ProgramId prog, const DataPlan *dp, const T
 // metric [n_tasks][n_metrics] and loss [n_tasks] (each may be NULL) of predictions of the same rows.
 void task_metrics(const DataPlan *dp, const TrainPlan *tp, const PrepState *prep, const Rows *r, const Predictions *p,
                   double **metric, double *loss);
+// [n_tasks][n_matrices] of predictions of the same rows.
+Confusion **task_confusions(const TrainPlan *tp, const Rows *r, const Predictions *p, Arena *a);
 // Whether each `require` holds: value [n_requires], the metric or, of always(), how many rows break it; NAN: undefined, not met.
 void judge_requires(const TrainPlan *tp, const Predictions *p, double *const *metric, double *value, bool *met);
 #endif

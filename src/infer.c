@@ -51,18 +51,22 @@ int mtl_eval(mtl_context *c, const char *run, const char *const *data, bool json
     for (int i = 0; i < tp->n_tasks; i++) metric[i] = NEW_ARRAY(c->arena, double, tp->tasks[i].n_metrics + 1);
     Predictions *p = predict_rows(t.ready.engine, PROG_EVAL, &t.m->data, tp, &t.prep, r, c->arena);
     task_metrics(&t.m->data, tp, &t.prep, r, p, metric, loss);
+    Confusion **confusion = task_confusions(tp, r, p, c->arena);
     double *figure = NEW_ARRAY(c->arena, double, tp->n_requires + 1);
     bool *met = NEW_ARRAY(c->arena, bool, tp->n_requires + 1);
     judge_requires(tp, p, metric, figure, met);
     unmet = requires_unmet(t.m, met);
-    if (json)
+    if (json) {
+      json_t *tasks = metrics_json(t.m, metric, loss);
+      confusions_json(t.m, confusion, tasks);
       *report = json_text(json_pack("{s:s, s:s, s:I, s:o, s:o, s:o}", "run", run, "model", t.m->name, "rows", (json_int_t)r->n, "unknown",
-                                    unknown_json(&t), "tasks", metrics_json(t.m, metric, loss), "require", requires_json(t.m, figure, met)));
-    else {
+                                    unknown_json(&t), "tasks", tasks, "require", requires_json(t.m, figure, met)));
+    } else {
       Text text = {0};
       text_printf(&text, "%lld rows\n", (long long)r->n);
       add_counts(&t, data != NULL, &text);
       report_metrics(t.m, (const char *[]){ data ? "given rows" : "held out" }, (double **[]){ metric }, (const double *[]){ loss }, 1, &text);
+      confusions_text(t.m, data ? "given rows" : "held out", confusion, &text);
       requires_text(t.m, figure, met, &text);
       *report = text.data;
     }

@@ -63,6 +63,7 @@ json_t *report_json(const Model *m, const Dataset *data, const Ready *r, const T
                                            (json_int_t)data->split[2].n));
   json_object_set_new(j, "epochs", epochs);
   json_object_set_new(j, "test", t->test_metric ? metrics_json(m, t->test_metric, t->test_loss) : json_null());
+  confusions_json(m, t->test_confusion, json_object_get(j, "test"));
   json_object_set_new(j, "held_out", json_string(t->held_out == 2 ? "test" : t->held_out == 1 ? "valid" : "none"));
   json_object_set_new(j, "best_epoch", json_integer(t->best_epoch));
   json_object_set_new(j, "interrupted", json_boolean(t->interrupted));
@@ -191,6 +192,7 @@ void report_text(const Model *m, const TrainReport *t, const char *run, double s
     losses[n++] = t->test_loss;
   }
   if (n && !t->interrupted) report_metrics(m, columns, values, losses, n, out);
+  if (!t->interrupted) confusions_text(m, t->held_out == 2 ? "test" : "valid", t->test_confusion, out);
   if (!t->interrupted) requires_text(m, t->require_value, t->require_met, out);
   text_printf(out, "%lld epochs, best %lld; %.1f us a step, %.0f rows/s, %.2f s in all\n", (long long)t->n_epochs, (long long)t->best_epoch,
               t->step_us, t->rows_per_s, seconds);

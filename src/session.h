@@ -75,5 +75,8 @@ void report_metrics(const Model *m, const char *const *columns, double **const *
 json_t *requires_json(const Model *m, const double *value, const bool *met);       // [n_requires] each: judge_requires
 void requires_text(const Model *m, const double *value, const bool *met, Text *out);
 bool requires_unmet(const Model *m, const bool *met);
+// report_confusion.c: c as of task_confusions, or NULL. Rows true, columns predicted, with recall and precision; of many classes the most frequent mistakes.
+void confusions_text(const Model *m, const char *rows, Confusion *const *c, Text *out);
+void confusions_json(const Model *m, Confusion *const *c, json_t *tasks);            // into the objects of metrics_json
 json_t *metrics_json(const Model *m, double **metric, const double *loss);
 #endif

@@ -120,6 +120,18 @@ static void metrics_of_task(const DataPlan *dp, const PrepState *prep, const Pla
   free(own);
 }
 
+Confusion **task_confusions(const TrainPlan *tp, const Rows *r, const Predictions *p, Arena *a) {
+  Confusion **all = NEW_ARRAY(a, Confusion *, tp->n_tasks + 1);
+  CHECK(p->n == r->n);
+  for (int i = 0; i < tp->n_tasks; i++) {
+    const PlanTask *t = &tp->tasks[i];
+    all[i] = NEW_ARRAY(a, Confusion, t->n_matrices + 1);
+    for (int k = 0; k < t->n_matrices; k++)
+      confusion_of(&(Scored){ t->matrices[k].at, r->y + t->label * r->n, r->w + t->label * r->n, p->values[i], r->n, t->width, NULL }, a, &all[i][k]);
+  }
+  return all;
+}
+
 void task_metrics(const DataPlan *dp, const TrainPlan *tp, const PrepState *prep, const Rows *r, const Predictions *p,
                   double **metric, double *loss) {
   CHECK(p->n == r->n);

@@ -68,6 +68,24 @@ static Counts count(const Scored *s) {
   return c;
 }
 
+void confusion_of(const Scored *s, Arena *a, Confusion *c) {
+  int size = s->width > 1 ? s->width : 2;
+  *c = (Confusion){ .size = size, .rows = NEW_ARRAY(a, double, (size_t)size * (size_t)size), .defined = true };
+  for (int64_t i = 0; i < s->n; i++) {
+    double w = (double)s->w[i];
+    if (w == 0) continue;
+    int64_t said = s->width > 1 ? largest(s->p + i * s->width, s->width) : isnan(s->p[i]) ? -1 : (double)s->p[i] > s->arg;
+    bool known = s->width == 1 || (s->y[i] >= 0 && s->y[i] < (float)size);
+    int64_t is = s->width > 1 ? known ? (int64_t)s->y[i] : 0 : is_positive(s->y[i]);
+    if (said < 0) c->defined = false;
+    else if (known) c->rows[is * size + said] += w;
+    else c->beyond += w;
+  }
+  if (c->defined) return;
+  memset(c->rows, 0, sizeof *c->rows * (size_t)size * (size_t)size);
+  c->beyond = 0;
+}
+
 static double metric_accuracy(const Scored *s) {             // right / rows
   Counts c = count(s);
   return c.number ? ratio(c.right, c.rows) : NAN;

@@ -244,6 +244,7 @@ static void test(Trainer *t, TrainReport *r) {
     r->test_metric = metric_table(tp, t->arena);
     r->test_loss = NEW_ARRAY(t->arena, double, tp->n_tasks + 1);
     task_metrics(t->dp, tp, &t->data->prep, rows, p, r->test_metric, r->test_loss);
+    r->test_confusion = task_confusions(tp, rows, p, t->arena);
   }
   judge_requires(tp, p, r->test_metric, r->require_value, r->require_met);
 }

@@ -294,6 +294,8 @@ static void tasks_text(const Model *m, const Graph *g, Text *out) {
     text_add(out, ", metrics");
     for (int k = 0; k < m->train.tasks[i].n_metrics; k++)
       text_printf(out, "%s %s", k ? "," : "", m->train.tasks[i].metrics[k].name);
+    for (int k = 0; k < m->train.tasks[i].n_matrices; k++)
+      text_printf(out, "%s %s", k + m->train.tasks[i].n_metrics ? "," : "", m->train.tasks[i].matrices[k].name);
     text_char(out, '\n');
   }
   for (int i = 0; i < m->n_penalty; i++) value_print(&m->penalty[i], i ? NULL : "  penalty: ", out);
@@ -401,6 +403,7 @@ static json_t *task_json(const Model *m, const Graph *g, int i) {
   for (int k = 0; k < t->n_values; k++) json_array_append_new(terms, json_pack("{s:s}", "value", t->values[k].text));
   for (int k = 0; k < m->train.tasks[i].n_metrics; k++)
     json_array_append_new(metrics, json_string(m->train.tasks[i].metrics[k].name));
+  for (int k = 0; k < m->train.tasks[i].n_matrices; k++) json_array_append_new(metrics, json_string(m->train.tasks[i].matrices[k].name));
   const char *rows = t->rows >= 0 ? m->data.labels[t->rows].name : NULL;
   return with_rule(json_pack("{s:s, s:f, s:i, s:s?, s:o, s:o, s:o}", "name", t->name, "weight", t->weight, "width", m->train.tasks[i].width,
                              "rows", rows, "losses", terms, "metrics", metrics, "parameters", count_json(&c)), t->rule);

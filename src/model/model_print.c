@@ -366,6 +366,7 @@ static void task_print(const Model *m, int i, Text *out) {
   if (t->rows >= 0) text_printf(out, " rows %s", m->data.labels[t->rows].name);
   text_add(out, " metrics");
   for (int k = 0; k < p->n_metrics; k++) text_printf(out, " %s", p->metrics[k].name);
+  for (int k = 0; k < p->n_matrices; k++) text_printf(out, " %s", p->matrices[k].name);
   text_char(out, '\n');
 }
 

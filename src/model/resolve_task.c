@@ -9,15 +9,9 @@ static int metric_row(const char *name) {
   return -1;
 }
 
-static const char *const later_metrics[] = {"confusion"};
+static bool is_matrix(const char *name) { return name && !strcmp(name, "confusion"); }
 
-static bool is_later_metric(const char *name) {
-  for (int i = 0; i < COUNT_OF(later_metrics); i++)
-    if (strcmp(later_metrics[i], name) == 0) return true;
-  return false;
-}
-
-bool is_metric_name(const char *name) { return metric_row(name) >= 0 || is_later_metric(name); }
+bool is_metric_name(const char *name) { return metric_row(name) >= 0 || is_matrix(name); }
 bool metric_is_minimised(MetricKind k) { return metric_rows[k].flags & METRIC_LOWER; }
 
 void add_metric_words(Spec *s, Words *w) {
@@ -25,10 +19,9 @@ void add_metric_words(Spec *s, Words *w) {
 }
 
 static bool unknown_metric(Spec *s, const Expr *e, const char *name) {
-  if (name && is_later_metric(name))
-    return error_unsupported(s->diag, e->at, arena_printf(s->m.arena, "the metric `%s`", name));
   Words w = {0};
   add_metric_words(s, &w);
+  vec_push(s->m.arena, &w, "confusion");
   diag_error(s->diag, "unknown-name", e->at, "there is no metric `%s`", expr_text(s->m.arena, e));
   if (name) help_nearest(s->diag, name, &w);
   help_list(s->diag, "the metrics are", &w);
@@ -101,6 +94,51 @@ static void metric_usage(Spec *s, const Expr *e, const MetricRow *row, const cha
 
 enum { TASK, NUMBER, BY, MAX_METRIC_KEYS };
 
+// ---------------------------------------------------------------- confusion
+static void push_matrix(Spec *s, PlanTask *t, PlanMatrix x) {
+  for (int i = 0; i < t->n_matrices; i++)
+    if (t->matrices[i].at == x.at) return;
+  PlanMatrix *list = NEW_ARRAY(s->m.arena, PlanMatrix, t->n_matrices + 1);
+  if (t->n_matrices) memcpy(list, t->matrices, sizeof *list * (size_t)t->n_matrices);
+  list[t->n_matrices++] = x;
+  t->matrices = list;
+}
+
+// `confusion` of classes, `confusion(at = 0.3)` of a binary label.
+static bool add_matrix(Spec *s, int task, const Expr *e) {
+  static const Key keys[] = {{"at", false}};
+  PlanTask *t = &s->plan_tasks.data[task];
+  const Expr *arg[1] = {0};
+  PlanMatrix x = {.at = 0.5, .name = "confusion"};
+  if (t->label < 0) return false;
+  const DataLabel *l = &s->labels.data[t->label];
+  bool binary = l->kind == LABEL_BINARY;
+  if (!binary && l->kind != LABEL_CLASS) {
+    diag_error(s->diag, "metric-label", e->at, "`confusion` does not judge a label of type %s", label_kind_text(l, s->m.arena));
+    diag_note(s->diag, s->label_at.data[t->label], "the label of task `%s` is declared here", t->name);
+    return false;
+  }
+  if (!match_args(s, e, "`confusion`", keys, 1, arg)) return false;
+  if (arg[0] && !binary) {
+    diag_error(s->diag, "bad-value", arg[0]->at, "a threshold is for a binary label: of classes, the one with the largest probability is predicted");
+    return false;
+  }
+  if (l->kind == LABEL_CLASS && l->classes > MAX_MATRIX) {
+    diag_error(s->diag, "too-large", e->at, "a confusion matrix has at most %d classes, and `%s` has %lld", MAX_MATRIX, l->name, (long long)l->classes);
+    return false;
+  }
+  if (arg[0] && !need_number(s, arg[0], "a threshold", 0, 1, &x.at)) return false;
+  if (x.at != 0.5) x.name = arena_printf(s->m.arena, "confusion(at = %g)", x.at);
+  push_matrix(s, t, x);
+  return true;
+}
+
+static bool no_number(Spec *s, const Expr *e, const char *name) {
+  diag_error(s->diag, "metric-matrix", e->at, "`%s` is a matrix, and a number is wanted here", name);
+  diag_help(s->diag, "take one of its figures: `accuracy`, or of a binary label `precision`, `recall`, `f1`");
+  return false;
+}
+
 // `auc`, `f1(at = 0.3)`, `gauc(by = user)`; arg: of the call.
 static bool metric_call(Spec *s, int task, const Expr *e, const Expr *const *arg, int *index) {
   int row = metric_row(callee_name(e));
@@ -146,6 +184,7 @@ static bool metric_args(Spec *s, const Expr *e, bool with_task, const Expr **arg
 
 bool add_metric(Spec *s, int task, const Expr *e, int *index) {
   const Expr *arg[MAX_METRIC_KEYS];
+  if (is_matrix(callee_name(e))) return add_matrix(s, task, e);
   return metric_args(s, e, false, arg) && metric_call(s, task, e, arg, index);
 }
 
@@ -165,6 +204,7 @@ int task_index(Spec *s, const Expr *e) {
 bool task_metric(Spec *s, const Expr *e, int *task, int *metric) {
   const Expr *arg[MAX_METRIC_KEYS];
   const char *name = callee_name(e);
+  if (is_matrix(name)) return no_number(s, e, name);
   if (!metric_args(s, e, true, arg)) return false;
   if (!arg[TASK]) {
     diag_error(s->diag, "missing-argument", e->at, "`%s` of which task?", name);

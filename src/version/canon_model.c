@@ -61,7 +61,7 @@ static void write_values(Writer *w, int task) {
 static void write_task(Writer *w, int i) {
   const ModelTask *t = &w->m->tasks[i];
   const PlanTask *p = &w->m->train.tasks[i];
-  const char **metrics = NEW_ARRAY(w->arena, const char *, p->n_metrics + 1);
+  const char **metrics = NEW_ARRAY(w->arena, const char *, p->n_metrics + p->n_matrices + 1);
   Text loss = {0};
   begin_entry(w, "task", t->name, model_decl(w->m, DECL_TASK, t->name), t->at);
   for (int k = 0; k < t->n_terms; k++) {
@@ -73,7 +73,8 @@ static void write_task(Writer *w, int i) {
   if (t->rows >= 0) add_field(w, SCOPE_TRAIN, "rows", NULL, "%s", label_definition(w->m, &w->m->data.labels[t->rows], true));
   add_field(w, SCOPE_TRAIN, "weight", NULL, "%s", number_text(w->arena, t->weight));
   for (int k = 0; k < p->n_metrics; k++) metrics[k] = p->metrics[k].name;
-  add_words(w, SCOPE_SPEC, "metric", metrics, p->n_metrics, true);
+  for (int k = 0; k < p->n_matrices; k++) metrics[p->n_metrics + k] = p->matrices[k].name;
+  add_words(w, SCOPE_SPEC, "metric", metrics, p->n_metrics + p->n_matrices, true);
 }
 
 // ---------------------------------------------------------------- parameters

@@ -97,6 +97,21 @@ def amounts(y, w, p, g):
     return out
 
 
+def matrix(y, said, w, classes):
+    return m.confusion_matrix(y, said, sample_weight=w.astype(float), labels=range(classes))
+
+
+def of_classes(n, classes):
+    """Another generator: the numbers of the cases above stay."""
+    rng = np.random.default_rng(11)
+    y, w = rng.integers(0, classes, n), rng.choice([0, 0.5, 1, 3.25], n).astype(np.float32)
+    p = rng.random((n, classes)).astype(np.float32)
+    p[np.arange(n), y] += np.float32(0.4)
+    on = w > 0
+    return {"rows": n, "classes": classes, "y": hexes(y), "w": hexes(w), "p": hexes(p.ravel()),
+            "confusion": hexes(matrix(y[on], p[on].argmax(1), w[on], classes).ravel())}
+
+
 def case(kind, n, levels, groups, weighted):
     w = rng.choice([0, 0.5, 1, 2, 3.25] if weighted else [0, 1, 1, 1], n).astype(np.float32)
     g = rng.integers(0, groups + 1, n)
@@ -113,10 +128,11 @@ def case(kind, n, levels, groups, weighted):
     on = w > 0
     figures = (binary if kind == "binary" else amounts)(y[on], w[on].astype(float), p[on], g[on])
     return {"rows": n, "y": hexes(y), "w": hexes(w), "p": hexes(p), "group": [int(v) for v in g],
+            "confusion": {} if kind != "binary" else {at: hexes(matrix(y[on], p[on] > float(at), w[on], 2).ravel()) for at in ("0.3", "0.5")},
             "figures": [{"name": name, "arg": arg, "value": None if v is None else float(v).hex()} for name, arg, v in figures]}
 
 
 cases = [case(kind, n, levels, groups, weighted) for kind in ("binary", "count", "amount") for n, groups in ((40, 4), (90, 25))
          for levels in (0, 9) for weighted in (False, True)]
 out = pathlib.Path(__file__).with_name("metrics.json")
-out.write_text(json.dumps({"made_by": "make_metrics.py", "cases": cases}, indent=1) + "\n")
+out.write_text(json.dumps({"made_by": "make_metrics.py", "cases": cases, "classes": [of_classes(60, 4), of_classes(200, 13)]}, indent=1) + "\n")

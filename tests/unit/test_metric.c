@@ -181,6 +181,69 @@ static void check_figure(int at, const Scored *rows, const json_t *figure, bool 
     fail_msg("case %d: %s(%g) is %.17g, want %.17g", at, metric_rows[k].name, s.arg, got, want);
 }
 
+static void near_matrix(const Confusion *c, const json_t *want, int size, Arena *a) {
+  const double *x = numbers(want, (int64_t)size * size, a);
+  assert_true(c->defined && c->beyond == 0);
+  assert_int_equal(c->size, size);
+  for (int i = 0; i < size * size; i++) near(c->rows[i], x[i]);
+}
+
+static const float *floats(const json_t *j, int64_t n, Arena *a) {
+  const double *x = numbers(j, n, a);
+  float *v = NEW_ARRAY(a, float, n);
+  for (int64_t i = 0; i < n; i++) v[i] = (float)x[i];
+  return v;
+}
+
+static void confusion_as_scikit_learn(void **unused) {
+  (void)unused;
+  json_t *file = reference_file("metrics"), *one;
+  const json_t *cases = field(file, "cases"), *classes = field(file, "classes");
+  Arena *a = arena_new();
+  const char *at;
+  Confusion c;
+  int seen = 0;
+  for (size_t i = 0; i < json_array_size(cases); i++) {
+    const json_t *k = json_array_get(cases, i);
+    int64_t n = integer(k, "rows");
+    Scored s = { 0, floats(field(k, "y"), n, a), floats(field(k, "w"), n, a), floats(field(k, "p"), n, a), n, 1, NULL };
+    json_object_foreach(json_object_get(k, "confusion"), at, one) {
+      s.arg = strtod(at, NULL);
+      confusion_of(&s, a, &c);
+      near_matrix(&c, one, 2, a);
+      seen++;
+    }
+  }
+  for (size_t i = 0; i < json_array_size(classes); i++) {
+    const json_t *k = json_array_get(classes, i);
+    int64_t n = integer(k, "rows"), width = integer(k, "classes");
+    confusion_of(&(Scored){ 0, floats(field(k, "y"), n, a), floats(field(k, "w"), n, a), floats(field(k, "p"), n * width, a), n, (int)width, NULL }, a, &c);
+    near_matrix(&c, field(k, "confusion"), (int)width, a);
+    seen++;
+  }
+  assert_true(seen > 10);
+  arena_free(a);
+  json_decref(file);
+}
+
+static void confusion_by_hand(void **unused) {
+  (void)unused;
+  Arena *a = arena_new();
+  Confusion c;
+  const float y[] = { 0, 2, 7, 1 }, w[] = { 1, 2, 3, 0 }, p[] = { 0.2f, 0.5f, 0.3f, 0.1f, 0.1f, 0.8f, 1, 0, 0, NAN, NAN, NAN };   // a class beyond; a row that does not count
+  confusion_of(&(Scored){ 0.5, y, w, p, 4, 3, NULL }, a, &c);
+  assert_true(c.defined && c.size == 3 && c.beyond == 3 && c.rows[1] == 1 && c.rows[8] == 2 && c.rows[0] + c.rows[3] == 0);
+  const float all[] = { 1, 1, 1, 1 };
+  confusion_of(&(Scored){ 0.5, y, all, p, 4, 3, NULL }, a, &c);
+  assert_true(!c.defined && c.rows[1] == 0 && c.beyond == 0);
+  const float yes[] = { 1, 0, 1, 0 }, score[] = { 0.5f, 0.5f, 0.6f, 0.7f };      // .5 is not above the threshold
+  confusion_of(&(Scored){ 0.5, yes, all, score, 4, 1, NULL }, a, &c);
+  assert_true(c.size == 2 && c.rows[0] == 1 && c.rows[1] == 1 && c.rows[2] == 1 && c.rows[3] == 1);
+  confusion_of(&(Scored){ 0.5, yes, all, score, 0, 1, NULL }, a, &c);
+  assert_true(c.defined && c.rows[0] + c.rows[1] + c.rows[2] + c.rows[3] == 0);
+  arena_free(a);
+}
+
 static void as_scikit_learn(void **unused) {
   (void)unused;
   json_t *file = reference_file("metrics");
@@ -277,7 +340,7 @@ int main(void) {
     cmocka_unit_test(auc_by_hand), cmocka_unit_test(auc_of_odd_scores), cmocka_unit_test(decisions_by_hand),
     cmocka_unit_test(logloss_by_hand), cmocka_unit_test(classes_by_hand), cmocka_unit_test(distances_by_hand),
     cmocka_unit_test(auc_by_pairs), cmocka_unit_test(decisions_by_definition), cmocka_unit_test(auc_of_many_rows),
-    cmocka_unit_test(as_scikit_learn), cmocka_unit_test(groups_by_hand), cmocka_unit_test(groups_are_numbered),
+    cmocka_unit_test(as_scikit_learn), cmocka_unit_test(confusion_as_scikit_learn), cmocka_unit_test(confusion_by_hand), cmocka_unit_test(groups_by_hand), cmocka_unit_test(groups_are_numbered),
     cmocka_unit_test(one_class_alone), cmocka_unit_test(table)
   };
   return cmocka_run_group_tests_name("metric", tests, NULL, NULL);

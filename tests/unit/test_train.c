@@ -186,8 +186,8 @@ static Dataset make_data(Arena *a, int64_t train, int64_t valid, int64_t test) {
 // ---------------------------------------------------------------- the plan
 static const PlanMetric click_metrics[] = { { METRIC_AUC, 0, -1, "auc" }, { METRIC_ACCURACY, 0.5, -1, "accuracy" } },
                         amount_metrics[] = { { METRIC_RMSE, 0, -1, "rmse" } };
-static const PlanTask tasks[TASKS] = { { "click", 0, click_metrics, 2, 1, 1, true, O_HEAD0, O_SUM0, O_WEIGHT0 },
-                                       { "amount", 1, amount_metrics, 1, 0.5, 1, false, O_HEAD1, O_SUM1, O_WEIGHT1 } };
+static const PlanTask tasks[TASKS] = { { "click", 0, click_metrics, 2, NULL, 0, 1, 1, true, O_HEAD0, O_SUM0, O_WEIGHT0 },
+                                       { "amount", 1, amount_metrics, 1, NULL, 0, 0.5, 1, false, O_HEAD1, O_SUM1, O_WEIGHT1 } };
 static const PlanOutput outputs[] = { { "twice", 2, O_TWICE, 0 } };
 static const FigureTerm all_losses = { true, -1, -1, 1 }, auc_of_click = { false, CLICK, 0, 1 };
 static const Figure by_loss = { &all_losses, 1, true, "loss" }, by_auc = { &auc_of_click, 1, false, "auc(click)" };
