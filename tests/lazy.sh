@@ -29,6 +29,9 @@ done
 expect 0 "the schedule"                     "$mtlc" compile lazy.mtl --emit sched
 check "three tables are updated by rows"    test "$(grep -c '^    rows ' out)" -eq 3
 check "the ids of three inputs are sorted"  test "$(grep -c host_sort_ids out)" -eq 3
+sed 's/train {/train { lazy = true,/' whole.mtl >all.mtl
+expect 0 "lazy for all"                     "$mtlc" compile all.mtl --emit sched
+check "updates them by rows, too"           test "$(grep -c '^    rows ' out)" -eq 3
 expect 0 "explain"                          "$mtlc" explain lazy.mtl
 has out "explain says it"                   "40,000, lazy"
 for spec in whole lazy whole-sgd lazy-sgd whole-adagrad lazy-adagrad; do

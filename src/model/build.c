@@ -488,7 +488,7 @@ static void make_lazy(Build *b, Lazy *l, const Expr *x, const char *name, bool o
   Env *e = NEW(b->a, Env);
   *e = (Env){.module = b->s->modules.data[1], .frame = frame_child(b, b->root, name, own, at)};
   e->frame->frozen = freeze;
-  e->frame->lazy = lazy;
+  e->frame->lazy = lazy || b->m->lazy;
   e->frame->rule = rule_within(b->root->rule, rule);
   *l = (Lazy){.expr = x, .env = e, .at = at};
 }
@@ -545,15 +545,22 @@ static const char *shape_summary(Build *b, const Value *v) {
   return many ? arena_printf(b->a, "%d of %s", v->n, shape_text(b->g, v->items[0]->node, b->a)) : value_text(b, v);
 }
 
+static bool is_table(const Graph *g, int slot) {
+  for (NodeId n = 1; n < (NodeId)g->nodes.n; n++)
+    if (node(g, n)->op == OP_GATHER && node_in(g, n, 0) == g->slots.data[slot].read) return true;
+  return false;
+}
+
 // `lazy` is of tables: what is read whole has a gradient everywhere in every step.
+static void settle_lazy(Build *b) {
+  for (int i = 0; i < b->g->slots.n; i++) b->g->slots.data[i].lazy = b->g->slots.data[i].lazy && is_table(b->g, i);
+}
+
 static void check_lazy(Build *b) {
   for (int i = 0; i < b->m->n_bindings; i++) {
     const Binding *x = &b->m->bindings[i];
     bool table = !x->lazy;
-    for (NodeId n = 1; !table && n < (NodeId)b->g->nodes.n; n++) {
-      NodeId t = node(b->g, n)->op == OP_GATHER ? node_in(b->g, n, 0) : 0;
-      table = t && node(b->g, t)->op == OP_READ && path_under(b->g->slots.data[node(b->g, t)->attr.i[0]].path, x->name);
-    }
+    for (int k = 0; !table && k < b->g->slots.n; k++) table = b->g->slots.data[k].lazy && path_under(b->g->slots.data[k].path, x->name);
     if (table) continue;
     diag_warn(b->d, "no-table", x->decl->names[0].at, "`lazy` changes nothing in `%s`: it has no table of its own", x->name);
     diag_help(b->d, "it stands where the table is made: `let rows = embed(user, 16) { lazy = true }`");
@@ -573,6 +580,7 @@ Graph *build(Model *m, DType dtype, Diag *d) {
   for (int i = 0; i < m->n_bindings && !m->n_muted; i++) b.s->binding_shape[i] = shape_summary(&b, b.bindings[i].value);
   build_tasks(&b);
   check_sharing(&b);
+  settle_lazy(&b);
   if (!diag_errors(d) && !m->n_muted) check_lazy(&b), check_rules(&b);
   build_balance(&b);
   return b.g;

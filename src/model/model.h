@@ -62,6 +62,7 @@ typedef struct {
   FromRun from;                        // the run that it starts from; name NULL: none
   Rename *renames; int n_renames;      // clauses `renamed_from`
   OptimizerSpec optimizer;
+  bool lazy;                           // of `train`: every table is
   StepRule rule;                       // of the parameters of no binding or task that says otherwise
   Clip clip;                           // of gradients
   ValueTerm *penalty; int n_penalty;   // terms of the loss that are no task's

@@ -6,8 +6,7 @@ static const Key train_keys[] = {
   {"optimizer", false}, {"batch", false}, {"epochs", false}, {"split", false}, {"weight", false}, {"seed", false}, {"stop", false},
       {"best", false},
   {"shuffle", false},   {"balance", false}, {"penalty", false}, {"clip", false},  {"l2", false},   {"l1", false},
-      {"lazy", true},
-  {"schedule", true},   {"precision", true},    {"blas", false},
+      {"lazy", false},      {"precision", true},    {"blas", false},
 };
 
 // ---------------------------------------------------------------- optimizer
@@ -304,6 +303,8 @@ void resolve_train(Spec *s) {
   t->shuffle = true;
   if (shuffle) need_bool(s, shuffle->value, "`shuffle`", &t->shuffle);
   else add_default(s, d->word_at, "shuffle", "true");
+  const Clause *lazy = find_clause(d, "lazy");
+  if (lazy) need_bool(s, lazy->value, "`lazy`", &s->m.lazy);
   blas(s, find_clause(d, "blas"), d->word_at);
   stop(s, find_clause(d, "stop"), d->word_at);
   best(s, find_clause(d, "best"), d->word_at);
