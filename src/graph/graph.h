@@ -43,10 +43,13 @@ typedef struct {
   Place at;                               // the spec's expression it came from
 } Node;
 
+typedef struct { int row; double args[8]; } Optim;   // row of optim.def
 // How a step treats a parameter. l2·p + l1·sign(p) is added to its gradient where it has two axes or more (weights, tables), not to biases
-// and gains; rate: a factor of the learning rate. Of a lazy table all of it is about the rows that the batch names.
-typedef struct { double l2, l1, rate; } StepRule;
-#define STEP_RULE_PLAIN ((StepRule){0, 0, 1})
+// and gains; rate: a factor of the learning rate. optimizer: its own, NULL: that of
+// the others; its learning rate is then args[0] where that of the others is theirs, and goes the same way from there. Of a lazy table all of it
+// is about the rows that the batch names.
+typedef struct { double l2, l1, rate; const Optim *optimizer; } StepRule;
+#define STEP_RULE_PLAIN ((StepRule){0, 0, 1, NULL})
 
 typedef struct {                          // all that survives a step
   const char *path; SlotRole role; DType dtype;

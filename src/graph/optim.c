@@ -7,6 +7,7 @@ enum { MAX_SPREADS = 16 };   // of one table: inputs that name its rows
 typedef struct Step Step;
 struct Step {
   Graph *g;
+  int row, number;           // of optim.def; of this optimizer among those of the graph, from 0
   const double *args;
   const Step *base;          // the same optimizer at another rate, begun before: counts of steps are its
   double rate;               // factor of the learning rate
@@ -92,6 +93,7 @@ static NodeId update_rmsprop(Step *s, int slot, NodeId p, NodeId dp) {
 // ---------------------------------------------------------------- adam, adamw, amsgrad, lamb
 // 1 − β^t. The slot holds β^(t−1) before step t; it starts at 1.
 static NodeId one_minus_power(Step *s, const char *path, double beta) {
+  if (s->number) path = arena_printf(s->g->arena, "%s[%d]", path, s->number);
   int slot = graph_slot(s->g, path, SLOT_OPT, F64, 0, NULL, (Init){.kind = INIT_ONES}, s->g->at);
   NodeId before = g_read(s->g, slot), power = mul(s, before, wide(s, beta));
   graph_assign(s->g, slot, power);
@@ -285,12 +287,26 @@ static NodeId regularised(Step *s, const Slot *p, NodeId value, NodeId dp) {
   return p->rule.l1 != 0 ? add(s, dp, with_sign(s, value, num(s, p->rule.l1))) : dp;
 }
 
-// The step at a rate: begun once. steps: those begun, *n of them, with room for one more.
-static Step *step_at(Graph *g, int row, const double *args, double rate, Step *steps, int *n) {
-  for (int i = 0; i < *n; i++)
-    if (steps[i].rate == rate) return &steps[i];
-  Step *s = &steps[(*n)++];
-  *s = (Step){.g = g, .args = args, .rate = rate, .base = s > steps ? steps : NULL, .lr = g_rt(g, RT_LR)};
+// All but the learning rate, which is a factor.
+static bool same_optimizer(int row, const double *x, const double *y) {
+  return !memcmp(x + 1, y + 1, sizeof *x * (size_t)(optim_rows[row].n_args - 1));
+}
+
+// The steps begun so far, each once: an optimizer at a factor of the graph's learning rate.
+typedef struct { Graph *g; Step *steps; int n; } Steps;
+
+static Step *step_for(Steps *all, int row, const double *args, double rate) {
+  const Step *base = NULL;
+  int number = 0;
+  for (int i = 0; i < all->n; i++) {
+    Step *s = &all->steps[i];
+    if (s->number >= number) number = s->number + 1;
+    if (s->row != row || !same_optimizer(row, s->args, args)) continue;
+    if (s->rate == rate) return s;
+    if (!base) base = s;
+  }
+  Step *s = &all->steps[all->n++];
+  *s = (Step){.g = all->g, .row = row, .number = base ? base->number : number, .args = args, .rate = rate, .base = base, .lr = g_rt(all->g, RT_LR)};
   if (rate != 1) s->lr = mul(s, s->lr, wide(s, rate));
   updates[row].begin(s);
   return s;
@@ -299,23 +315,24 @@ static Step *step_at(Graph *g, int row, const double *args, double rate, Step *s
 void optim(Graph *g, int row, const double *args, const int *slots, const NodeId *grads, int n) {
   CHECK(row >= 0 && row < n_optim_rows);
   Place at = g->at;
-  Step *steps = NEW_ARRAY(g->arena, Step, n + 1);
-  int n_steps = 0;
+  Steps all = {.g = g, .steps = NEW_ARRAY(g->arena, Step, n + 1)};
   NodeId factor = g->clip.kind == CLIP_NORM ? norm_factor(&(Step){.g = g}, slots, grads, n) : 0;
   for (int i = 0; i < n; i++) {
     const Slot p = g->slots.data[slots[i]];
     if (p.frozen || !grads[i]) continue;
-    Step *s = step_at(g, row, args, p.rule.rate, steps, &n_steps);
+    const Optim *own = p.rule.optimizer;
+    int by = own ? own->row : row;
+    Step *s = step_for(&all, by, own ? own->args : args, own ? p.rule.rate * (own->args[0] / args[0]) : p.rule.rate);
     g->at = p.at;
     NodeId read = g_read(g, slots[i]);
     CHECK(same_shape(g, read, grads[i]) && node(g, read)->dtype == node(g, grads[i])->dtype);
-    NodeId touched = touched_rows(g, row, &p, grads[i]);
+    NodeId touched = touched_rows(g, by, &p, grads[i]);
     int first = g->roots.n;
     NodeId dp = grads[i];
     if (factor) dp = mul(s, dp, factor);
     if (g->clip.kind == CLIP_VALUE) dp = within(s, dp, g->clip.bound);
     dp = regularised(s, &p, read, dp);
-    graph_assign(g, slots[i], updates[row].update(s, slots[i], read, dp));
+    graph_assign(g, slots[i], updates[by].update(s, slots[i], read, dp));
     keep_untouched(g, touched, first);
   }
   g->at = at;

@@ -131,7 +131,7 @@ static Graph *step_graph(const Model *m, const Graph *forward, Cost *c) {
   for (int i = 0; i < n && m->gemm; i++)
     if (grads[i] && has_gemm(g, grads[i], m->gemm)) c->gemm[c->n_gemm++] = g->slots.data[slots[i]].path;
   g->clip = m->clip;
-  optim(g, m->optimizer.row, m->optimizer.args, slots, grads, n);
+  optim(g, m->optimizer.of.row, m->optimizer.of.args, slots, grads, n);
   return tidy(g, roots, 1);
 }
 
@@ -354,6 +354,10 @@ static json_t *with_rule(json_t *o, StepRule said) {                  // what is
   if (!isnan(said.l2)) json_object_set_new(o, "l2", json_real(said.l2));
   if (!isnan(said.l1)) json_object_set_new(o, "l1", json_real(said.l1));
   if (!isnan(said.rate)) json_object_set_new(o, "rate", json_real(said.rate));
+  Text t = {0};
+  rule_print((StepRule){UNSAID, UNSAID, UNSAID, said.optimizer}, "", &t);
+  if (said.optimizer) json_object_set_new(o, "optimizer", json_string(t.data));
+  text_free(&t);
   return o;
 }
 

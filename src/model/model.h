@@ -10,7 +10,7 @@
 #include "../graph/balance.h"
 
 #define UNSAID NAN                     // of StepRule: as in `train`
-#define STEP_RULE_UNSAID ((StepRule){UNSAID, UNSAID, UNSAID})
+#define STEP_RULE_UNSAID ((StepRule){UNSAID, UNSAID, UNSAID, NULL})
 typedef struct { const char *name; const Decl *decl; uint32_t file; } LayerDef;       // std and user layers
 typedef struct { const char *name; const Decl *decl; bool shared; bool freeze, lazy; StepRule rule; } Binding; // let, shared; rule: UNSAID where no clause says it
 typedef struct {                       // one term of a task's loss: factor · loss(label, args)
@@ -39,7 +39,7 @@ typedef struct { const char *name; Place at; const Expr *value; int unit; } Mode
 typedef struct { const char *name, *sha256; bool is_std; } ModelImport;   // as written; of its text
 typedef struct { const char *name, *file; Place at, file_at; } FromRun;   // from NAME { file = "…" }; file: as written, NULL after an error
 typedef struct { const char *name, *old; Place at; } Rename;           // what has its parameters under `name` had them under `old` in that run
-typedef struct { int row; double args[8]; Place at; const char *text; } OptimizerSpec;   // row of graph/optim.def
+typedef struct { Optim of; Place at; const char *text; } OptimizerSpec;
 
 typedef struct {                       // how the tasks' losses are balanced
   struct BalanceSpec spec;             // row −1: static, their weighted sum; spec.over: filled by build

@@ -69,7 +69,8 @@ typedef VEC(const char *) Words;
 void help_nearest(Diag *d, const char *word, const Words *words);
 void help_list(Diag *d, const char *intro, const Words *words);        // "INTRO: `a`, `b`, `c`"
 void add_default(Spec *s, Place at, const char *what, const char *fmt, ...) PRINTF_LIKE(4, 5);
-void clause_rule(Spec *s, const Decl *d, StepRule *r);                  // `l2`, `l1`, `rate`, where they stand: resolve_group.c
+void clause_rule(Spec *s, const Decl *d, StepRule *r);                  // `l2`, `l1`, `rate`, `optimizer`, where they stand: resolve_group.c
+const Optim *group_optimizer(Spec *s, const Expr *e, const char *group);   // in the arena; NULL: an error
 StepRule rule_within(StepRule outer, StepRule said);                    // what is unsaid is as in outer
 void clause_renamed(Spec *s, const Decl *d);                            // `renamed_from` of a binding or a task
 const Decl *only_decl(Spec *s, DeclKind kind, const char *word);       // the one declaration of this kind, or NULL

@@ -372,9 +372,9 @@ static void task_print(const Model *m, int i, Text *out) {
 
 static void train_print(const Model *m, Text *out) {
   const TrainPlan *t = &m->train;
-  text_printf(out, "train %s", optim_rows[m->optimizer.row].name);
-  for (int i = 0; i < optim_rows[m->optimizer.row].n_args; i++)
-    text_printf(out, " %s %g", optim_rows[m->optimizer.row].arg[i], m->optimizer.args[i]);
+  text_printf(out, "train %s", optim_rows[m->optimizer.of.row].name);
+  for (int i = 0; i < optim_rows[m->optimizer.of.row].n_args; i++)
+    text_printf(out, " %s %g", optim_rows[m->optimizer.of.row].arg[i], m->optimizer.of.args[i]);
   text_printf(out, " batch %lld epochs %lld seed %llu%s%s\n", (long long)t->batch, (long long)t->epochs,
               (unsigned long long)t->seed, t->shuffle ? " shuffled" : "", m->blas == BLAS_OFF ? " without blas" : "");
   if (m->rule.l2 != 0 || m->rule.l1 != 0) {

@@ -95,7 +95,7 @@ static bool declare(Spec *s, Name n, SymbolKind kind, int index) {
   return true;
 }
 
-static const Key binding_keys[] = {{"freeze", false}, {"l2", false}, {"l1", false}, {"rate", false}, {"optimizer", true}, {"lazy", false},
+static const Key binding_keys[] = {{"freeze", false}, {"l2", false}, {"l1", false}, {"rate", false}, {"optimizer", false}, {"lazy", false},
                                    {"renamed_from", false}};
 
 static bool clause_flag(Spec *s, const Decl *d, const char *key) {

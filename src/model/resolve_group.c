@@ -12,7 +12,8 @@ static void factor(Spec *s, const Decl *d, const char *key, double *v) {
 }
 
 void clause_rule(Spec *s, const Decl *d, StepRule *r) {
-  const Clause *rate = find_clause(d, "rate");
+  const Clause *rate = find_clause(d, "rate"), *optimizer = find_clause(d, "optimizer");
+  if (optimizer && d->kind != DECL_TRAIN) r->optimizer = group_optimizer(s, optimizer->value, d->names[0].name);
   factor(s, d, "l2", &r->l2);
   factor(s, d, "l1", &r->l1);
   factor(s, d, "rate", &r->rate);
@@ -22,17 +23,24 @@ void clause_rule(Spec *s, const Decl *d, StepRule *r) {
 }
 
 StepRule rule_within(StepRule outer, StepRule said) {
-  return (StepRule){isnan(said.l2) ? outer.l2 : said.l2, isnan(said.l1) ? outer.l1 : said.l1, isnan(said.rate) ? outer.rate : said.rate};
+  return (StepRule){isnan(said.l2) ? outer.l2 : said.l2, isnan(said.l1) ? outer.l1 : said.l1, isnan(said.rate) ? outer.rate : said.rate,
+                    said.optimizer ? said.optimizer : outer.optimizer};
 }
 
 StepRule train_rule_said(const Model *m) {
-  return (StepRule){m->rule.l2 != 0 ? m->rule.l2 : UNSAID, m->rule.l1 != 0 ? m->rule.l1 : UNSAID, UNSAID};
+  return (StepRule){m->rule.l2 != 0 ? m->rule.l2 : UNSAID, m->rule.l1 != 0 ? m->rule.l1 : UNSAID, UNSAID, NULL};
 }
 
 void rule_print(StepRule said, const char *before, Text *out) {
   const struct { const char *key; double value; } parts[] = {{"l2", said.l2}, {"l1", said.l1}, {"rate", said.rate}};
   for (int i = 0; i < COUNT_OF(parts); i++)
     if (!isnan(parts[i].value)) text_printf(out, "%s%s %g", before, parts[i].key, parts[i].value);
+  if (!said.optimizer) return;
+  const OptimRow *row = &optim_rows[said.optimizer->row];
+  text_printf(out, "%s%s(", before, row->name);
+  for (int i = 0; i < row->n_args; i++)
+    if (!i || said.optimizer->args[i] != row->def[i]) text_printf(out, i ? ", %s = %g" : "%.0s%g", row->arg[i], said.optimizer->args[i]);
+  text_char(out, ')');
 }
 
 // ---------------------------------------------------------------- clauses that do nothing
@@ -46,8 +54,8 @@ static int reached(const Build *b, const char *name, int least_rank) {
 }
 
 static void check_rule(Build *b, const char *name, StepRule said, Place at) {
-  bool decays = said.l2 > 0 || said.l1 > 0, paced = said.rate > 0;       // UNSAID is neither
-  const char *key = said.l2 > 0 ? "l2" : said.l1 > 0 ? "l1" : "rate";
+  bool decays = said.l2 > 0 || said.l1 > 0, paced = said.rate > 0 || said.optimizer;       // UNSAID is neither
+  const char *key = said.l2 > 0 ? "l2" : said.l1 > 0 ? "l1" : said.rate > 0 ? "rate" : "optimizer";
   if ((!decays && !paced) || reached(b, name, decays ? 2 : 0)) return;
   diag_warn(b->d, "no-weights", at, "`%s` changes nothing in `%s`: it makes no %s of its own", key, name, decays ? "weights" : "parameters");
   if (decays && reached(b, name, 0))

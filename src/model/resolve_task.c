@@ -218,7 +218,7 @@ bool task_metric(Spec *s, const Expr *e, int *task, int *metric) {
 // ---------------------------------------------------------------- tasks
 static const Key task_keys[] = {
   {"head", false}, {"loss", false}, {"weight", false}, {"metric", false}, {"freeze", false},
-  {"target", false}, {"rows", false}, {"renamed_from", false}, {"l2", false}, {"l1", false}, {"rate", false}, {"optimizer", true},
+  {"target", false}, {"rows", false}, {"renamed_from", false}, {"l2", false}, {"l1", false}, {"rate", false}, {"optimizer", false},
 };
 
 static void default_metrics(Spec *s, int task, const Decl *d) {

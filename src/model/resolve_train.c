@@ -74,10 +74,16 @@ static void schedule(Spec *s, const Expr *e, double *rate) {
   if (arg[1 + n]) need_int(s, arg[1 + n], "`warmup`", 0, 1000000000, &p->warmup);
 }
 
-static void optimizer_arg(Spec *s, const OptimRow *row, int i, const Expr *e, Place at, double *v) {
+// group: the name of what it is for alone, NULL: `train`, whose schedule is that of all.
+static void optimizer_arg(Spec *s, const OptimRow *row, int i, const Expr *e, Place at, const char *group, double *v) {
   bool yes;
-  if (!e) {
+  if (!e && group) {
+    add_default(s, at, arena_printf(s->m.arena, "%s.optimizer.%s", group, row->arg[i]), "%g", row->def[i]);
+  } else if (!e) {
     add_default(s, at, arena_printf(s->m.arena, "optimizer.%s", row->arg[i]), "%g", row->def[i]);
+  } else if (e->kind == EX_CALL && i == 0 && group) {
+    diag_error(s->diag, "bad-value", e->at, "the schedule is that of `train`, for all groups: the learning rate of `%s` is a number here", group);
+    diag_help(s->diag, "it is reached where `train` reaches its own, and goes the same way from there");
   } else if (e->kind == EX_CALL && i == 0) {
     schedule(s, e, v);
   } else if (strcmp(row->arg[i], "nesterov") == 0) {
@@ -93,37 +99,39 @@ static void optimizer_arg(Spec *s, const OptimRow *row, int i, const Expr *e, Pl
   }
 }
 
-static void default_optimizer(Spec *s, Place at) {
-  OptimizerSpec *o = &s->m.optimizer;
-  o->row = optim_row("adam");
-  for (int i = 0; i < optim_rows[o->row].n_args; i++) o->args[i] = optim_rows[o->row].def[i];
-  o->text = "adam(0.001)";
-  o->at = at;
+static void optimizer_call(Spec *s, const Expr *e, const char *group, OptimizerSpec *o) {
+  const char *name = callee_name(e);
+  int row = optim_row(name);
+  if (row < 0) {
+    unknown_optimizer(s, e, name);
+    return;
+  }
+  const OptimRow *r = &optim_rows[row];
+  Key keys[COUNT_OF(r->arg)] = {{0}};
+  const Expr *args[COUNT_OF(keys)];
+  for (int i = 0; i < r->n_args; i++) keys[i].key = r->arg[i];
+  match_args(s, e, arena_printf(s->m.arena, "`%s`", name), keys, r->n_args, args);
+  o->of.row = row;
+  o->text = expr_text(s->m.arena, e);
+  for (int i = 0; i < r->n_args; i++) {
+    o->of.args[i] = r->def[i];
+    optimizer_arg(s, r, i, args[i], e->at, group, &o->of.args[i]);
+  }
+}
+
+const Optim *group_optimizer(Spec *s, const Expr *e, const char *group) {
+  OptimizerSpec *o = NEW(s->m.arena, OptimizerSpec);
+  o->of.row = -1;
+  optimizer_call(s, e, group, o);
+  return o->of.row < 0 ? NULL : &o->of;
 }
 
 static void optimizer(Spec *s, const Clause *c, Place at) {
   OptimizerSpec *o = &s->m.optimizer;
-  default_optimizer(s, c ? c->value->at : at);
-  if (!c) {
-    add_default(s, at, "optimizer", "adam(0.001)");
-    return;
-  }
-  const char *name = callee_name(c->value);
-  int row = optim_row(name);
-  if (row < 0) {
-    unknown_optimizer(s, c->value, name);
-    return;
-  }
-  Key keys[COUNT_OF(optim_rows[0].arg)] = {{0}};
-  const Expr *args[COUNT_OF(keys)];
-  for (int i = 0; i < optim_rows[row].n_args; i++) keys[i].key = optim_rows[row].arg[i];
-  match_args(s, c->value, arena_printf(s->m.arena, "`%s`", name), keys, optim_rows[row].n_args, args);
-  o->row = row;
-  o->text = expr_text(s->m.arena, c->value);
-  for (int i = 0; i < optim_rows[row].n_args; i++) {
-    o->args[i] = optim_rows[row].def[i];
-    optimizer_arg(s, &optim_rows[row], i, args[i], c->value->at, &o->args[i]);
-  }
+  *o = (OptimizerSpec){.of.row = optim_row("adam"), .text = "adam(0.001)", .at = c ? c->value->at : at};
+  for (int i = 0; i < optim_rows[o->of.row].n_args; i++) o->of.args[i] = optim_rows[o->of.row].def[i];
+  if (c) optimizer_call(s, c->value, NULL, o);
+  else add_default(s, at, "optimizer", "adam(0.001)");
 }
 
 // `clip = norm(1)`: all gradients of a step as one vector; `value(0.5)`: each element.
@@ -313,7 +321,7 @@ void resolve_train(Spec *s) {
     diag_help(s->diag, "give `split` a part `valid`");
   }
   t->seed = s->m.data.seed = (uint64_t)seed;
-  t->learning_rate = s->m.optimizer.args[0];
+  t->learning_rate = s->m.optimizer.of.args[0];
   t->optimizer = s->m.optimizer.text;
 }
 

@@ -93,10 +93,21 @@ static const char *slot_shape(Writer *w, const Slot *s) {
   return shape;
 }
 
+static void add_optimizer(Writer *w, const Optim *o) {
+  const OptimRow *row = &optim_rows[o->row];
+  CallArg arg[COUNT_OF(row->arg)];
+  Text t = {0};
+  for (int i = 0; i < row->n_args; i++) arg[i] = (CallArg){row->arg[i], o->args[i], row->def[i]};
+  call_text(row->name, NULL, arg, row->n_args, &t);
+  add_text(w, SCOPE_TRAIN, "optimizer", NULL, &t);
+}
+
 static void write_rule(Writer *w, const Slot *s) {
   const StepRule *r = &s->rule;
   if (s->rank > 1 && r->l2 != 0) add_field(w, SCOPE_TRAIN, "l2", NULL, "%s", number_text(w->arena, r->l2));
   if (s->rank > 1 && r->l1 != 0) add_field(w, SCOPE_TRAIN, "l1", NULL, "%s", number_text(w->arena, r->l1));
+  const Optim *own = r->optimizer, *all = &w->m->optimizer.of;
+  if (own && (own->row != all->row || memcmp(own->args, all->args, sizeof *own->args * (size_t)optim_rows[own->row].n_args))) add_optimizer(w, own);
   if (r->rate != 1) add_field(w, SCOPE_TRAIN, "rate", NULL, "%s", number_text(w->arena, r->rate));
 }
 
@@ -136,15 +147,7 @@ static void write_structure(Writer *w) {
 }
 
 // ---------------------------------------------------------------- training
-static void write_optimizer(Writer *w) {
-  const OptimizerSpec *o = &w->m->optimizer;
-  const OptimRow *row = &optim_rows[o->row];
-  CallArg arg[COUNT_OF(row->arg)];
-  Text t = {0};
-  for (int i = 0; i < row->n_args; i++) arg[i] = (CallArg){row->arg[i], o->args[i], row->def[i]};
-  call_text(row->name, NULL, arg, row->n_args, &t);
-  add_text(w, SCOPE_TRAIN, "optimizer", NULL, &t);
-}
+static void write_optimizer(Writer *w) { add_optimizer(w, &w->m->optimizer.of); }
 
 static void write_clip(Writer *w) {
   const Clip *c = &w->m->clip;

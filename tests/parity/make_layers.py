@@ -359,6 +359,39 @@ def grouped(tensors, rules, lr):
     return made, l1
 
 
+# Optimizers of their own, each at its own learning rate; `rate` times it.
+OWN = {"optimizers": [("u.", "sgd", [0.5]), ("one.", "adam", [0.02, 0.5, 0.999, 1e-8]), ("h.", "adam", [0.002, 0.9, 0.999, 1e-8])]}
+
+
+@case("optimizers", 'let u = embed(a, 3) { optimizer = sgd(0.5) }\nshared h = concat(u, x) |> mlp([4]) { optimizer = adam(0.001), rate = 2 }\n'
+      'task one { head = h |> dense(1) |> sigmoid, loss = bce(y), optimizer = adam(0.02, beta1 = 0.5) }\n'
+      'task two { head = h |> dense(1) |> sigmoid, loss = bce(z) }\n')
+def optimizers(w, x, ids):
+    h = mlp(w, torch.cat([w("u.a.table", 7, 3)[ids[:, 0]], x], -1), "h.mlp", [4])
+    return two_heads(w, h, h)
+
+
+class Several:
+    def __init__(self, steps):
+        self.steps = steps
+
+    def zero_grad(self):
+        for s in self.steps:
+            s.zero_grad()
+
+    def step(self):
+        for s in self.steps:
+            s.step()
+
+
+def optimizers_of(tensors, own, optimizer, args):
+    groups = {}
+    for path, p in tensors.items():
+        at = next((i for i, (begin, _, _) in enumerate(own) if path.startswith(begin)), len(own))
+        groups.setdefault(at, []).append(p)
+    return Several([ref.OPTIMIZERS[name](groups[i], of) for i, (_, name, of) in enumerate(own + [("", optimizer, args)]) if i in groups])
+
+
 def step_lazily(step, w, rows):
     """A step of any optimizer; then rows of a table that the batch does not name, and their state, are as they were."""
     old = {p: (p.detach().clone(), {k: v.clone() for k, v in step.state[p].items()}) for p in rows}
@@ -384,11 +417,11 @@ def forward(f, w, batch):
     return total, outs
 
 
-def trained(f, values, batches, dtype, optimizer, args, lazy=(), rules=None):
+def trained(f, values, batches, dtype, optimizer, args, lazy=(), rules=None, own=None):
     w = Weights(dtype, values)
     forward(f, w, batches[0])                                # makes the tensors
     params, l1 = grouped(w.tensors, rules, args[0]) if rules else (list(w.tensors.values()), [])
-    step = ref.OPTIMIZERS[optimizer](params, args)
+    step = optimizers_of(w.tensors, own, optimizer, args) if own else ref.OPTIMIZERS[optimizer](params, args)
     for i in range(ref.STEPS):
         step.zero_grad()
         batch = batches[i % len(batches)]
@@ -422,7 +455,7 @@ def case_json(seed, name, spec, f, ids):
                      "y": ref.hexes(sum(b["y"], [])), "w": ref.hexes(sum(b["w"], []))} for b in batches],
         "forward": ref.in_both(outputs),
         "runs": [{"optimizer": optimizer, "args": args, "steps": ref.STEPS,
-                  "weights": ref.in_both(lambda t: trained(f, values, batches, t, optimizer, args, LAZY.get(name, ()), GROUPS.get(name)))}
+                  "weights": ref.in_both(lambda t: trained(f, values, batches, t, optimizer, args, LAZY.get(name, ()), GROUPS.get(name), OWN.get(name)))}
                  for optimizer, args in runs],
     }
 

@@ -171,8 +171,8 @@ static void test_training(void **state) {
     "  split = rule(train = row % 10 < 8, test = true)\n}\n"
     "require f1(a, at = 0.3) >= 0.5 \"floor\"\nrequire r2(b) > -1\nrequire always(b <= a)\n");
   const TrainPlan *t = &b.m->train;
-  assert_string_equal(optim_rows[b.m->optimizer.row].name, "adam");
-  assert_true(b.m->optimizer.args[0] == 0.1 / 10 && b.m->optimizer.args[1] == 0.9 && b.m->optimizer.args[3] == 1e-7);
+  assert_string_equal(optim_rows[b.m->optimizer.of.row].name, "adam");
+  assert_true(b.m->optimizer.of.args[0] == 0.1 / 10 && b.m->optimizer.of.args[1] == 0.9 && b.m->optimizer.of.args[3] == 1e-7);
   assert_string_equal(t->optimizer, "adam(rate, eps = 1e-7)");
   assert_true(t->batch == 64 && t->epochs == 3 && t->seed == 9 && !t->shuffle && t->best.n_terms == 0);
   assert_int_equal(b.m->data.split.kind, SPLIT_RULE);
