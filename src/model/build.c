@@ -545,28 +545,6 @@ static const char *shape_summary(Build *b, const Value *v) {
   return many ? arena_printf(b->a, "%d of %s", v->n, shape_text(b->g, v->items[0]->node, b->a)) : value_text(b, v);
 }
 
-static bool is_table(const Graph *g, int slot) {
-  for (NodeId n = 1; n < (NodeId)g->nodes.n; n++)
-    if (node(g, n)->op == OP_GATHER && node_in(g, n, 0) == g->slots.data[slot].read) return true;
-  return false;
-}
-
-// `lazy` is of tables: what is read whole has a gradient everywhere in every step.
-static void settle_lazy(Build *b) {
-  for (int i = 0; i < b->g->slots.n; i++) b->g->slots.data[i].lazy = b->g->slots.data[i].lazy && is_table(b->g, i);
-}
-
-static void check_lazy(Build *b) {
-  for (int i = 0; i < b->m->n_bindings; i++) {
-    const Binding *x = &b->m->bindings[i];
-    bool table = !x->lazy;
-    for (int k = 0; !table && k < b->g->slots.n; k++) table = b->g->slots.data[k].lazy && path_under(b->g->slots.data[k].path, x->name);
-    if (table) continue;
-    diag_warn(b->d, "no-table", x->decl->names[0].at, "`lazy` changes nothing in `%s`: it has no table of its own", x->name);
-    diag_help(b->d, "it stands where the table is made: `let rows = embed(user, 16) { lazy = true }`");
-  }
-}
-
 Graph *build(Model *m, DType dtype, Diag *d) {
   Build b = {.s = spec_of(m), .m = m, .a = m->arena, .d = d};
   b.g = graph_new(m->arena, dtype, m->train.batch, d);

@@ -241,6 +241,8 @@ typedef struct {
   bool too_large;
   bool all_called;                     // bindings, heads and outputs are evaluated: every instance has its parameters
 } Build;
+void settle_lazy(Build *b);            // the flag is the tables' alone
+void check_lazy(Build *b);             // after it: warns of `lazy` that does nothing, or not what it is for
 void check_rules(Build *b);            // warns of `l2`, `l1`, `rate` that reach no parameter
 
 // ---- value.c
