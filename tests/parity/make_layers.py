@@ -335,7 +335,7 @@ RUNS["lazy"] = [ref.ADAM] + [a for a in ref.NEW if a[0] != "lamb"]
 
 GROUPED = 'let u = embed(a, 3) { lazy = true, l2 = 0.2, l1 = 0.05 }\nlet v = embed(b, 1) { lazy = true, l2 = 0, rate = 3 }\n' \
           'let t = embed(a, 2)\nshared h = concat(u, v, t, x) |> mlp([4]) { l2 = 0.3, rate = 0.5 }\ntrain { l1 = 0.02, l2 = 0.1 }\n'
-# Not rmsprop: l1 makes it step to and fro across 0, where float32 has few digits in common with float32.
+# Not rmsprop: with l1 its steps go to and fro across 0, and what is left of a weight there has few right digits in float32, ours or PyTorch's.
 RUNS["groups"] = [ref.ADAM, ref.SGD, ["momentum", [0.02, 0.9, 1]], ["amsgrad", [0.001, 0.9, 0.9, 1e-8]], ["adagrad", [0.05, 1e-10, 0.1]]]
 LAZY["groups"] = LAZY["lazy"]
 GROUPS["groups"] = [("u.", {"weight_decay": 0.2, "l1": 0.05}), ("v.", {"l1": 0.02, "rate": 3}),
