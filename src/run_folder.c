@@ -2,6 +2,7 @@
 //   spec.mtl             the spec, imports inlined         prep.json      what was learned from the training rows
 //   weights.safetensors  the kept weights                  metrics.json   the report of the run
 //   spec.lock            imports, vocabularies, statistics, data as digests
+//   vocab.INPUT.txt      values that the spec has of a file (run_vocabularies.c)
 //   run.json             data, seed, versions, status      checkpoint.safetensors, state.json: only when interrupted
 #include <dirent.h>
 #include <errno.h>
@@ -116,8 +117,11 @@ bool run_folder_write(mtl_context *c, const char *dir, const Model *m, const Dat
   Text prep = {0};
   bool ok = prep_save(&m->data, &data->prep, &prep) && file_write_soon(path_in(c->arena, dir, "prep.json"), prep.data, prep.n, c->diag);
   text_free(&prep);
-  ok = ok && file_write_soon(path_in(c->arena, dir, "spec.mtl"), m->resolved, strlen(m->resolved), c->diag);
-  Text lock = {0};
+  Text spec = {0}, lock = {0};
+  json_t *vocabularies = json_object();
+  ok = ok && run_vocabularies_keep(c, dir, m, &data->prep, &spec, vocabularies);
+  ok = ok && file_write_soon(path_in(c->arena, dir, "spec.mtl"), spec.data, spec.n, c->diag);
+  text_free(&spec);
   json_t *files = fingerprints_json(m, &info->files);
   lock_text(m, NULL, &data->prep, files, &lock);
   ok = ok && file_write_soon(path_in(c->arena, dir, "spec.lock"), lock.data, lock.n, c->diag);
@@ -125,7 +129,11 @@ bool run_folder_write(mtl_context *c, const char *dir, const Model *m, const Dat
   json_decref(files);
   ok = ok && weights_save_soon(path_in(c->arena, dir, "weights.safetensors"), &r->compiled.plan, r->engine->slots, false, c->diag);
   if (metrics && ok) ok = write_json(c, path_in(c->arena, dir, "metrics.json"), json_incref(metrics));
-  ok = ok && write_json(c, path_in(c->arena, dir, "run.json"), run_json(m, data, r, info));
+  json_t *run = run_json(m, data, r, info);
+  if (json_object_size(vocabularies)) json_object_set(run, "vocabularies", vocabularies);
+  json_decref(vocabularies);
+  if (ok) ok = write_json(c, path_in(c->arena, dir, "run.json"), run);
+  else json_decref(run);
   ok = ok && folder_sync(dir, c->diag);
   return ok;
 }

@@ -51,6 +51,8 @@ typedef struct {
 char *run_folder_create(mtl_context *c, const char *wanted, const char *model, char **final_name);   // temporary folder
 bool  run_folder_write(mtl_context *c, const char *dir, const Model *m, const Dataset *data, const Ready *r, const RunInfo *info,
                        json_t *metrics);
+// The run's spec, with each vocabulary's file as the one kept in `dir`; all: {input: {from: {path, bytes, digest}, kept: …}}.
+bool  run_vocabularies_keep(mtl_context *c, const char *dir, const Model *m, const PrepState *prep, Text *spec, json_t *all);
 bool  run_folder_finish(mtl_context *c, const char *tmp, const char *final_name);
 void  run_folder_remove(const char *dir);
 bool  run_folder_read(mtl_context *c, const char *dir, RunInfo *info);

@@ -5,7 +5,7 @@
 #include <unistd.h>
 #include "registry.h"
 
-typedef struct { VEC(const char *) data, setting; } Differences;       // data: files that are not what they were
+typedef struct { VEC(const char *) data, setting, kept; } Differences;  // data: files that are not what they were; kept: told, and no matter
 
 static const char *json_text_of(const json_t *j, const char *key) {
   const char *s = json_string_value(json_object_get(j, key));
@@ -13,8 +13,8 @@ static const char *json_text_of(const json_t *j, const char *key) {
 }
 
 // ---------------------------------------------------------------- before: files and versions
-static void compare_file(Arena *a, const char *name, const json_t *was, Differences *d) {
-  const char *path = json_text_of(was, "path"), *digest = json_text_of(was, "digest"), *why = NULL;
+static const char *how_changed(Arena *a, const char *path, const json_t *was) {      // NULL: it is what it was
+  const char *digest = json_text_of(was, "digest"), *why = NULL;
   long long bytes = (long long)json_integer_value(json_object_get(was, "bytes"));
   Fingerprint f;
   char digits[17];
@@ -25,8 +25,27 @@ static void compare_file(Arena *a, const char *name, const json_t *was, Differen
     if ((long long)f.bytes != bytes) why = arena_printf(a, "it has %llu bytes, and had %lld", (unsigned long long)f.bytes, bytes);
     else if (strcmp(digits, digest)) why = arena_printf(a, "its %lld bytes are others: digest %s, and was %s", bytes, digits, digest);
   }
+  return why;
+}
+
+static void compare_file(Arena *a, const char *name, const json_t *was, Differences *d) {
+  const char *path = json_text_of(was, "path"), *why = how_changed(a, path, was);
   if (!why) return;
   const char *text = arena_printf(a, "%s (%s): %s", strcmp(name, "--test") ? name : "held-out rows", path, why);
+  vec_push(a, &d->data, text);
+}
+
+// A vocabulary of a file: the run trains on the values that it keeps, whatever has become of the file.
+static void compare_vocabulary(Arena *a, const char *run, const char *input, const json_t *v, Differences *d) {
+  const json_t *from = json_object_get(v, "from"), *kept = json_object_get(v, "kept");
+  const char *path = json_text_of(from, "path"), *own = arena_printf(a, "%s/%s", run, json_text_of(kept, "path"));
+  const char *changed = how_changed(a, path, from), *broken = how_changed(a, own, kept);
+  if (changed && !broken) {
+    const char *text = arena_printf(a, "%s, the vocabulary of `%s`, in place of %s: %s", own, input, path, changed);
+    vec_push(a, &d->kept, text);
+  }
+  if (!broken) return;
+  const char *text = arena_printf(a, "the vocabulary of `%s` (%s): %s", input, own, broken);
   vec_push(a, &d->data, text);
 }
 
@@ -98,11 +117,13 @@ static void words_text(const char *what, const char *const *words, int n, Text *
 static void answer(const char *run, bool trained, bool same, json_t *tensors, const Differences *d, bool json, char **report) {
   Text t = {0};
   if (json) {
-    *report = json_text(json_pack("{s:s, s:b, s:b, s:O, s:o, s:o}", "run", run, "trained", trained, "same", same, "tensors", tensors, "data",
-                                  words_json(d->data.data, d->data.n), "setting", words_json(d->setting.data, d->setting.n)));
+    *report = json_text(json_pack("{s:s, s:b, s:b, s:O, s:o, s:o, s:o}", "run", run, "trained", trained, "same", same, "tensors", tensors, "data",
+                                  words_json(d->data.data, d->data.n), "setting", words_json(d->setting.data, d->setting.n), "kept",
+                                  words_json(d->kept.data, d->kept.n)));
     return;
   }
   words_text("changed since: ", d->data.data, d->data.n, &t);
+  words_text("of the run itself: ", d->kept.data, d->kept.n, &t);
   words_text("other now: ", d->setting.data, d->setting.n, &t);
   if (!trained) text_printf(&t, "%s cannot be reproduced: its data have changed\n", run);
   else if (same) text_printf(&t, "%s is reproduced: the same weights, bit by bit\n", run);
@@ -161,6 +182,7 @@ int mtl_reproduce(mtl_context *c, const mtl_reproduce_options *o, char **report)
     return 2;
   }
   json_object_foreach(files, name, f) compare_file(c->arena, name, f, &d);
+  json_object_foreach(json_object_get(e.run, "vocabularies"), name, f) compare_vocabulary(c->arena, path, name, f, &d);
   Again again = {c, arena_printf(c->arena, "%s.again-%ld", path, (long)getpid())};
   int code = d.data.n ? 1 : train_again(&again, &e, o, &errors);
   bool trained = !d.data.n && (code == 0 || code == 1), same = false;
