@@ -32,6 +32,14 @@ static inline int64_t sorted_rows(int64_t c) { return sorted_starts(c) + c + 1; 
 static inline int64_t sorted_items(int64_t c, int64_t n) { return sorted_rows(c) + n; }
 static inline int64_t sorted_words(int64_t c, int64_t n) { return sorted_items(c, n) + 4 * n; }
 
+// pairs: in0 … in3 scores s, labels y, known (0: the row is in no pair) and groups (numbers; below 0: none), each [rows]. A pair (i, j) is two rows of
+// one group with y_i > y_j, and costs φ(s_i − s_j). i[0] = PairKind, f = margin; i[1] = order. out [rows, 2]:
+//   0   ℓ_i = Σ_j φ(s_i − s_j) and how many j there are: a pair belongs to the row that should come first
+//   1   ∂/∂s of Σ u_i·ℓ_i, and 0; in4: u [rows]
+//   2   with D = Σ_i v_i·(1)_i: ∂D/∂s and ∂D/∂u; in4: u, in5: v [rows]
+// Sums run over a group's rows in the batch's order, in double; exp and log are the routine's own, so that bits are the same anywhere.
+typedef enum { PAIR_LOGISTIC, PAIR_HINGE } PairKind;              // φ(d) = log(1 + exp(−d)); max(0, margin − d)
+
 static inline int64_t host_extent(const HostOperand *o, int axis, int64_t n) {
   return axis == 0 && o->rows ? n : o->extent[axis];
 }

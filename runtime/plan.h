@@ -141,6 +141,7 @@ typedef struct {
   Split split;
   const RowExpr *weight;           // of a row, ≥ 0, in all losses and metrics; NULL: 1
   const int *groups; int n_groups; // columns whose texts part the rows into groups, for metrics by group
+  int batch_groups;                // the first so many are numbered in each batch, in rows n_labels, n_labels + 1 … of y: for losses over pairs
   int dense_width;                 // D: sum of widths
   int n_ids;                       // F
   uint64_t seed;
@@ -338,6 +339,7 @@ typedef struct { ScheduleKind kind; double arg[SCHEDULE_ARGS]; int64_t warmup; }
 
 typedef struct {
   int64_t batch, epochs;
+  int batch_by;                            // 1 + DataPlan.groups: no batch cuts a group of it; 0: batches of any rows
   double learning_rate;
   PlanSchedule schedule;                   // of the rate
   const char *optimizer;                   // for reports: "adam(0.001)"

@@ -34,7 +34,7 @@ bool compile(Model *m, DType dtype, Compiled *out, Diag *d) {
   g->blas = m->blas;
   g->clip = m->clip;
   g->by_call = m->by_call;
-  if (!compile_graph(g, m->optimizer.of.row, m->optimizer.of.args, m->data.dense_width, m->data.n_ids, m->data.n_labels, out, d)) return false;
+  if (!compile_graph(g, m->optimizer.of.row, m->optimizer.of.args, m->data.dense_width, m->data.n_ids, m->data.n_labels + m->data.batch_groups, out, d)) return false;
   name_buffers(m, out->schedule);
   out->balance.text = out->balance.method >= 0 ? m->balance.text : NULL;
   m->train.balance = out->balance;

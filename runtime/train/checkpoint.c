@@ -215,10 +215,9 @@ static void take_place(Reader *r, const json_t *j) {
   take_same(r, j, "seed", arena_printf(t->arena, "%" PRIu64, t->tp->seed), "is another seed");
   take_same(r, j, "data", data_digest(t), "is of other rows: the data have changed since");
   t->epoch = take_int(r, j, "epoch", 1, INT32_MAX);
+  int64_t step = 0, before = r->bad || (t->first && t->epoch > t->tp->epochs + 1) ? -1 : steps_before(t);
   t->batch = take_int(r, j, "batch", 0, t->n_batches);
-  int64_t step;
-  if (__builtin_mul_overflow(t->epoch - 1, t->n_batches, &step) || __builtin_add_overflow(step, t->batch, &step))
-    broken(r, "epoch", "is out of its range");
+  if (!r->bad && (before < 0 || __builtin_add_overflow(before, t->batch, &step))) broken(r, "epoch", "is out of its range");
   t->e->step = take_int(r, j, "step", step, step);
   t->seconds = take_number(r, json_object_get(j, "seconds"), "seconds");
   t->total_seconds = take_number(r, json_object_get(j, "total_seconds"), "total_seconds");

@@ -4,7 +4,7 @@
 // must not slow the step.
 #include <sys/mman.h>
 #include "../host.h"
-#include "../train.h"
+#include "train_int.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -241,6 +241,11 @@ void engine_batch(Engine *e, const DataPlan *d, const Rows *r, const int64_t *or
   batch_fill(r, order, first, n, d->dense_width, d->n_ids, d->n_labels, p->buffers[e->dense].dtype, e->buf[e->dense],
              p->buffers[e->dense].ld, e->buf[e->ids], p->buffers[e->ids].ld, e->buf[e->y], e->buf[e->w],
              p->buffers[e->y].ld);
+  for (int g = 0; g < d->batch_groups; g++) {
+    int64_t at = (d->n_labels + g) * p->buffers[e->y].ld;
+    DType t = p->buffers[e->y].dtype;
+    number_batch(r, order, first, n, g, t, (char *)e->buf[e->y] + at * (int64_t)dtype_bytes(t));
+  }
 }
 
 double engine_out(const Engine *e, int buffer, int64_t i, int64_t j) {

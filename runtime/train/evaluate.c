@@ -22,8 +22,13 @@ Predictions *predictions_new(const TrainPlan *tp, int64_t n, bool outputs, Arena
   return p;
 }
 
-static void copy_out(const Engine *e, int buffer, int64_t n, int width, float *to) {
+// Row i of the batch is row at[i], or first + i where at is NULL.
+static void copy_out(const Engine *e, int buffer, const int64_t *at, int64_t first, int64_t n, int width, float *values) {
   const Buffer *b = &e->plan->buffers[buffer];
+  float *to = values + first * width;
+  for (int64_t i = 0; at && i < n; i++)
+    for (int j = 0; j < width; j++) values[at[i] * width + j] = (float)engine_out(e, buffer, i, j);
+  if (at) return;
   if (b->dtype == F32 && (b->ld == width || n == 1)) {
     memcpy(to, e->buf[buffer], sizeof *to * (size_t)(n * width));
     return;
@@ -55,18 +60,34 @@ static void to_original(const Unit *u, float *v, int64_t n) {
   for (int64_t i = 0; i < n; i++) v[i] = original(u, v[i]);
 }
 
+// Batches of an evaluation: of the rows as they stand or, where training has batches of groups, of whole groups, as its losses are over pairs.
+typedef struct { int64_t *order, *first, n; } Batches;
+
+static Batches batches_of(const TrainPlan *tp, const Rows *r, int64_t capacity, bool groups) {
+  Batches b = { .n = (r->n + capacity - 1) / capacity };
+  if (!groups || r->n == 0) return b;
+  b.order = xmalloc(sizeof *b.order * (size_t)r->n);
+  b.first = xmalloc(sizeof *b.first * (size_t)(r->n + 1));
+  for (int64_t i = 0; i < r->n; i++) b.order[i] = i;
+  b.n = group_batches(r->group + (tp->batch_by - 1) * r->n, r->n, capacity, b.order, b.first);
+  return b;
+}
+
 void predictions_fill(Engine *e, ProgramId prog, const DataPlan *dp, const TrainPlan *tp, const PrepState *prep,
                       const Rows *r, Predictions *p) {
   int64_t capacity = e->plan->capacity;
   memset(p->sum, 0, sizeof *p->sum * (size_t)tp->n_tasks);
   memset(p->weight, 0, sizeof *p->weight * (size_t)tp->n_tasks);
-  for (int64_t first = 0; first < r->n; first += capacity) {
-    int64_t n = r->n - first < capacity ? r->n - first : capacity;
-    engine_batch(e, dp, r, NULL, first, n);
+  Batches batches = batches_of(tp, r, capacity, tp->batch_by && prog == PROG_EVAL);
+  for (int64_t k = 0; k < batches.n; k++) {
+    int64_t first = batches.first ? batches.first[k] : k * capacity, end = batches.first ? batches.first[k + 1] : first + capacity;
+    int64_t n = (end < r->n ? end : r->n) - first;
+    const int64_t *at = batches.order ? batches.order + first : NULL;
+    engine_batch(e, dp, r, batches.order, first, n);
     engine_run(e, prog, n, 0);
     for (int i = 0; i < tp->n_tasks; i++) {
       const PlanTask *t = &tp->tasks[i];
-      copy_out(e, t->head, n, t->width, p->values[i] + first * t->width);
+      copy_out(e, t->head, at, first, n, t->width, p->values[i]);
       if (prog != PROG_EVAL) continue;
       p->sum[i] += engine_out(e, t->sum, 0, 0);
       p->weight[i] += engine_out(e, t->weight_sum, 0, 0);
@@ -74,9 +95,11 @@ void predictions_fill(Engine *e, ProgramId prog, const DataPlan *dp, const Train
     for (int i = 0; i < tp->n_outputs; i++) {
       const PlanOutput *o = &tp->outputs[i];
       float *to = p->values[tp->n_tasks + i];
-      if (to) copy_out(e, o->buffer, n, o->width, to + first * o->width);
+      if (to) copy_out(e, o->buffer, at, first, n, o->width, to);
     }
   }
+  free(batches.order);
+  free(batches.first);
   for (int i = 0; i < tp->n_tasks; i++) {
     Unit u = unit_of(dp, prep, tp->tasks[i].label);
     to_original(&u, p->values[i], r->n * tp->tasks[i].width);

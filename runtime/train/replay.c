@@ -160,7 +160,7 @@ static char *when_text(const Trainer *t, int64_t batch) {
 static void report_step(Trainer *t, int64_t batch, int task, int term, const PlanSlot *slot, const void *before) {
   char *when = when_text(t, batch);
   memcpy(t->e->slots, before, (size_t)t->e->plan->slot_bytes);
-  Suspects s = suspects(t, t->rows, t->order, batch * t->tp->batch, batch_rows(t, batch), task);
+  Suspects s = suspects(t, t->rows, t->order, batch_first(t, batch), batch_rows(t, batch), task);
   if (task >= 0 || term >= 0) report_loss(t, task, term, when, &s);
   else report_slot(t, slot, when, &s);
 }

@@ -33,7 +33,10 @@ static double median(StepTimes *s) {
 }
 
 // ---------------------------------------------------------------- one step
+int64_t batch_first(const Trainer *t, int64_t batch) { return t->first ? t->first[batch] : batch * t->tp->batch; }
+
 int64_t batch_rows(const Trainer *t, int64_t batch) {
+  if (t->first) return t->first[batch + 1] - t->first[batch];
   int64_t left = t->rows->n - batch * t->tp->batch;
   return left < t->tp->batch ? left : t->tp->batch;
 }
@@ -47,7 +50,7 @@ void run_batch(Trainer *t, int64_t batch) {
   int64_t n = batch_rows(t, batch);
   double rate = rate_of(t, batch);
   t->e->epoch = t->epoch;
-  engine_batch(t->e, t->dp, t->rows, t->order, batch * t->tp->batch, n);
+  engine_batch(t->e, t->dp, t->rows, t->order, batch_first(t, batch), n);
   engine_run(t->e, PROG_TRAIN, n, rate);
   look_again(t->e, &t->tp->balance, t->tp->n_tasks, n, rate);
 }
@@ -79,7 +82,7 @@ static void mean_losses(const Trainer *t, double *loss) {
 }
 
 static void show_progress(Trainer *t, const char *const *names) {
-  int64_t rows = t->batch < t->n_batches ? t->batch * t->tp->batch : t->rows->n;
+  int64_t rows = t->batch < t->n_batches ? batch_first(t, t->batch) : t->rows->n;
   mean_losses(t, t->task_loss);
   Progress p = { .epoch = t->epoch,
                  .epochs = t->tp->epochs,
@@ -125,9 +128,26 @@ static void count_falls(Trainer *t) {
   free(loss);
 }
 
+// The epoch's order and, of groups, its batches. A pure function of seed and epoch.
+static void order_rows(Trainer *t) {
+  const Rows *r = t->rows;
+  if (t->tp->shuffle) shuffle_epoch(t->tp->seed, t->epoch, r->n, t->order);
+  if (!t->first) return;
+  for (int64_t i = 0; !t->tp->shuffle && i < r->n; i++) t->order[i] = i;
+  t->n_batches = group_batches(r->group + (t->tp->batch_by - 1) * r->n, r->n, t->tp->batch, t->order, t->first);
+}
+
+int64_t steps_before(Trainer *t) {
+  int64_t epoch = t->epoch, steps = 0;
+  if (!t->first) return __builtin_mul_overflow(epoch - 1, t->n_batches, &steps) ? -1 : steps;
+  for (t->epoch = 1; t->epoch < epoch; t->epoch++) order_rows(t), steps += t->n_batches;
+  order_rows(t);
+  return steps;
+}
+
 static Outcome train_epoch(Trainer *t, Watcher *w) {
   count_falls(t);
-  if (t->order) shuffle_epoch(t->tp->seed, t->epoch, t->rows->n, t->order);
+  order_rows(t);
   if (!guard_start(t)) return FAILED;
   tick(t);
   while (t->batch < t->n_batches) {
@@ -281,10 +301,20 @@ static bool has_rows(Trainer *t) {
   return false;
 }
 
+static bool groups_fit(Trainer *t) {
+  const TrainPlan *tp = t->tp;
+  int64_t rows, at = tp->batch_by ? large_group(t->rows->group + (tp->batch_by - 1) * t->rows->n, t->rows->n, tp->batch, &rows) : -1;
+  if (at < 0) return true;
+  diag_data(t->diag, "large-group", t->data->path, t->rows->row[at], 0, t->dp->columns[t->dp->groups[tp->batch_by - 1]].name,
+            "the group that this row is the first of has %lld rows to train on, and a batch has at most %lld: write `batch = groups(%lld, …)`, or more",
+            (long long)rows, (long long)tp->batch, (long long)rows);
+  return false;
+}
+
 static bool start(Trainer *t) {
   const TrainPlan *tp = t->tp;
   CHECK(tp->batch > 0 && tp->batch <= t->e->plan->capacity);
-  if (!has_rows(t)) return false;
+  if (!has_rows(t) || !groups_fit(t)) return false;
   t->epoch = 1;
   t->n_batches = (t->rows->n - 1) / tp->batch + 1;
   t->sum = NEW_ARRAY(t->arena, double, tp->n_tasks + 1);
@@ -293,7 +323,8 @@ static bool start(Trainer *t) {
   t->balance = NEW_ARRAY(t->arena, double, tp->n_tasks + 1);
   t->balanced = NEW_ARRAY(t->arena, double, tp->n_tasks + 1);
   t->task_loss = NEW_ARRAY(t->arena, double, tp->n_tasks + 1);
-  if (tp->shuffle) t->order = xmalloc(sizeof *t->order * (size_t)t->rows->n);
+  if (tp->shuffle || tp->batch_by) t->order = xmalloc(sizeof *t->order * (size_t)t->rows->n);
+  if (tp->batch_by) t->first = xmalloc(sizeof *t->first * (size_t)(t->rows->n + 1));
   if (t->data->split[1].n > 0) t->valid = predictions_new(tp, t->data->split[1].n, false, t->arena);
   if (t->hooks->resume && !checkpoint_load(t)) return false;
   t->clock = t->saved = monotonic_seconds();
@@ -318,6 +349,7 @@ TrainReport *train(Engine *e, const DataPlan *dp, const TrainPlan *tp, Dataset *
   }
   guard_free(&t);
   free(t.order);
+  free(t.first);
   free(t.best_slots);
   free(times);
   return r;

@@ -24,6 +24,16 @@ double metric_auc(const Scored *s), metric_gauc(const Scored *s), metric_pr_auc(
 // Numbers the groups as they appear in rows 0 … n−1: number[i], or −1 for a row of none (0). Returns their count.
 int64_t number_groups(const uint64_t *group, int64_t n, int64_t *number);
 
+// ---- batch_groups.c
+// Batches that hold whole groups: order [n], an order of the rows, becomes one in which each group stands together where its first row stood;
+// first [n + 1] becomes where each batch of at most `most` rows begins, then n. Gives their number. A group of more rows
+// is cut: training refuses it (large_group), evaluation takes its pieces.
+int64_t group_batches(const uint64_t *group, int64_t n, int64_t most, int64_t *order, int64_t *first);
+// The first row of the first group that has more than `most` rows, and how many it has; −1: none.
+int64_t large_group(const uint64_t *group, int64_t n, int64_t most, int64_t *rows);
+// Numbers the groups of a batch's rows from 0 (−1: none) into to[0 … n−1].
+void number_batch(const Rows *r, const int64_t *order, int64_t first, int64_t n, int group, DType t, void *to);
+
 // ---- early_stop.c
 typedef struct { double best; int64_t epoch, bad; } Watch;           // best figure and its epoch (0: none yet); epochs since
 typedef struct { double total; const double *loss; double *const *metric; } ValidFigures;   // loss, metric: per task
@@ -57,6 +67,7 @@ typedef struct {
   Engine *e; const DataPlan *dp; const TrainPlan *tp; Dataset *data; const TrainHooks *hooks; Arena *arena; Diag *diag;
   const Rows *rows;                       // to train on
   int64_t n_batches, *order;              // order NULL: as in the file
+  int64_t *first;                         // of batches of groups: where each begins in the order, then the end; made for each epoch
   int64_t falls;                          // of a plateau's rate
   double clock, saved;                    // when seconds were last added up; when the last checkpoint was written
   int64_t steps_since;                    // steps since `clock`
@@ -65,8 +76,10 @@ typedef struct {
   Guard guard;
   char *data_digest;                      // of the rows, once it was asked for
 } Trainer;
+int64_t batch_first(const Trainer *t, int64_t batch);                // where it begins in the epoch's order
 int64_t batch_rows(const Trainer *t, int64_t batch);                 // rows of it: the last one may be short
 double  rate_of(const Trainer *t, int64_t batch);                     // of this epoch
+int64_t steps_before(Trainer *t);                                    // of the epochs before this one; sets order and n_batches for this one
 void    run_batch(Trainer *t, int64_t batch);                        // loads it and does a step
 void    tick(Trainer *t);                                            // adds the time since `clock` to the seconds
 

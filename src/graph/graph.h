@@ -161,7 +161,7 @@ bool   match_softmax(const Graph *g, NodeId n, NodeId *z);                 // is
 NodeId g_like(Graph *g, NodeId v, NodeId like);           // v broadcast or summed so that its shape is like's
 
 // ---- losses: rows of losses.def
-typedef enum { HEAD_NUMBER, HEAD_PROBABILITY, HEAD_CLASSES, HEAD_POSITIVE, HEAD_ZILN, N_LOSS_HEADS } LossHead;
+typedef enum { HEAD_NUMBER, HEAD_PROBABILITY, HEAD_CLASSES, HEAD_POSITIVE, HEAD_ZILN, HEAD_SCORE, N_LOSS_HEADS } LossHead;
 typedef enum { LOSS_CLASS_WEIGHTS = 1, LOSS_PAIRS = 2, LOSS_UNSCALED = 4 } LossFlag;
 enum { MAX_LOSS_ARGS = 2, OPEN_LOW = 1, OPEN_HIGH = 2 };
 typedef struct { const char *name; double def, lo, hi; int open; } LossArg;
@@ -174,6 +174,7 @@ typedef struct {
 typedef struct {
   double number[MAX_LOSS_ARGS];
   const double *class_weight;             // [classes], NULL: all 1
+  NodeId known, group;                    // of LOSS_PAIRS, [rows]: rows that count, numbers of their groups (below 0: none); 0: all, one group
 } LossArgs;
 extern const LossRow loss_rows[]; extern const int n_loss_rows;
 extern const char *const loss_head_texts[N_LOSS_HEADS];   // "one number", for messages
@@ -181,8 +182,9 @@ int loss_arg_count(int loss);
 
 // ---- passes (each: what it needs → what it gives, in compile.c)
 // Stable losses: bce over sigmoid → logits; cross entropy over softmax → log-softmax. See losses.def.
-// args NULL: the row's defaults. LOSS_PAIRS: see LossArgs.
+// args NULL: the row's defaults. LOSS_PAIRS: a row's value is the sum over the pairs in which it is the one that should come first.
 NodeId loss_build(Graph *g, int loss, NodeId head, NodeId y, const LossArgs *args);    // per row [rows]; y: [rows]
+NodeId loss_pair_counts(Graph *g, NodeId loss);           // of what loss_build gave for LOSS_PAIRS: how many pairs are in each row's value, [rows]
 // What a head judged by this loss predicts: itself, or (HEAD_ZILN) the mean of its distribution, [rows, 1].
 NodeId loss_prediction(Graph *g, int loss, NodeId head);
 bool   loss_from_logits(const Graph *g, int loss, NodeId head);   // does its stable form apply to this head?

@@ -195,6 +195,57 @@ static NodeId ziln_mean(Graph *g, NodeId head) {
   return mul(g, p, exponential(g, add(g, x.mu, half)));
 }
 
+// ---------------------------------------------------------------- pairs of rows
+// Rendle et al. 2009 (BPR), and RankNet (Burges et al. 2005) with certain preferences: −log σ(s_i − s_j). The margin's hinge: Joachims 2002.
+static NodeId pairs(Graph *g, NodeId head, NodeId y, const LossArgs *a, PairKind kind) {
+  NodeId z = under(g, head, OP_SIGMOID), s = g_drop(g, z ? z : head, 1);
+  y = g_drop(g, y, 1);
+  NodeId known = a->known ? a->known : g_map2(g, OP_EQ, y, y), group = a->group ? a->group : g_map2(g, OP_LT, y, y);
+  const NodeId in[] = {s, y, known, group};
+  NodeId all = graph_add(g, OP_PAIRS, in, 4, (Attr){.i = {kind, 0}, .f = kind == PAIR_HINGE ? a->number[0] : 0}, g->at);
+  return g_slice(g, all, 1, 0, 1);
+}
+
+static NodeId loss_bpr(Graph *g, NodeId p, NodeId y, const LossArgs *a) { return pairs(g, p, y, a, PAIR_LOGISTIC); }
+static NodeId loss_pairwise(Graph *g, NodeId p, NodeId y, const LossArgs *a) { return pairs(g, p, y, a, PAIR_HINGE); }
+
+NodeId loss_pair_counts(Graph *g, NodeId loss) {
+  while (node(g, loss)->op != OP_SLICE) loss = node_in(g, loss, 0);
+  CHECK(node(g, node_in(g, loss, 0))->op == OP_PAIRS);
+  return g_drop(g, g_slice(g, node_in(g, loss, 0), 1, 1, 2), 1);
+}
+
+bool shape_pairs(Graph *g, Node *out, const NodeId *in, int n_in) {
+  CHECK(n_in == 4 + out->attr.i[1] && out->attr.i[1] >= 0 && out->attr.i[1] <= 2);
+  for (int i = 0; i < n_in; i++)
+    if (node(g, in[i])->rank != 1 || !has_rows(g, in[i]) || node(g, in[i])->dtype != node(g, in[0])->dtype)
+      return shape_error(g, out, "`pairs` needs one number a row, not %s", shape_text(g, in[i], g->arena));
+  out->dtype = node(g, in[0])->dtype;
+  out->rank = 2;
+  out->axis[0] = AXIS_OF_ROWS;
+  out->axis[1] = axis_fixed(g, 2);
+  return true;
+}
+
+// Of order 0 and 1; counts, and the second column of order 1, do not move.
+void grad_pairs(Graph *g, NodeId n, NodeId dy, const bool *want, NodeId *din) {
+  Attr attr = node(g, n)->attr;
+  int n_in = node(g, n)->n_in;
+  bool any = want[0] || (n_in > 4 && want[4]);
+  NodeId in[6];
+  if (!any) return;
+  if (attr.i[1] == 2) {
+    if (g->diag) diag_error(g->diag, "no-gradient", node(g, n)->at, "a loss over pairs of rows has no third derivative");
+    return;
+  }
+  for (int i = 0; i < n_in; i++) in[i] = node_in(g, n, i);
+  in[n_in] = g_drop(g, g_slice(g, dy, 1, 0, 1), 1);
+  attr.i[1]++;
+  NodeId d = graph_add(g, OP_PAIRS, in, n_in + 1, attr, node(g, n)->at);
+  if (want[0]) din[0] = g_drop(g, g_slice(g, d, 1, 0, 1), 1);
+  if (n_in > 4 && want[4]) din[4] = g_drop(g, g_slice(g, d, 1, 1, 2), 1);
+}
+
 // ---------------------------------------------------------------- the table
 #define LOSS(id, name, head, labels, flags, args) {name, head, labels, flags, args},
 const LossRow loss_rows[] = {
@@ -213,6 +264,7 @@ const char *const loss_head_texts[N_LOSS_HEADS] = {
   [HEAD_PROBABILITY] = "a probability of width 1 (sigmoid, or a product of such)",
   [HEAD_CLASSES] = "probabilities of the classes (softmax)",
   [HEAD_POSITIVE] = "one number that is never below 0 (exp, softplus)",
+  [HEAD_SCORE] = "one number, or a probability, whose logit is compared",
   [HEAD_ZILN] = "three numbers: the logit of p, mu, and sigma before softplus",
 };
 
@@ -226,7 +278,7 @@ bool loss_from_logits(const Graph *g, int loss, NodeId head) {
   NodeId z, s = head;
   while (node(g, s)->op == OP_RESHAPE) s = node_in(g, s, 0);
   switch (loss_rows[loss].head) {
-  case HEAD_PROBABILITY: return node(g, s)->op == OP_SIGMOID;
+  case HEAD_PROBABILITY: case HEAD_SCORE: return node(g, s)->op == OP_SIGMOID;
   case HEAD_CLASSES: return match_softmax(g, head, &z);
   case HEAD_POSITIVE: return node(g, s)->op == OP_EXP;
   default: return false;

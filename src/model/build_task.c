@@ -127,12 +127,15 @@ static NodeId judged_value(Build *b, const ModelTask *t, const LossTerm *x) {
 
 static bool build_term(Build *b, const ModelTask *t, const LossTerm *x, NodeId head, Counted *out) {
   Graph *g = b->g;
-  if (x->label < 0) return false;
+  if (x->label < 0 || (loss_rows[x->loss].flags & LOSS_PAIRS && x->group < 0)) return false;
   if (x->on) head = judged_value(b, t, x);
   if (!head || !head_fits(b, t, x, head)) return false;
   g_at(g, x->at);
+  LossArgs args = x->args;
   NodeId y = g_column(g, OP_LABEL, x->label), w = counted_rows(b, t, x->label);
-  *out = count_rows(b, t, w, loss_build(g, x->loss, head, y, &x->args));
+  if (x->group >= 0) args.known = w, args.group = g_column(g, OP_LABEL, b->m->data.n_labels + x->group);
+  NodeId loss = loss_build(g, x->loss, head, y, &args);
+  *out = x->group >= 0 && loss ? count_pairs(b, t, w, loss) : count_rows(b, t, w, loss);
   return out->mean != 0;
 }
 

@@ -48,6 +48,16 @@ Counted count_rows(Build *b, const ModelTask *t, NodeId w, NodeId v) {
   return c;
 }
 
+// Σ w·ℓ / Σ w·(its pairs): a pair counts as much as the row of it that should come first.
+Counted count_pairs(Build *b, const ModelTask *t, NodeId w, NodeId v) {
+  Graph *g = b->g;
+  NodeId pairs = loss_pair_counts(g, v), one = g_const(g, 1);
+  Counted c = count_rows(b, t, w, v);
+  c.weight = count_rows(b, t, w, pairs).sum;
+  c.mean = g_map2(g, OP_DIV, c.sum, g_select(g, c.weight, c.weight, one));
+  return c;
+}
+
 NodeId build_value(Build *b, Env *e, const ValueTerm *x, const ModelTask *t) {
   Graph *g = b->g;
   NodeId n = term_node(b, x, e, t != NULL);

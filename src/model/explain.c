@@ -185,6 +185,7 @@ static void term_text(const Model *m, const LossTerm *x, Text *out) {
       text_printf(out, "%s%g", i ? ", " : "", x->args.class_weight[i]);
     text_char(out, ']');
   }
+  if (x->group >= 0) text_printf(out, ", by = %s", m->data.columns[m->data.groups[x->group]].name);
   if (x->on) text_printf(out, ", on = %s", expr_text(m->arena, x->on));
   text_char(out, ')');
 }

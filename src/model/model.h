@@ -18,6 +18,7 @@ typedef struct {                       // one term of a task's loss: factor · l
   double factor;
   int label;                           // DataPlan.labels
   LossArgs args;
+  int group;                           // of LOSS_PAIRS: DataPlan.groups; −1: none
   const Expr *on;                      // the value judged instead of the head, or NULL
   Place at, label_at;
 } LossTerm;

@@ -145,6 +145,7 @@ void resolve_weight(Spec *s, const Clause *c, Place at);                 // of a
 
 int  group_column(Spec *s, const Expr *e);                               // `by = events.user`, or an input that is a raw column:
                                                                          // the column; −1: error
+int  group_index(Spec *s, int column);                                   // resolve_task.c: in DataPlan.groups, added if need be
 // ---- resolve_loss.c
 void task_losses(Spec *s, const Decl *d, ModelTask *t);               // terms and values of t
 void publish_terms(Model *m);                                           // resolve.c
@@ -348,6 +349,7 @@ void   help_list_of_items(Build *b, const Value *v);  // where v is a list: how 
 NodeId counted_rows(Build *b, const ModelTask *t, int label);
 typedef struct { NodeId sum, weight, mean; } Counted;         // Σ w·v, Σ w, their quotient or 0
 Counted count_rows(Build *b, const ModelTask *t, NodeId w, NodeId v);   // w: counted_rows; v [rows]
+Counted count_pairs(Build *b, const ModelTask *t, NodeId w, NodeId v);   // of a loss over pairs
 // A term as a scalar, its factor included. t NULL: of the penalty, it has no rows. 0: an error was reported.
 NodeId build_value(Build *b, Env *e, const ValueTerm *x, const ModelTask *t);
 void   out_term(Build *b, int index, NodeId n);      // index: in TrainPlan.terms

@@ -11,16 +11,9 @@ static int loss_row(const char *name) {
   return -1;
 }
 
-static const char *const later_losses[] = {"bpr", "pairwise"};
-
 static void unknown_loss(Spec *s, const Expr *e) {
   const char *name = callee_name(e);
   if (e->kind == EX_CALL && !name && e->a->kind == EX_NAME) name = e->a->name;
-  for (int i = 0; name && i < COUNT_OF(later_losses); i++)
-    if (strcmp(name, later_losses[i]) == 0) {
-      error_unsupported(s->diag, e->at, arena_printf(s->m.arena, "the loss `%s`", name));
-      return;
-    }
   Words w = {0};
   for (int i = 0; i < n_loss_rows; i++) vec_push(s->m.arena, &w, loss_rows[i].name);
   if (e->kind == EX_CALL)
@@ -138,23 +131,37 @@ static void class_weights(Spec *s, const Expr *e, const LossTerm *x, LossArgs *o
 
 // ---------------------------------------------------------------- terms
 enum { LABEL = 0, NUMBERS = 1, MAX_KEYS = MAX_LOSS_ARGS + 8 };
-typedef struct { Key key[MAX_KEYS]; int n, weights, on; } Keys;
+typedef struct { Key key[MAX_KEYS]; int n, weights, on, by; } Keys;
 
 // label, the loss's numbers, then what is written by name
 static Keys keys_of(int row) {
-  Keys k = {.weights = -1};
+  Keys k = {.weights = -1, .by = -1};
   k.key[k.n++] = (Key){"label", false};
   for (int i = 0; i < loss_arg_count(row); i++) k.key[k.n++] = (Key){loss_rows[row].arg[i].name, false};
   k.key[k.n++] = (Key){"rows", true};                               // positions end here
   if (loss_rows[row].flags & LOSS_CLASS_WEIGHTS) k.key[k.weights = k.n++] = (Key){"weights", false};
+  if (loss_rows[row].flags & LOSS_PAIRS) k.key[k.by = k.n++] = (Key){"by", false};
   k.key[k.on = k.n++] = (Key){"on", false};
   return k;
+}
+
+// `by = COLUMN`: pairs are of rows in which it has one value.
+static void pairs_within(Spec *s, const Expr *e, const Expr *by, LossTerm *x) {
+  if (!by) {
+    diag_error(s->diag, "missing-argument", e->at, "`%s` needs `by`: the column whose values are the groups that it ranks within", e->a->name);
+    diag_help(s->diag, "write `%s(LABEL, by = COLUMN)`", e->a->name);
+    return;
+  }
+  int column = group_column(s, by);
+  if (column < 0) return;
+  x->group = group_index(s, column);
+  if (x->group >= s->m.data.batch_groups) s->m.data.batch_groups = x->group + 1;
 }
 
 static void loss_term(Terms *t, const Expr *e, double factor) {
   const Expr *arg[MAX_KEYS];
   Spec *s = t->s;
-  LossTerm x = {.factor = factor, .label = -1, .at = e->at};
+  LossTerm x = {.factor = factor, .label = -1, .group = -1, .at = e->at};
   x.loss = loss_row(e->a->name);
   Keys k = keys_of(x.loss);
   bool fine = match_args(s, e, arena_printf(s->m.arena, "`%s`", e->a->name), k.key, k.n, arg);
@@ -167,6 +174,7 @@ static void loss_term(Terms *t, const Expr *e, double factor) {
     else add_default(s, e->at, arena_printf(s->m.arena, "%s.%s.%s", t->task, e->a->name, a->name), "%g", a->def);
   }
   if (k.weights >= 0 && arg[k.weights]) class_weights(s, arg[k.weights], &x, &x.args);
+  if (fine && k.by >= 0) pairs_within(s, e, arg[k.by], &x);
   x.on = arg[k.on];
   vec_push(s->m.arena, &t->terms, x);
 }

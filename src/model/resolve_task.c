@@ -66,7 +66,7 @@ static int push_metric(Spec *s, int task, PlanMetric x) {
 }
 
 // Index of a column in DataPlan.groups, added if need be.
-static int group_index(Spec *s, int column) {
+int group_index(Spec *s, int column) {
   for (int i = 0; i < s->groups.n; i++)
     if (s->groups.data[i] == column) return i;
   vec_push(s->m.arena, &s->groups, column);

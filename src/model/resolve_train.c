@@ -274,11 +274,33 @@ static void best(Spec *s, const Clause *c, Place at) {
 static void whole(Spec *s, const Decl *d, const char *key, int64_t otherwise, int64_t lo, int64_t hi, int64_t *v) {
   const Clause *c = find_clause(d, key);
   *v = otherwise;
-  const char *callee = c ? callee_name(c->value) : NULL;
   if (!c) add_default(s, d->word_at, key, "%lld", (long long)otherwise);
-  else if (c->value->kind == EX_CALL && callee && strcmp(callee, "groups") == 0)
-    error_unsupported(s->diag, c->value->at, "a batch of groups");
   else need_int(s, c->value, arena_printf(s->m.arena, "`%s`", key), lo, hi, v);
+}
+
+// `groups(ROWS, by = COLUMN)`: whole groups, at most so many rows
+static void batch_of_groups(Spec *s, const Expr *e, int64_t most) {
+  static const Key keys[] = {{"rows", false}, {"by", false}};
+  TrainPlan *t = &s->m.train;
+  const Expr *arg[2];
+  t->batch = 32;
+  if (!match_args(s, e, "`groups`", keys, 2, arg)) return;
+  if (!arg[0] || !arg[1]) {
+    diag_error(s->diag, "missing-argument", e->at, "`groups` needs %s", arg[0] ? "`by`: the column whose values are the groups"
+               : "how many rows a batch has at most");
+    diag_help(s->diag, "write `groups(256, by = COLUMN)`");
+    return;
+  }
+  need_int(s, arg[0], "the rows of a batch", 1, most, &t->batch);
+  int column = group_column(s, arg[1]);
+  if (column >= 0) t->batch_by = group_index(s, column) + 1;
+}
+
+static void batch(Spec *s, const Decl *d, int64_t most) {
+  const Clause *c = find_clause(d, "batch");
+  const char *callee = c && c->value->kind == EX_CALL ? callee_name(c->value) : NULL;
+  if (callee && strcmp(callee, "groups") == 0) batch_of_groups(s, c->value, most);
+  else whole(s, d, "batch", 32, 1, most, &s->m.train.batch);
 }
 
 static void blas(Spec *s, const Clause *c, Place at) {
@@ -300,7 +322,7 @@ void resolve_train(Spec *s) {
   s->m.rule = STEP_RULE_PLAIN;
   clause_rule(s, d, &s->m.rule);
   clip(s, find_clause(d, "clip"), d->word_at);
-  whole(s, d, "batch", 32, 1, MAX_BATCH, &t->batch);
+  batch(s, d, MAX_BATCH);
   whole(s, d, "epochs", 10, 1, 1000000, &t->epochs);
   whole(s, d, "seed", 1, 0, ((int64_t)1 << 53) - 1, &seed);
   resolve_split(s, find_clause(d, "split"), d->word_at);

@@ -133,7 +133,7 @@ static void slots_read(const Planner *p, NodeId n, Cluster *c) {
 static int new_cluster(Planner *p, CallKind kind, NodeId anchor, NodeId shape) {
   Cluster c = { .kind = kind, .anchor = anchor };
   c.n_domain = domain_of(p->g, shape, c.domain);
-  c.rows = c.n_domain > 0 && c.domain[0] == AXIS_OF_ROWS;
+  c.rows = kind != CALL_HOST && c.n_domain > 0 && c.domain[0] == AXIS_OF_ROWS;   // a routine sees the batch as a whole
   vec_push(p->s->arena, &p->clusters, c);
   return p->clusters.n - 1;
 }
@@ -236,7 +236,6 @@ static void place_anchor(Planner *p, NodeId n) {
   OpId op = node(p->g, n)->op;
   bool host = op_rows[op].kind == KIND_CALL;
   CallKind k = op == OP_DOT ? CALL_DOT : op == OP_SPREAD ? CALL_SPREAD : op == OP_ROWS ? CALL_ROWS : host ? CALL_HOST : reduce_kind(p, n);
-  CHECK(!host || !has_rows(p->g, n));                             // a routine gives values of the batch as a whole
   join(p, new_cluster(p, k, n, n), n);
 }
 

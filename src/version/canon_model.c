@@ -39,6 +39,7 @@ static void term_text(Writer *w, const LossTerm *x, Text *out) {
     number_print(x->args.class_weight[i], &given);
     if (i + 1 == l->classes) text_char(&given, ']');
   }
+  if (x->group >= 0) text_printf(&given, ", by = %s", w->m->data.columns[w->m->data.groups[x->group]].name);
   if (x->on) text_add(&given, ", on = another value");      // which one: the structure of the loss
   for (int i = 0; i < loss_arg_count(x->loss); i++) arg[i] = (CallArg){row->arg[i].name, x->args.number[i], row->arg[i].def};
   number_print(x->factor, out);
@@ -219,7 +220,9 @@ static void write_train(Writer *w) {
   write_optimizer(w);
   write_schedule(w);
   write_clip(w);
-  add_field(w, SCOPE_TRAIN, "batch", NULL, "%lld", (long long)t->batch);
+  if (t->batch_by) add_field(w, SCOPE_TRAIN, "batch", NULL, "groups(%lld, by = %s)", (long long)t->batch,
+                             w->m->data.columns[w->m->data.groups[t->batch_by - 1]].name);
+  else add_field(w, SCOPE_TRAIN, "batch", NULL, "%lld", (long long)t->batch);
   add_field(w, SCOPE_TRAIN, "epochs", NULL, "%lld", (long long)t->epochs);
   add_field(w, SCOPE_TRAIN, "seed", NULL, "%llu", (unsigned long long)t->seed);
   add_bool(w, SCOPE_TRAIN, "shuffle", t->shuffle);

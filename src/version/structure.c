@@ -23,7 +23,10 @@ static void attr_text(const Model *m, const Graph *g, const Node *n, Text *out) 
   const int64_t *i = n->attr.i;
   switch (n->op) {
   case OP_IDS: text_printf(out, " %s", ids_input(m, i[0])); return;
-  case OP_LABEL: case OP_KNOWN: text_printf(out, " %s", label_definition(m, &m->data.labels[i[0]], true)); return;
+  case OP_LABEL: case OP_KNOWN:
+    if (i[0] >= m->data.n_labels) text_printf(out, " groups by %s", m->data.columns[m->data.groups[i[0] - m->data.n_labels]].name);
+    else text_printf(out, " %s", label_definition(m, &m->data.labels[i[0]], true));
+    return;
   case OP_READ: text_printf(out, " %s", g->slots.data[i[0]].path); return;
   case OP_RT_REAL:
     if (i[0] >= RT_REALS) text_printf(out, " site %016llx", (unsigned long long)g->sites.data[i[0] - RT_REALS]);

@@ -41,7 +41,21 @@ def ziln(z, p, y):
     return F.binary_cross_entropy_with_logits(z[:, 0], paid, reduction="none") - paid * amount
 
 
+def over_pairs(cost):
+    """A row's sum over the rows with a lower label: all rows are one group."""
+    def loss(z, p, y, *args):
+        first = (y[:, None] > y[None, :]).to(z.dtype)
+        return (first * cost(z[:, None] - z[None, :], *args)).sum(1)
+    return loss
+
+
+def hinge(d, margin):
+    one = torch.ones_like(d)
+    return F.margin_ranking_loss(d, torch.zeros_like(d), one, margin=margin, reduction="none")
+
+
 LOSSES = {
+    "bpr": over_pairs(lambda d: -F.logsigmoid(d)), "pairwise": over_pairs(hinge),
     "bce": bce, "focal": focal, "tweedie": tweedie,
     "mse": lambda z, p, y: F.mse_loss(p, y, reduction="none"),
     "mae": lambda z, p, y: F.l1_loss(p, y, reduction="none"),
@@ -62,6 +76,8 @@ CASES = [
     ("poisson", "exp", [], "count", None), ("poisson", "softplus", [], "count", None),
     ("tweedie", "exp", [1.5], "count", None), ("tweedie", "softplus", [1.2], "amount", None),
     ("ziln", "", [], "amount", None),
+    ("bpr", "", [], "real", None), ("bpr", "sigmoid", [], "binary", None), ("bpr", "", [], "count", None),
+    ("pairwise", "", [1], "real", None), ("pairwise", "sigmoid", [0.25], "binary", None),
     ("log_cosh", "", [], "real", None), ("log_cosh", "sigmoid", [], "binary", None),
 ]
 

@@ -15,6 +15,8 @@
 #include "src/compile.h"
 #include "runtime/train.h"
 
+HostFn *const *const routines_used = host_rows;                // so that the interpreter finds them in this program
+
 enum { CAPACITY = 80, ROWS = 71, DENSE = 13, LENGTH = 12, ONE_ID = 2, LIST = 4, IDS = ONE_ID + LIST, LABELS = 3, VOCAB = 5, CLASSES = 4, MAX_SLOTS = 64 };
 enum { LABEL_REAL_1, LABEL_YES_NO, LABEL_GRADE };             // the three labels
 #define F32_TOLERANCE 2e-5
@@ -301,10 +303,23 @@ static NodeId case_broadcast(Bench *b, OpId op, int variant) {
 }
 
 static OpCase *const by_kind[] = { [KIND_MAP] = case_unary, [KIND_REDUCE] = case_reduce };
+// Pairs within groups, and rows of none: one label less the first class. Its gradient's gradient is checked too; there is no third.
+static NodeId case_pairs(Bench *b, OpId op, int variant) {
+  static const struct { PairKind kind; double margin; } variants[] = { { PAIR_LOGISTIC, 0 }, { PAIR_HINGE, 0.5 } };
+  if (variant >= COUNT_OF(variants)) return 0;
+  NodeId x = per_row(b, 3), w = matrix(b, 3, 1), score = g_drop(b->g, g_dot(b->g, x, w, "rk,kn>rn"), 1);
+  NodeId y = g_column(b->g, OP_LABEL, LABEL_REAL_1), known = g_column(b->g, OP_KNOWN, LABEL_REAL_1);
+  NodeId grade = g_column(b->g, OP_LABEL, LABEL_GRADE), group = g_map2(b->g, OP_SUB, grade, g_const(b->g, 1));
+  const NodeId in[] = { score, y, known, group };
+  Attr attr = { .i = { variants[variant].kind, 0 }, .f = variants[variant].margin };
+  return g_slice(b->g, graph_add(b->g, op, in, 4, attr, nowhere), 1, 0, 1);
+}
+
 static OpCase *const by_op[N_OPS] = {
   [OP_FMA] = case_fma,       [OP_SELECT] = case_select, [OP_CAST] = case_cast,           [OP_DOT] = case_dot,
   [OP_GATHER] = case_gather, [OP_SPREAD] = case_spread, [OP_CONCAT] = case_concat,       [OP_SLICE] = case_slice,
   [OP_PAD] = case_pad,       [OP_RESHAPE] = case_reshape, [OP_TRANSPOSE] = case_transpose, [OP_BROADCAST] = case_broadcast,
+  [OP_PAIRS] = case_pairs,
 };
 
 static OpCase *case_of(OpId op) {
@@ -360,6 +375,8 @@ static const LossCase loss_cases[] = {
   { "cross_entropy", head_softmax, LABEL_GRADE, NULL }, { "cross_entropy", head_mixed, LABEL_GRADE, NULL },
   { "mse", head_logit, LABEL_REAL_1, NULL }, { "mse", head_sigmoid, LABEL_YES_NO, NULL },
   { "mae", head_logit, LABEL_REAL_1, NULL },
+  { "bpr", head_logit, LABEL_REAL_1, NULL }, { "bpr", head_sigmoid, LABEL_YES_NO, NULL },
+  { "pairwise", head_logit, LABEL_GRADE, &(const LossArgs){ .number = { 0.5 } } }, { "pairwise", head_sigmoid, LABEL_REAL_1, NULL },
 };
 
 // Σ w·ℓ / Σ w over the rows whose label is known

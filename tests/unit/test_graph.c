@@ -10,6 +10,8 @@
 #include "../../src/graph/graph.h"
 #include <math.h>
 
+HostFn *const *const routines_used = host_rows;                // so that the interpreter finds them in this program
+
 enum { N_ROWS = 5, WIDTH = 13, LENGTH = 12, ONE_ID = 2, LIST = 3, N_IDS = ONE_ID + LIST, N_LABELS = 3, MAX_SLOTS = 32, CLASSES = 4 };
 static const Place nowhere;
 
@@ -291,11 +293,22 @@ static NodeId case_broadcast(Bench *b, OpId op, int variant) {
   return variant == 2 ? g_broadcast(b->g, param(b, 2, 2, 1, 0), 2, (AxisId[]){two, four}) : 0;
 }
 
+// Its gradient's gradient is checked too; there is no third.
+static NodeId case_pairs(Bench *b, OpId op, int variant) {
+  static const struct { PairKind kind; double margin; } variants[] = {{PAIR_LOGISTIC, 0}, {PAIR_HINGE, 0.5}};
+  if (variant >= COUNT_OF(variants)) return 0;
+  NodeId score = g_drop(b->g, per_row(b, 1), 1), y = g_column(b->g, OP_LABEL, 0), known = g_map2(b->g, OP_EQ, y, y);
+  const NodeId in[] = {score, y, known, g_column(b->g, OP_LABEL, 1)};
+  Attr attr = {.i = {variants[variant].kind, 0}, .f = variants[variant].margin};
+  return g_slice(b->g, graph_add(b->g, op, in, 4, attr, (Place){0}), 1, 0, 1);
+}
+
 static Case *const by_kind[] = {[KIND_MAP] = case_unary, [KIND_REDUCE] = case_reduce};
 static Case *const by_op[N_OPS] = {
     [OP_FMA] = case_fma,       [OP_SELECT] = case_select, [OP_CAST] = case_cast,     [OP_DOT] = case_dot,
     [OP_GATHER] = case_gather, [OP_SPREAD] = case_spread, [OP_CONCAT] = case_concat, [OP_SLICE] = case_slice,
     [OP_PAD] = case_pad,       [OP_TRANSPOSE] = case_transpose, [OP_RESHAPE] = case_reshape, [OP_BROADCAST] = case_broadcast,
+    [OP_PAIRS] = case_pairs,
 };
 
 static Case *case_of(OpId op) {
@@ -383,7 +396,19 @@ static const LossCase loss_cases[] = {
     {"tweedie", head_softplus, 1}, {"ziln", head_three, 0}, {"ziln", head_three, 1},
     {"bce", head_sigmoid, 1},  {"bce", head_flat, 1}, {"bce", head_product, 1}, {"cross_entropy", head_softmax, 2},
     {"cross_entropy", head_mixed, 2}, {"mse", logit, 0}, {"mse", head_sigmoid, 1},  {"mae", logit, 0},
+    {"bpr", logit, 0}, {"bpr", head_sigmoid, 1}, {"pairwise", logit, 0}, {"pairwise", head_sigmoid, 1},
 };
+
+// Over all pairs of the rows, of which all are known and in one group.
+static double pairs_by_hand(const LossCase *c, const double *p, const double *y, int row) {
+  double sum = 0;
+  for (int j = 0; j < N_ROWS; j++) {
+    bool logit = c->head == head_sigmoid;
+    double d = logit ? log(p[row] / (1 - p[row])) - log(p[j] / (1 - p[j])) : p[row] - p[j];
+    if (y[row] > y[j]) sum += strcmp(c->loss, "bpr") == 0 ? log1p(exp(-d)) : fmax(0, 1 - d);
+  }
+  return sum;
+}
 
 static double ziln_by_hand(const double *x, double y) {
   double p = 1 / (1 + exp(-x[0])), sigma = fmax(log1p(exp(x[2])), 1e-3);
@@ -415,8 +440,10 @@ static void check_loss(const LossCase *c, int row) {
   assert_true(same_shape(b.g, l, y));
   double *got = interp(b.g, l, &b.in, b.arena), *p = interp(b.g, head, &b.in, b.arena);
   int64_t width = item_elements(b.g, head);
+  const double *labels = b.in.y + c->label * N_ROWS;
+  bool pairs = loss_rows[row].flags & LOSS_PAIRS;
   for (int r = 0; r < N_ROWS; r++)
-    assert_close(got[r], loss_by_hand(c->loss, p + r * width, b.in.y[c->label * N_ROWS + r]), 1e-12, 1e-12, c->loss);
+    assert_close(got[r], pairs ? pairs_by_hand(c, p, labels, r) : loss_by_hand(c->loss, p + r * width, labels[r]), 1e-12, 1e-12, c->loss);
   NodeId once = weighted_sum(&b, l);
   assert_true(check_gradients(&b, once, n_slots, c->loss) == n_slots);
   NodeId twice = gradient_scalar(&b, once, n_slots);
