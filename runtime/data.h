@@ -18,6 +18,12 @@ typedef struct {
 } Table;
 Table *csv_read(const char *path, const DataSource *format, Diag *d);     // all of a file; NULL: errors in d
 void   table_free(Table *t);
+char   csv_delimiter(const char *path, const DataSource *format);
+
+// ---- row_digest.c: rows of a text file as they are written; sum: in any order; order: of the same rows, their order. columns: of the
+// header, where there is one. false: it cannot be read, or is no text of lines (a database, line ends of CR alone).
+typedef struct { int64_t rows; uint64_t sum[2], order; VEC(const char *) columns; } RowDigest;
+bool row_digest(const char *path, char delimiter, bool trim, bool header, RowDigest *d, Arena *a);
 
 // ---- what the user sees of a preparation
 typedef struct {

@@ -81,7 +81,7 @@ static json_t *sources_json(const Model *m, const DataFiles *f) {   // {name: pa
   return j;
 }
 
-static json_t *run_json(const Model *m, const Dataset *data, const Ready *r, const RunInfo *info) {
+static json_t *run_json(const Model *m, const Dataset *data, const Ready *r, const RunInfo *info, json_t *files) {
   json_t *rows = json_pack("{s:I, s:I, s:I}", "train", (json_int_t)data->prep.rows[0], "valid", (json_int_t)data->prep.rows[1], "test",
                            (json_int_t)data->prep.rows[2]);
   const DataFiles *f = &info->files;
@@ -91,7 +91,7 @@ static json_t *run_json(const Model *m, const Dataset *data, const Ready *r, con
   json_object_set_new(j, "test", f->test ? json_string(f->test) : json_null());
   json_object_set_new(j, "sources", sources_json(m, f));
   json_object_set_new(j, "version", json_integer(m->version));
-  json_object_set_new(j, "files", fingerprints_json(m, f));
+  json_object_set(j, "files", files);
   if (info->hashes) json_object_set(j, "hashes", info->hashes);
   if (info->from)                      // what it started from; tensor by tensor in metrics.json
     json_object_set_new(j, "from", json_pack("{s:O, s:O, s:O, s:O}", "run", json_object_get(info->from, "run"), "path", json_object_get(info->from, "path"), "model", json_object_get(info->from, "model"),
@@ -126,10 +126,10 @@ bool run_folder_write(mtl_context *c, const char *dir, const Model *m, const Dat
   lock_text(m, NULL, &data->prep, files, &lock);
   ok = ok && file_write_soon(path_in(c->arena, dir, "spec.lock"), lock.data, lock.n, c->diag);
   text_free(&lock);
-  json_decref(files);
   ok = ok && weights_save_soon(path_in(c->arena, dir, "weights.safetensors"), &r->compiled.plan, r->engine->slots, false, c->diag);
   if (metrics && ok) ok = write_json(c, path_in(c->arena, dir, "metrics.json"), json_incref(metrics));
-  json_t *run = run_json(m, data, r, info);
+  json_t *run = run_json(m, data, r, info, files);
+  json_decref(files);
   if (json_object_size(vocabularies)) json_object_set(run, "vocabularies", vocabularies);
   json_decref(vocabularies);
   if (ok) ok = write_json(c, path_in(c->arena, dir, "run.json"), run);

@@ -10,9 +10,6 @@ bool parse_number(const char *s, double *v);
 int  parse_truth(const char *s);                          // 1: 1, true, yes; 0: 0, false, no (any case); −1: neither
 void print_number(Text *t, double v, int digits);         // as %.*g, with a dot whatever the locale
 
-// ---- csv.c
-char csv_delimiter(const char *path, const DataSource *format);
-
 // ---- reader.c: a file as blocks of rows, in one pass. What kind of file it is tells its content.
 typedef struct Reader Reader;
 struct Reader {

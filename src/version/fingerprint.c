@@ -58,17 +58,19 @@ char *fingerprint_file(Arena *a, const char *path) {
   return arena_strdup(a, path);
 }
 
-static void add_file(Arena *a, json_t *all, const char *name, const char *path) {
+static void add_file(Arena *a, json_t *all, const char *name, const char *path, const DataSource *s) {
   Fingerprint f;
   char digits[17];
   if (!path || !fingerprint_of(fingerprint_file(a, path), &f)) return;
   snprintf(digits, sizeof digits, "%016" PRIx64, f.digest);
   json_object_set_new(all, name, json_pack("{s:s, s:I, s:s}", "path", path, "bytes", (json_int_t)f.bytes, "digest", digits));
+  json_t *rows = rows_json(a, path, s);
+  if (rows) json_object_set_new(json_object_get(all, name), "rows", rows);
 }
 
 json_t *fingerprints_json(const Model *m, const DataFiles *f) {
   json_t *all = json_object();
-  for (int i = 0; i < m->data.n_sources; i++) add_file(m->arena, all, m->data.sources[i].name, f->source[i]);
-  add_file(m->arena, all, "--test", f->test);
+  for (int i = 0; i < m->data.n_sources; i++) add_file(m->arena, all, m->data.sources[i].name, f->source[i], &m->data.sources[i]);
+  add_file(m->arena, all, "--test", f->test, &m->data.sources[0]);
   return all;
 }

@@ -20,7 +20,12 @@ const char *run_path(mtl_context *c, const char *word);
 typedef struct { uint64_t bytes, digest; } Fingerprint;
 char *fingerprint_file(Arena *a, const char *path);                              // less a table or query behind a database: `shop.db:events`
 bool fingerprint_of(const char *path, Fingerprint *f);
-json_t *fingerprints_json(const Model *m, const DataFiles *f);                   // {source: {path, bytes, digest}}; "test" for held-out rows
+json_t *fingerprints_json(const Model *m, const DataFiles *f);                   // {source: {path, bytes, digest, rows}}; "test" for held-out rows
+
+// ---- row_changes.c: {n, digest, order, columns, …} of a text file's rows; NULL: they cannot be told. What a file has otherwise, to stand
+// behind a sentence: "; 3 rows more: …"; "": no more is known.
+json_t *rows_json(Arena *a, const char *path, const DataSource *s);
+const char *row_changes(Arena *a, const char *path, const json_t *was);
 
 // ---- lock.c: what a model is made of besides its text; any of canon, prep, files may be NULL.
 void lock_text(const Model *m, const Canon *c, const PrepState *prep, json_t *files, Text *out);

@@ -31,7 +31,8 @@ static const char *how_changed(Arena *a, const char *path, const json_t *was) { 
 static void compare_file(Arena *a, const char *name, const json_t *was, Differences *d) {
   const char *path = json_text_of(was, "path"), *why = how_changed(a, path, was);
   if (!why) return;
-  const char *text = arena_printf(a, "%s (%s): %s", strcmp(name, "--test") ? name : "held-out rows", path, why);
+  const char *text = arena_printf(a, "%s (%s): %s", strcmp(name, "--test") ? name : "held-out rows", path,
+                                  access(path, R_OK) ? why : arena_printf(a, "%s%s", why, row_changes(a, path, json_object_get(was, "rows"))));
   vec_push(a, &d->data, text);
 }
 
