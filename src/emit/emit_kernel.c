@@ -24,15 +24,6 @@ static int lane_axis_of(const Call *c, bool prologue) {
   return dot_is_column(c) ? 0 : c->kind == CALL_SPREAD && c->n_dims == 3 ? 1 : c->n_dims - 1;
 }
 
-static bool input_prologue(const Call *c, int input) {
-  if (c->kind == CALL_SPREAD || (c->kind == CALL_ROWS && input == 0)) return true;
-  for (int v = 0; v < c->n_vals; v++)
-    if (c->vals[v].kind == VAL_INPUT && c->vals[v].input == input) return c->vals[v].prologue;
-  for (int i = 0; i < c->n_inputs; i++)
-    if (c->inputs[i].index == input) return input_prologue(c, i);
-  return false;
-}
-
 // ---------------------------------------------------------------- key
 static char stride_class(int64_t stride, bool is_lane) { return stride == 0 ? '0' : is_lane && stride == 1 ? '1' : 's'; }
 

@@ -79,6 +79,16 @@ typedef struct {
   HostArgs host;             // HOST; inputs, outputs, vals are then empty
 } Call;
 
+// Is an input read on the anchor's operand domain? An index is where what it selects rows of is.
+static inline bool input_prologue(const Call *c, int input) {
+  if (c->kind == CALL_SPREAD || (c->kind == CALL_ROWS && input == 0)) return true;
+  for (int v = 0; v < c->n_vals; v++)
+    if (c->vals[v].kind == VAL_INPUT && c->vals[v].input == input) return c->vals[v].prologue;
+  for (int i = 0; i < c->n_inputs; i++)
+    if (c->inputs[i].index == input) return input_prologue(c, i);
+  return false;
+}
+
 // A phase: calls in order. over_rows: every call has dims[0].is_rows, items are groups of `group` rows, each item runs all
 // calls on its rows. Otherwise items of the calls one after the other: call 0 has items 0 … calls[0].items−1, and so on.
 // is_host: all calls are CALL_HOST, and no function is generated; else none is. goes_on: over rows, in turns with the phase before it,

@@ -93,15 +93,6 @@ static void add_rows_of_table(const Check *k, Access *a, const Input *in) {   //
   a->size[a->n++] = rows;
 }
 
-static bool in_prologue(const Call *c, int input) {
-  if (c->kind == CALL_SPREAD || (c->kind == CALL_ROWS && input == 0)) return true;
-  for (int v = 0; v < c->n_vals; v++)
-    if (c->vals[v].kind == VAL_INPUT && c->vals[v].input == input) return c->vals[v].prologue;
-  for (int i = 0; i < c->n_inputs; i++)
-    if (c->inputs[i].index == input) return in_prologue(c, i);
-  return false;
-}
-
 static void add_operand(Check *k, const Call *c, int call, const HostOperand *o, bool writes) {
   Dim dims[HOST_RANK];
   if (o->dtype != k->s->buffers.data[o->buffer].dtype) BUG("%s: %s: dtype of an operand", k->where, c->name);
@@ -133,7 +124,7 @@ static void add_call(Check *k, const Call *c, int call) {
   if (!first) pro[at++] = c->reduced;
   for (int i = 0; i < c->n_inputs; i++) {
     const Input *in = &c->inputs[i];
-    bool p = in_prologue(c, i);
+    bool p = input_prologue(c, i);
     Access *a = add(k, c, call, in->buffer, false, in->offset, in->stride, p ? pro : c->dims, p ? at : c->n_dims);
     if (in->index >= 0) add_rows_of_table(k, a, in);
   }
