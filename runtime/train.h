@@ -93,6 +93,7 @@ typedef struct {
   Confusion **test_confusion;               // [n_tasks][n_matrices] or NULL, as test_metric
   int held_out;                             // 1 valid, 2 test, −1 none
   double step_us, rows_per_s;               // median of steps; rows trained on per second of the loop with validation
+  double first_step;                        // monotonic_seconds() when the first step was done; 0: there was none
   bool interrupted;                         // then nothing is tested, and no require judged
   double *require_value;                    // the metric; always(): how many held-out rows break it
   bool *require_met;

@@ -55,7 +55,7 @@ json_t *requires_json(const Model *m, const double *value, const bool *met) {
 }
 
 json_t *report_json(const Model *m, const Dataset *data, const Ready *r, const TrainReport *t, const RunInfo *info, const char *run,
-                    double seconds) {
+                    RunSeconds seconds) {
   json_t *epochs = json_array(), *j = json_object();
   for (int i = 0; i < t->n_epochs; i++) json_array_append_new(epochs, epoch_json(m, &t->epochs[i]));
   json_object_set_new(j, "model", json_string(m->name));
@@ -71,7 +71,8 @@ json_t *report_json(const Model *m, const Dataset *data, const Ready *r, const T
   json_object_set_new(j, "step_us", number(t->step_us));
   json_object_set_new(j, "rows_per_s", number(t->rows_per_s));
   json_object_set_new(j, "threads", json_integer(engine_threads_used(r->engine)));
-  json_object_set_new(j, "seconds", number(seconds));
+  json_object_set_new(j, "seconds", number(seconds.all));
+  json_object_set_new(j, "first_step_ms", number(1e3 * seconds.first_step));
   json_object_set_new(j, "compile_ms", number(r->jit.compile_ms));
   json_object_set_new(j, "load_ms", number(r->jit.load_ms));
   json_object_set_new(j, "cached", json_boolean(r->jit.cached));
@@ -175,7 +176,7 @@ void requires_text(const Model *m, const double *value, const bool *met, Text *o
   }
 }
 
-void report_text(const Model *m, const TrainReport *t, const char *run, double seconds, Text *out) {
+void report_text(const Model *m, const TrainReport *t, const char *run, RunSeconds seconds, Text *out) {
   const EpochReport *best = t->best_epoch >= 1 && t->best_epoch <= t->n_epochs ? &t->epochs[t->best_epoch - 1] : NULL;
   const char *columns[2];
   double **values[2];
@@ -195,6 +196,6 @@ void report_text(const Model *m, const TrainReport *t, const char *run, double s
   if (!t->interrupted) confusions_text(m, t->held_out == 2 ? "test" : "valid", t->test_confusion, out);
   if (!t->interrupted) requires_text(m, t->require_value, t->require_met, out);
   text_printf(out, "%lld epochs, best %lld; %.1f us a step, %.0f rows/s, %.2f s in all\n", (long long)t->n_epochs, (long long)t->best_epoch,
-              t->step_us, t->rows_per_s, seconds);
+              t->step_us, t->rows_per_s, seconds.all);
   if (run) text_printf(out, "run: %s\n", run);
 }

@@ -1,5 +1,6 @@
 // run.c: mtl_run: data → compiled step → training → a run folder, or nothing.
 #include <limits.h>
+#include <math.h>
 #include "warm_start.h"
 #include "version/registry.h"
 
@@ -136,7 +137,7 @@ static void say_start(mtl_context *c, const mtl_run_options *o, const Run *r) {
   text_free(&t);
 }
 
-static bool keep(mtl_context *c, Run *r, const TrainReport *t, double seconds) {
+static bool keep(mtl_context *c, Run *r, const TrainReport *t, RunSeconds seconds) {
   r->info.seed = r->m->train.seed;
   r->info.epochs = r->m->train.epochs;
   r->info.best_epoch = t->best_epoch;
@@ -154,7 +155,7 @@ static int run_to_end(mtl_context *c, const mtl_run_options *o, Run *r, char **r
   say_start(c, o, r);
   if (o->profile) engine_profile(r->ready.engine);
   TrainReport *t = train(r->ready.engine, &r->m->data, &r->m->train, r->data, &h, c->arena, c->diag);
-  double seconds = monotonic_seconds() - r->start;
+  RunSeconds seconds = { t && t->first_step ? t->first_step - r->start : NAN, monotonic_seconds() - r->start };
   if (!t || !keep(c, r, t, seconds)) return diag_exit_code(c->diag);
   Text text = {0};
   if (o->json) {

@@ -69,9 +69,10 @@ bool find_files(mtl_context *c, const Model *m, const char *const *words, const 
                 const char *spec, DataFiles *files);
 
 // report.c
+typedef struct { double first_step, all; } RunSeconds;              // since mtl_run was called; first_step: NAN: there was none
 json_t *report_json(const Model *m, const Dataset *data, const Ready *r, const TrainReport *t, const RunInfo *info, const char *run,
-                    double seconds);
-void report_text(const Model *m, const TrainReport *t, const char *run, double seconds, Text *out);
+                    RunSeconds seconds);
+void report_text(const Model *m, const TrainReport *t, const char *run, RunSeconds seconds, Text *out);
 void report_epoch(const Model *m, const EpochReport *e, int64_t epochs, Text *out);
 void report_metrics(const Model *m, const char *const *columns, double **const *values, const double *const *losses, int n, Text *out);
 json_t *requires_json(const Model *m, const double *value, const bool *met);       // [n_requires] each: judge_requires

@@ -18,7 +18,7 @@ check "equal weights of two runs"               cmp one/weights.safetensors two/
 expect 0 "run with another seed"                "$mtlc" run "$spec" --data rows.csv -o three --epochs 3 -q --seed 99
 check "another seed, other weights"             sh -c '! cmp -s one/weights.safetensors three/weights.safetensors'
 expect 0 "run --json"                           "$mtlc" run "$spec" --data rows.csv -o four --epochs 2 --json
-for key in model rows epochs test best_epoch step_us rows_per_s compile_ms peak_rss_mb run; do
+for key in model rows epochs test best_epoch step_us rows_per_s first_step_ms compile_ms peak_rss_mb run; do
   has out "run --json has $key"                 "\"$key\""
 done
 expect 0 "run numbers its folders"              "$mtlc" run "$spec" --data rows.csv --epochs 1 -q

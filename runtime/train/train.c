@@ -100,13 +100,14 @@ static void show_progress(Trainer *t, const char *const *names) {
 
 // ---------------------------------------------------------------- one epoch
 typedef enum { GO_ON, INTERRUPTED, FAILED } Outcome;
-typedef struct { StepTimes *times; const char *const *names; double shown; int64_t every; } Watcher;   // what only looks on
+typedef struct { StepTimes *times; const char *const *names; double first, shown; int64_t every; } Watcher;   // what only looks on
 
 static void watch_step(Trainer *t, Watcher *w) {
   double before = t->clock;
   int64_t steps = ++t->steps_since;
   if (steps < w->every) return;
   tick(t);
+  if (!w->first) w->first = t->clock;                        // the first step is looked at by itself: every is 1
   double took = (t->clock - before) / (double)steps;
   w->every = took > SLOW_STEP_S ? 1 : 8;
   add_time(w->times, took);
@@ -269,14 +270,15 @@ static void test(Trainer *t, TrainReport *r) {
   judge_requires(tp, p, r->test_metric, r->require_value, r->require_met);
 }
 
-static TrainReport *report(Trainer *t, StepTimes *times, bool interrupted) {
+static TrainReport *report(Trainer *t, const Watcher *w, bool interrupted) {
   TrainReport *r = NEW(t->arena, TrainReport);
   *r = (TrainReport){ .epochs = t->reports.data,
                       .n_epochs = t->reports.n,
                       .best_epoch = kept_epoch(t),
                       .interrupted = interrupted,
                       .held_out = -1,
-                      .step_us = 1e6 * median(times),
+                      .step_us = 1e6 * median(w->times),
+                      .first_step = w->first,
                       .rows_per_s = t->total_seconds > 0 ? (double)t->total_rows / t->total_seconds : 0 };
   r->require_value = NEW_ARRAY(t->arena, double, t->tp->n_requires + 1);
   r->require_met = NEW_ARRAY(t->arena, bool, t->tp->n_requires + 1);
@@ -345,7 +347,7 @@ TrainReport *train(Engine *e, const DataPlan *dp, const TrainPlan *tp, Dataset *
   for (int i = 0; i < tp->n_tasks; i++) names[i] = tp->tasks[i].name;
   if (start(&t)) {
     Outcome o = train_epochs(&t, &w);
-    if (o != FAILED) r = report(&t, times, o == INTERRUPTED);
+    if (o != FAILED) r = report(&t, &w, o == INTERRUPTED);
   }
   guard_free(&t);
   free(t.order);
