@@ -37,7 +37,8 @@ typedef struct {
   double seconds;
   bool cached;                              // the rows were prepared by an earlier run
 } DataSummary;
-typedef struct { Arena *arena; PrepState prep; Rows split[3]; DataSummary summary; const char *path; } Dataset;   // path: of the first source; may be NULL
+typedef struct { Arena *arena; PrepState prep; Rows split[3]; DataSummary summary; const char *path; int64_t memory; } Dataset;   // path: of the first source; may be
+                                            // NULL. memory: bytes that its rows may take
 
 // The file of each source of the plan, NULL where there is none; test: held-out rows of the first source, or NULL.
 // memory: bytes that rows may take; 0: half of the machine's. What does not fit lies in files in `folder` (made if need be);

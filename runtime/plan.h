@@ -263,8 +263,9 @@ typedef struct {
   const HostArgs *host; int n_host;        // a phase of C routines: no generated function; else NULL
 } PlanPhase;
 // TRAIN: a step. EVAL: heads, outputs and loss sums. PREDICT: heads and outputs. GRADS: gradients as outputs (checks).
-// LOSSES: the tasks' losses as balancing sees them. GRAM: products of the tasks' gradients.
-typedef enum { PROG_TRAIN, PROG_EVAL, PROG_PREDICT, PROG_GRADS, PROG_LOSSES, PROG_GRAM, N_PROGRAMS } ProgramId;
+// LOSSES: the tasks' losses as balancing sees them. GRAM: products of the tasks' gradients. KEEP: what TRAIN reads as columns kept_first …
+// of the numbers; its outs lie there side by side.
+typedef enum { PROG_TRAIN, PROG_EVAL, PROG_PREDICT, PROG_GRADS, PROG_LOSSES, PROG_GRAM, PROG_KEEP, N_PROGRAMS } ProgramId;
 typedef struct { const PlanPhase *phases; int n_phases; const int *outs; int n_outs; } Program;   // outs: buffers
 
 typedef struct {
@@ -273,6 +274,7 @@ typedef struct {
   const Buffer *buffers; int n_buffers;
   const PlanSlot *slots; int n_slots;
   int64_t slot_bytes, rows_bytes;
+  int kept_first, kept_width;              // columns of BUF_DENSE behind the rows' own; width 0: none
   const uint64_t *sites; int n_sites;      // random numbers: rt_real[RT_REALS + i] is the step's key of site i
   Program programs[N_PROGRAMS];            // n_phases 0: not compiled
 } StepPlan;

@@ -16,6 +16,7 @@ typedef struct {
   struct { int64_t n, *items, *units; } run[N_PROGRAMS];   // of each phase for n rows, as of the last run: its items, and in
                                             // how many units threads share them; 1: the caller does all of it
   int threads; Pool *pool;                  // pool NULL: no phase was worth one so far
+  bool has_kept;                            // the batch's kept columns (StepPlan.kept_first) are there
   struct { double *seconds; int64_t steps, rows; } *profile;   // of TRAIN, by phase; NULL: not wanted
 } Engine;
 Engine *engine_new(const StepPlan *p, const StepCode *c);          // code is borrowed
@@ -29,6 +30,8 @@ void    engine_profile(Engine *e);
 int     engine_threads_used(const Engine *e);                      // 1 as long as no phase was worth more
 void    engine_init(Engine *e, uint64_t seed);                     // all slots by their initialisers, keyed by path and seed
 void    engine_run(Engine *e, ProgramId prog, int64_t n, double lr);   // IN buffers filled; n ≤ capacity; TRAIN: step + 1
+// What the plan keeps of the rows of the batch: computed into its columns. A step without it does so itself.
+void    engine_keep(Engine *e, int64_t n);
 void    engine_batch(Engine *e, const DataPlan *d, const Rows *r, const int64_t *order, int64_t first, int64_t n);
 double  engine_out(const Engine *e, int buffer, int64_t i, int64_t j);
 

@@ -33,25 +33,40 @@ static void differentiate(Graph *g, int optim_row, const double *optim_args, boo
   graph_check(g);
 }
 
-static void fill_programs(Graph *g, bool train, bool grads_out, Compiled *out) {
+static void fill_programs(Graph *g, bool train, bool grads_out, int dense_width, const KeepRule *keep, Compiled *out) {
   out->program[PROG_EVAL] = tidy_for(g, eval_roots, COUNT_OF(eval_roots), false);
   out->program[PROG_PREDICT] = tidy_for(g, predict_roots, COUNT_OF(predict_roots), false);
   if (train) out->program[PROG_TRAIN] = tidy_for(g, train_roots, COUNT_OF(train_roots), true);
   if (grads_out) out->program[PROG_GRADS] = tidy_for(g, grads_roots, COUNT_OF(grads_roots), true);
+  if (train) out->program[PROG_TRAIN] = keep_fixed(out->program[PROG_TRAIN], kept_first(dense_width), keep, &out->kept);
+  out->program[PROG_KEEP] = out->kept.once;
   if (train && balance_looks_again(g)) out->program[PROG_LOSSES] = tidy_for(g, losses_roots, COUNT_OF(losses_roots), true);
   if (train && g->wants_gram) out->program[PROG_GRAM] = tidy_for(g, gram_roots_of, COUNT_OF(gram_roots_of), false);
   for (int p = 0; p < N_PROGRAMS; p++)
     if (out->program[p]) graph_check(out->program[p]);
 }
 
-// MTLC_PUSH=off|auto|on
+// What the environment says of a rewrite: VARIABLE=off|auto|on.
+typedef enum { REWRITE_AUTO, REWRITE_OFF, REWRITE_ON } Rewrite;
+
+static Rewrite forced(Diag *d, const char *variable, const char *code) {
+  const char *said = getenv(variable);
+  if (!said || !*said || !strcmp(said, "auto")) return REWRITE_AUTO;
+  if (!strcmp(said, "on")) return REWRITE_ON;
+  if (strcmp(said, "off")) diag_machine(d, code, "%s=%s is none of off, auto, on", variable, said);
+  return REWRITE_OFF;
+}
+
 const PushRule *push_rule(Diag *d) {
-  static const PushRule measured = { .row = 12 }, every_one = { .always = true };
-  const char *forced = getenv("MTLC_PUSH");
-  if (!forced || !*forced || !strcmp(forced, "auto")) return &measured;
-  if (!strcmp(forced, "on")) return &every_one;
-  if (strcmp(forced, "off")) diag_machine(d, "bad-push", "MTLC_PUSH=%s is none of off, auto, on", forced);
-  return NULL;
+  static const PushRule rules[] = { [REWRITE_AUTO] = { .row = 12 }, [REWRITE_ON] = { .always = true } };
+  Rewrite said = forced(d, "MTLC_PUSH", "bad-push");
+  return said == REWRITE_OFF ? NULL : &rules[said];
+}
+
+const KeepRule *keep_rule(Diag *d) {
+  static const KeepRule rules[] = { [REWRITE_AUTO] = { .column = 8, .least = 500 }, [REWRITE_ON] = { .always = true } };
+  Rewrite said = forced(d, "MTLC_KEEP", "bad-keep");
+  return said == REWRITE_OFF ? NULL : &rules[said];
 }
 
 // ---------------------------------------------------------------- where the runtime finds what balancing makes
@@ -82,10 +97,12 @@ static PlanBalance balance_plan(const Graph *g, const Schedule *s) {
 static bool plan(Graph *g, int dense_width, int n_ids, int n_labels, Compiled *out, Diag *d) {
   const Graph *programs[N_PROGRAMS];
   for (int p = 0; p < N_PROGRAMS; p++) programs[p] = out->program[p];
+  if (out->kept.width) dense_width = out->kept.first + out->kept.width;
   out->schedule = schedule(g->arena, programs, dense_width, n_ids, n_labels);
   if (!out->schedule || diag_errors(d)) return false;
   schedule_check(out->schedule);
   schedule_plan(out->schedule, &out->plan);
+  out->plan.kept_first = out->kept.first, out->plan.kept_width = out->kept.width;
   out->balance = balance_plan(g, out->schedule);
   return true;
 }
@@ -94,7 +111,7 @@ bool compile_graph(Graph *g, int optim_row, const double *optim_args, int dense_
   *out = (Compiled){ .forward = g };
   g = push_gathers(g, push_rule(d), NULL);
   differentiate(g, optim_row, optim_args, optim_row < 0 || g->dtype == F64);
-  fill_programs(g, optim_row >= 0, optim_row < 0 || g->dtype == F64, out);
+  fill_programs(g, optim_row >= 0, optim_row < 0 || g->dtype == F64, dense_width, keep_rule(d), out);
   for (int p = 0; p < N_PROGRAMS; p++)
     if (out->program[p]) out->program[p]->by_call = out->forward->by_call;
   gemm_set(out->program, N_PROGRAMS, g->blas, d);

@@ -9,6 +9,7 @@ typedef struct {
   Graph *forward;                        // as built
   Graph *program[N_PROGRAMS];            // after grad, optim, tidy
   Schedule *schedule;
+  Kept kept;                             // of the program of a step
   StepPlan plan;
   PlanBalance balance;                   // but for its text
 } Compiled;
@@ -20,6 +21,9 @@ bool compile_graph(Graph *g, int optim_row, const double *optim_args, int dense_
 
 // What push_gathers() pushes: what pays, or what MTLC_PUSH says.
 const PushRule *push_rule(Diag *d);
+// What keep_fixed() keeps: what pays, or what MTLC_KEEP says. Columns from kept_first on: behind the row's numbers, a new vector.
+const KeepRule *keep_rule(Diag *d);
+static inline int kept_first(int dense_width) { return (dense_width + 15) / 16 * 16; }
 
 // ---- blas_use.c: which dots OpenBLAS computes: by the spec's `blas`, MTLC_BLAS, the target, and what OpenBLAS is there.
 typedef struct { BlasUse use; const GemmRule *rule; const Blas *blas; const char *why_not; } GemmChoice;

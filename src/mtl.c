@@ -75,6 +75,7 @@ int mtl_explain(mtl_context *c, const char *spec, bool json, char **report) {
   Text t = {0};
   explain_blas(c, m);
   m->push = push_rule(c->diag);
+  m->keep = keep_rule(c->diag);
   if (diag_errors(c->diag)) return code_of(c);
   model_explain(m, g, &t, json);
   *report = take(&t);

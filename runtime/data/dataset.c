@@ -4,6 +4,7 @@
 
 static Dataset *new_dataset(const DataPlan *p, const DataFiles *f) {
   Dataset *s = xcalloc(1, sizeof *s);
+  s->memory = memory_limit(f->memory);
   s->arena = arena_new();
   s->path = f->source[0] ? arena_strdup(s->arena, f->source[0]) : NULL;
   s->summary.source = arena_alloc(s->arena, sizeof *s->summary.source * (size_t)(p->n_sources + 1));

@@ -217,6 +217,7 @@ static int run_timed(Engine *e, int phase, int64_t n) {
 void engine_run(Engine *e, ProgramId prog, int64_t n, double lr) {
   const Program *g = &e->plan->programs[prog];
   CHECK(n >= 0 && n <= e->plan->capacity);
+  if (prog == PROG_TRAIN && e->plan->kept_width && !e->has_kept) engine_keep(e, n);
   if (e->run[prog].n != n) plan_run(e, prog, n);             // most steps have the rows of the one before
   if (prog == PROG_TRAIN) e->step++;
   if (e->rt_int) e->rt_int[RT_N] = n, e->rt_int[RT_STEP] = e->step;
@@ -232,6 +233,20 @@ void engine_run(Engine *e, ProgramId prog, int64_t n, double lr) {
     else run_items(&s, 0, s.items, 0);
   }
   restore_mode(old);
+  if (prog == PROG_TRAIN) e->has_kept = false;
+}
+
+void engine_keep(Engine *e, int64_t n) {
+  const StepPlan *p = e->plan;
+  const Program *g = &p->programs[PROG_KEEP];
+  float *to = (float *)e->buf[e->dense] + p->kept_first;
+  engine_run(e, PROG_KEEP, n, 0);
+  for (int i = 0; i < g->n_outs; to += p->buffers[g->outs[i++]].cols) {
+    const Buffer *b = &p->buffers[g->outs[i]];
+    for (int64_t r = 0; r < n; r++)
+      memcpy(to + r * p->buffers[e->dense].ld, (const float *)e->buf[g->outs[i]] + r * b->ld, sizeof *to * (size_t)b->cols);
+  }
+  e->has_kept = true;
 }
 
 void engine_batch(Engine *e, const DataPlan *d, const Rows *r, const int64_t *order, int64_t first, int64_t n) {
@@ -241,6 +256,7 @@ void engine_batch(Engine *e, const DataPlan *d, const Rows *r, const int64_t *or
   batch_fill(r, order, first, n, d->dense_width, d->n_ids, d->n_labels, p->buffers[e->dense].dtype, e->buf[e->dense],
              p->buffers[e->dense].ld, e->buf[e->ids], p->buffers[e->ids].ld, e->buf[e->y], e->buf[e->w],
              p->buffers[e->y].ld);
+  e->has_kept = false;
   for (int g = 0; g < d->batch_groups; g++) {
     int64_t at = (d->n_labels + g) * p->buffers[e->y].ld;
     DType t = p->buffers[e->y].dtype;

@@ -51,6 +51,7 @@ void run_batch(Trainer *t, int64_t batch) {
   double rate = rate_of(t, batch);
   t->e->epoch = t->epoch;
   engine_batch(t->e, t->dp, t->rows, t->order, batch_first(t, batch), n);
+  if (t->kept) kept_rows_batch(t->kept, t->e, t->order, batch_first(t, batch), n);
   engine_run(t->e, PROG_TRAIN, n, rate);
   look_again(t->e, &t->tp->balance, t->tp->n_tasks, n, rate);
 }
@@ -328,6 +329,7 @@ static bool start(Trainer *t) {
   if (tp->shuffle || tp->batch_by) t->order = xmalloc(sizeof *t->order * (size_t)t->rows->n);
   if (tp->batch_by) t->first = xmalloc(sizeof *t->first * (size_t)(t->rows->n + 1));
   if (t->data->split[1].n > 0) t->valid = predictions_new(tp, t->data->split[1].n, false, t->arena);
+  if (tp->epochs > 1) t->kept = kept_rows_new(t->e->plan, t->rows->n, t->data->memory);
   if (t->hooks->resume && !checkpoint_load(t)) return false;
   t->clock = t->saved = monotonic_seconds();
   return true;
@@ -350,6 +352,7 @@ TrainReport *train(Engine *e, const DataPlan *dp, const TrainPlan *tp, Dataset *
     if (o != FAILED) r = report(&t, &w, o == INTERRUPTED);
   }
   guard_free(&t);
+  kept_rows_free(t.kept);
   free(t.order);
   free(t.first);
   free(t.best_slots);

@@ -47,6 +47,13 @@ void predictions_fill(Engine *e, ProgramId prog, const DataPlan *dp, const Train
 double **metric_table(const TrainPlan *tp, Arena *a);                // [n_tasks][n_metrics]
 double total_loss(const TrainPlan *tp, const double *loss);          // Σ weight · L over the tasks whose L is defined
 
+// ---- kept.c: of each row to train on, what the plan keeps of it, computed when the row first comes
+typedef struct KeptRows KeptRows;
+KeptRows *kept_rows_new(const StepPlan *p, int64_t rows, int64_t memory);   // NULL: nothing is kept, or there is no room for it
+void kept_rows_free(KeptRows *k);
+// After engine_batch of the same rows: the batch's kept columns.
+void kept_rows_batch(KeptRows *k, Engine *e, const int64_t *order, int64_t first, int64_t n);
+
 // ---- train.c: a training under way. What stands above the line is what a checkpoint holds, beside the slots.
 typedef struct {                          // replay.c: slots known to be finite, to replay from
   void *slots;
@@ -74,6 +81,7 @@ typedef struct {
   double *task_loss;                      // [n_tasks] for progress
   Predictions *valid;                     // room for the predictions of the validation rows; NULL: there are none
   Guard guard;
+  KeptRows *kept;                         // NULL: none; a step then computes what the plan keeps, if anything
   char *data_digest;                      // of the rows, once it was asked for
 } Trainer;
 int64_t batch_first(const Trainer *t, int64_t batch);                // where it begins in the epoch's order

@@ -193,6 +193,13 @@ bool   loss_from_logits(const Graph *g, int loss, NodeId head);   // does its st
 typedef struct { bool always; double row; } PushRule;     // a row added and spread costs as much as `row` multiply-adds a column
 typedef struct { int tables, products; double before, after; } PushReport;    // multiply-adds of a step's forward
 Graph *push_gathers(Graph *g, const PushRule *rule, PushReport *report);
+// keep.c: values that each row has anew in every step, though no step changes them (of frozen layers): computed once, and from then on read
+// as columns first, first + 1 … of the row's numbers. g: the tidied program of a step; gives what is left of it, g itself where nothing is
+// kept. rule NULL: nothing. Roots of `once`: "kept:C", from column first + C on.
+// To keep and read a number costs as much as `column` multiply-adds; less than `least` of them a row, all in all, are not worth a program.
+typedef struct { bool always; double column, least; } KeepRule;
+typedef struct { int first, width; Graph *once; } Kept;     // width 0, once NULL: nothing
+Graph *keep_fixed(Graph *g, int first, const KeepRule *rule, Kept *out);
 // Adjoints of `wrt` nodes for scalar `of`: grad_of[i] (0 where none reaches). Uses the rule column of ops.def.
 void   grad(Graph *g, NodeId of, const NodeId *wrt, int n, NodeId *grad_of);
 // Updates: for each unfrozen PARAM slot that a gradient reaches, optimizer state slots and assigns. row: optim.def.

@@ -111,7 +111,7 @@ static double row_bytes(const Graph *g) {                        // of what a ba
 }
 
 // ---------------------------------------------------------------- the cost of a spec
-typedef struct { Count parameters, state; Work forward, step; double row_bytes; int frozen; const char **gemm; int n_gemm; PushReport push; } Cost;
+typedef struct { Count parameters, state; Work forward, step; double row_bytes; int frozen; const char **gemm; int n_gemm; PushReport push; Kept kept; Work once; } Cost;
 
 static bool has_gemm(const Graph *g, NodeId n, const GemmRule *rule) {     // a dot, or a sum of such, that suits BLAS
   if (node(g, n)->op == OP_ADD) return has_gemm(g, node_in(g, n, 0), rule) || has_gemm(g, node_in(g, n, 1), rule);
@@ -119,7 +119,7 @@ static bool has_gemm(const Graph *g, NodeId n, const GemmRule *rule) {     // a 
 }
 
 static Graph *step_graph(const Model *m, const Graph *forward, Cost *c) {
-  static const char *const roots[] = {TIDY_ASSIGNS};
+  static const char *const roots[] = {TIDY_ASSIGNS}, *const all_roots[] = {"sum:*", "weight:*", "term:*", TIDY_ASSIGNS};
   Graph *g = tidy_for(forward, NULL, 0, true);
   int *slots = NEW_ARRAY(m->arena, int, g->slots.n + 1), n = 0;
   for (int i = 0; i < g->slots.n; i++)
@@ -132,7 +132,10 @@ static Graph *step_graph(const Model *m, const Graph *forward, Cost *c) {
     if (grads[i] && has_gemm(g, grads[i], m->gemm)) c->gemm[c->n_gemm++] = g->slots.data[slots[i]].path;
   g->clip = m->clip;
   optim(g, m->optimizer.of.row, m->optimizer.of.args, slots, grads, n);
-  return tidy(g, roots, 1);
+  keep_fixed(tidy(g, all_roots, COUNT_OF(all_roots)), 0, m->keep, &c->kept);
+  if (c->kept.once) c->once = graph_work(c->kept.once);
+  Kept of_updates;
+  return keep_fixed(tidy(g, roots, 1), 0, m->keep, &of_updates);
 }
 
 static Cost cost_of(const Model *m, Graph *g) {
@@ -332,6 +335,12 @@ static void push_text(const PushReport *r, Text *out) {
               r->tables, r->products, r->products == 1 ? "" : "s", r->before / r->after);
 }
 
+static void kept_text(const Cost *c, Arena *a, Text *out) {
+  if (!c->kept.width) return;
+  text_printf(out, "frozen           %d numbers of a row are computed once, then kept: %s FLOPs a row that no later epoch does\n", c->kept.width,
+              thousands(a, c->once.row));
+}
+
 static void explain_text(const Model *m, const Graph *g, const Cost *c, Text *out) {
   const TrainPlan *t = &m->train;
   text_printf(out, "model %s, version %lld, edition %d\n", m->name, (long long)m->version, m->edition);
@@ -344,6 +353,7 @@ static void explain_text(const Model *m, const Graph *g, const Cost *c, Text *ou
   rule_print(train_rule_said(m), ", ", out);
   text_char(out, '\n');
   push_text(&c->push, out);
+  kept_text(c, m->arena, out);
   gemm_text(m, c, out);
   balance_text(m, g, out);
   if (m->n_defaults) text_add(out, "\nleft out, so by default\n");
@@ -438,6 +448,7 @@ static void explain_json(const Model *m, const Graph *g, const Cost *c, Text *ou
                               cost, "defaults", defaults);
   json_object_set_new(all, "pushed", json_pack("{s:i, s:i, s:f, s:f}", "tables", c->push.tables, "products", c->push.products,
                                                "multiplications_before", c->push.before, "multiplications", c->push.after));
+  json_object_set_new(all, "kept", json_pack("{s:i, s:f}", "numbers", c->kept.width, "flops_a_row", c->once.row));
   json_object_set_new(all, "blas", gemm_json(m, c));
   json_object_set_new(all, "balance", balance_json(m, g));
   char *text = json_dumps(all, JSON_INDENT(2));

@@ -79,6 +79,7 @@ typedef struct {
   // 0.3.21, kernels for Haswell"), or why they stay ours.
   const GemmRule *gemm; const char *gemm_by, *gemm_why_not;
   const PushRule *push;                // set before model_explain; NULL: no product is pushed through a gather
+  const KeepRule *keep;                // the same; NULL: nothing is kept of the rows
 } Model;
 
 // Resolves a parsed spec. Imports "std/…" come from `std_dir` (and relative ones from the spec's folder).

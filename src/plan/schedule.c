@@ -1,7 +1,7 @@
 // schedule.c: graphs of all programs → one schedule over shared slots and batch buffers.
 #include "plan_int.h"
 
-static const char *const program_names[N_PROGRAMS] = { "train", "eval", "predict", "grads", "losses", "gram" };
+static const char *const program_names[N_PROGRAMS] = { "train", "eval", "predict", "grads", "losses", "gram", "keep" };
 
 // ---------------------------------------------------------------- what all programs share
 static int64_t fixed_size(const Graph *g, AxisId a) {

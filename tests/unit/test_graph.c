@@ -860,6 +860,101 @@ static void test_push_where_it_pays(void **state) {
   arena_free(b.arena);
 }
 
+// A frozen layer under one that trains; values of one number, of a list, and of the whole batch beside it.
+typedef struct { Graph *g; int frozen, list, trained; NodeId hidden, items, centred; } Frozen;
+
+static Frozen frozen_under_trained(Bench *b) {
+  static const Init none = {INIT_ZEROS, 0, 0};
+  Graph *g = b->g = graph_new(b->arena, F32, 8, NULL);
+  Frozen f = {.g = g};
+  f.frozen = graph_slot(g, "frozen", SLOT_PARAM, F32, 2, (AxisId[]){axis_fixed(g, 4), axis_fixed(g, 6)}, none, nowhere);
+  f.list = graph_slot(g, "list", SLOT_PARAM, F32, 2, (AxisId[]){axis_fixed(g, 3), axis_fixed(g, 2)}, none, nowhere);
+  f.trained = graph_slot(g, "trained", SLOT_PARAM, F32, 2, (AxisId[]){axis_fixed(g, 6), axis_fixed(g, 2)}, none, nowhere);
+  b->slots[f.frozen] = numbers(b, 24, -1, 1), b->slots[f.list] = numbers(b, 6, -1, 1), b->slots[f.trained] = numbers(b, 12, -1, 1);
+  NodeId x = g_dense(g, 0, 4), w = g_read(g, f.frozen), z = g_dot(g, x, w, "rk,kn>rn");
+  f.hidden = g_map1(g, OP_TANH, z);                                   // [rows, 6]
+  NodeId ids = g_ids(g, ONE_ID, LIST, LENGTH), items = g_gather(g, g_read(g, f.list), ids);
+  f.items = g_map1(g, OP_EXP, items);                                 // [rows, 3, 2]
+  NodeId row = g_map1(g, OP_SQRT, g_sum(g, g_map2(g, OP_MUL, x, x), 1));              // [rows]
+  NodeId mean = g_sum(g, z, 0);
+  f.centred = g_map2(g, OP_SUB, z, mean);                             // of the batch: never kept
+  NodeId read = g_read(g, f.trained), y = g_dot(g, f.hidden, read, "rk,kn>rn");
+  NodeId label = g_column(g, OP_LABEL, 0), per_row = g_map2(g, OP_MUL, g_sum(g, y, 1), g_map2(g, OP_ADD, row, label));
+  NodeId more = g_sum(g, g_sum(g, g_map2(g, OP_MUL, f.items, g_expand(g, y, 1)), 2), 1), dist = g_sum(g, g_map2(g, OP_MUL, f.centred, f.hidden), 1);
+  NodeId all = g_map2(g, OP_ADD, g_map2(g, OP_ADD, per_row, more), dist), d;
+  g->loss = g_sum(g, all, 0);
+  graph_out(g, "sum:a", g->loss);
+  grad(g, g->loss, &read, 1, &d);
+  graph_assign(g, f.trained, g_map2(g, OP_SUB, read, d));
+  return f;
+}
+
+static bool reads_slot(const Graph *g, int slot) {
+  for (NodeId n = 1; n < (NodeId)g->nodes.n; n++)
+    if (node(g, n)->op == OP_READ && node(g, n)->attr.i[0] == slot) return true;
+  return false;
+}
+
+// The rows' numbers, with what `once` computes of them behind.
+static InterpInput with_columns(Bench *b, const Kept *kept) {
+  InterpInput in = b->in;
+  int width = kept->first + kept->width, first = kept->first;
+  double *dense = NEW_ARRAY(b->arena, double, N_ROWS * width);
+  for (int r = 0; r < N_ROWS; r++) memcpy(dense + r * width, b->in.dense + r * WIDTH, sizeof *dense * WIDTH);
+  for (int i = 0; i < kept->once->roots.n; i++) {
+    NodeId v = kept->once->roots.data[i].value;
+    int64_t n = item_elements(kept->once, v);
+    double *got = interp(kept->once, v, &b->in, b->arena);
+    for (int r = 0; r < N_ROWS; r++) memcpy(dense + r * width + first, got + r * n, sizeof *dense * (size_t)n);
+    first += (int)n;
+  }
+  assert_int_equal(first, width);
+  in.dense = dense, in.dense_width = width;
+  return in;
+}
+
+static void test_keep(void **state) {
+  (void)state;
+  Bench b = bench_new(13, NULL);
+  Frozen f = frozen_under_trained(&b);
+  Kept kept;
+  Graph *g = tidy(f.g, NULL, 0), *t = keep_fixed(g, 16, &(KeepRule){.always = true}, &kept);
+  assert_ptr_not_equal(t, g);
+  assert_int_equal(kept.first, 16);
+  assert_int_equal(kept.width, 6 + 6 + 6 + 2 + 1);                    // z (of which the batch takes its sum), hidden, items, their sum (in y's gradient), row
+  assert_true(reads_slot(kept.once, f.frozen) && reads_slot(kept.once, f.list) && !reads_slot(kept.once, f.trained));
+  assert_true(!reads_slot(t, f.frozen) && !reads_slot(t, f.list) && reads_slot(t, f.trained));
+  InterpInput in = with_columns(&b, &kept);
+  for (int i = 0; i < g->roots.n; i++) {
+    double *want = interp(g, g->roots.data[i].value, &b.in, b.arena), *got = interp(t, t->roots.data[i].value, &in, b.arena);
+    assert_string_equal(g->roots.data[i].name, t->roots.data[i].name);
+    assert_memory_equal(got, want, sizeof *got * (size_t)item_elements(g, g->roots.data[i].value));
+  }
+  arena_free(b.arena);
+}
+
+static void test_keep_where_it_pays(void **state) {
+  (void)state;
+  Bench b = bench_new(13, NULL);
+  Frozen f = frozen_under_trained(&b);
+  Kept kept;
+  Graph *g = tidy(f.g, NULL, 0);
+  assert_ptr_equal(keep_fixed(g, 16, NULL, &kept), g);
+  assert_true(kept.width == 0 && !kept.once);
+  assert_ptr_equal(keep_fixed(g, 16, &(KeepRule){.column = 1000}, &kept), g);
+  // Multiply-adds of each: z 4 · 6; hidden 4 · 6 + 2 · 6; items 6 + 2 · 6; their sum 6 + 12 more; row 2 · 4 + 4 + 2
+  assert_ptr_not_equal(keep_fixed(g, 16, &(KeepRule){.column = 5}, &kept), g);
+  assert_int_equal(kept.width, 6 + 2 + 1);
+  assert_ptr_not_equal(keep_fixed(g, 16, &(KeepRule){.column = 15}, &kept), g);
+  assert_int_equal(kept.width, 2);
+  assert_ptr_equal(keep_fixed(g, 16, &(KeepRule){.column = 15, .least = 100}, &kept), g);
+  assert_int_equal(kept.width, 0);
+  graph_assign(f.g, f.frozen, g_map2(f.g, OP_ADD, g_read(f.g, f.frozen), g_const(f.g, 1)));      // it is not frozen, then
+  keep_fixed(tidy(f.g, NULL, 0), 16, &(KeepRule){.always = true}, &kept);
+  assert_int_equal(kept.width, 6 + 2 + 1);
+  arena_free(b.arena);
+}
+
 static void test_print(void **state) {
   (void)state;
   Bench b = bench_new(3, NULL);
@@ -956,6 +1051,7 @@ int main(void) {
       cmocka_unit_test(test_tidy),            cmocka_unit_test(test_print),
       cmocka_unit_test(test_shape_errors),    cmocka_unit_test(test_tidy_moves),
       cmocka_unit_test(test_push),            cmocka_unit_test(test_push_where_it_pays),
+      cmocka_unit_test(test_keep),            cmocka_unit_test(test_keep_where_it_pays),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
