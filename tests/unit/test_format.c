@@ -72,8 +72,11 @@ static void call(Gen *g) {
   word(g, ")");
 }
 
+// The deeper, the likelier a name: else a spec would be as large as it is deep, hundreds of kilobytes.
+static bool is_leaf(Gen *g) { return (int)next(g, 4) < g->depth; }
+
 static void primary(Gen *g) {
-  if (g->depth > 4) { name(g); return; }
+  if (is_leaf(g)) { name(g); return; }
   g->depth++;
   switch (next(g, 12)) {
   case 0: number(g); break;
@@ -102,7 +105,7 @@ static void arith(Gen *g, int level) {
   static const char *const ops[] = {"or", "and", "==", "<", "+", "-", "*", "/", "^"};
   static const int levels[] = {1, 2, 4, 4, 6, 6, 7, 7, 9};
   if (next(g, 10) == 0 && level <= 8) word(g, next(g, 2) && level <= 3 ? "not" : "-");
-  if (g->depth > 4 || next(g, 3)) { postfix(g); return; }
+  if (next(g, 3) || is_leaf(g)) { postfix(g); return; }
   int k = (int)next(g, 9);
   if (levels[k] < level) { postfix(g); return; }
   g->depth++;
