@@ -77,6 +77,24 @@ void batch_fill(const Rows *r, const int64_t *order, int64_t first, int64_t n, i
                 DType dtype, void *dense, int64_t dense_ld, uint32_t *ids, int64_t ids_ld, void *y, void *w,
                 int64_t label_ld);
 
+// ---- values.c: rows of values in memory → the dense and id buffers of a batch, prepared as the rows of files. A row is `numbers` numbers and
+// `ids` ids; each input has its place among one of them:
+//   real its number · vector its numbers · time seconds since 1970 · category by bucketize its number · list(real) its items: NaN is missing or,
+//   of a list, the end; category, id one id · list of those, text its items' ids, VALUE_END behind them where they are fewer.
+// A value is that of the input, as its `from` gives it.
+#define VALUE_NO_ID UINT32_MAX              // a row that has it is refused
+#define VALUE_END (UINT32_MAX - 1)
+typedef struct { const char *name; bool is_id; int at, width; } ValueField;     // its place among the ids, or the numbers
+typedef struct { const DataPlan *plan; const PrepState *prep; ValueField *field; int numbers, ids; struct ValuesPlan *how; } RowValues;
+RowValues *values_new(const DataPlan *p, const PrepState *s, Arena *a);            // field [n_inputs]; p and s are borrowed
+// The ids of a cell as a file would have it into ids [width]; NULL or "": missing. VALUE_NO_ID for what the spec calls an error. false: the cell is no
+// list, or not in UTF-8.
+bool    values_ids(const RowValues *v, int input, const char *cell, uint32_t *ids);
+typedef struct { float *dense; int64_t dense_ld; uint32_t *ids; int64_t ids_ld; } BatchInputs;
+typedef struct { char text[256]; } ValueError;
+// numbers [n × v->numbers], ids [n × v->ids]. Returns n or, with an error, the row that is refused; those before it are there. Allocates nothing.
+int64_t values_fill(const RowValues *v, int64_t n, const double *numbers, const uint32_t *ids, const BatchInputs *to, ValueError *error);
+
 // ---- synth.c: rows that fit the plan, with a signal that the labels share. Header as the spec names it. A file appears
 // whole or not at all.
 // path "-": standard output. A plan of several sources: `path` is a folder, made if need be, and gets a file SOURCE.csv for

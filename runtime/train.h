@@ -9,6 +9,7 @@ typedef struct {
   const StepPlan *plan; const StepCode *code;
   void **buf;                               // one pointer per buffer
   void *slots, *rows;                       // the two arenas (64-byte aligned, huge pages advised)
+  bool shares;                              // the slots are another engine's
   int64_t step, epoch;                      // epoch: from 1, set by the training loop
   uint64_t seed;                            // of random numbers: engine_init's
   int64_t *rt_int; double *rt_real;         // the BUF_RT_… buffers, NULL where the plan has none
@@ -20,6 +21,7 @@ typedef struct {
   struct { double *seconds; int64_t steps, rows; } *profile;   // of TRAIN, by phase; NULL: not wanted
 } Engine;
 Engine *engine_new(const StepPlan *p, const StepCode *c);          // code is borrowed
+Engine *engine_share(const Engine *e);                             // another for another thread, over e's slots: no TRAIN then; e outlives it
 void    engine_free(Engine *e);
 // Threads that may work on a step, the caller's included; 1 before, 0: as many as there are processors. They are started by the
 // first phase that is worth it.
@@ -130,6 +132,9 @@ bool gradient_cosines(Engine *e, const DataPlan *dp, const TrainPlan *tp, const 
 typedef struct { int64_t n; float **values; double *sum, *weight; } Predictions;
 Predictions *predict_rows(Engine *e, ProgramId prog, const DataPlan *dp, const TrainPlan *tp, const PrepState *prep,
                           const Rows *r, Arena *a);
+// The same of the n rows that PREDICT has just run on: the values of a row stand together, those of all tasks, then of all outputs.
+int  results_width(const TrainPlan *tp);                  // how many
+void results_copy(const Engine *e, const DataPlan *dp, const TrainPlan *tp, const PrepState *prep, int64_t n, float *to);
 // metric [n_tasks][n_metrics] and loss [n_tasks] (each may be NULL) of predictions of the same rows.
 void task_metrics(const DataPlan *dp, const TrainPlan *tp, const PrepState *prep, const Rows *r, const Predictions *p,
                   double **metric, double *loss);

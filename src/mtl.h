@@ -116,6 +116,33 @@ int mtl_compare(mtl_context *c, const mtl_compare_options *o, char **report);
 int mtl_eval(mtl_context *c, const char *run, const char *const *data, bool json, char **report);
 // Predictions as CSV to `out` ("-": returned in *report): row, every task's head (class(n): one column a class), every output.
 int mtl_predict(mtl_context *c, const char *run, const char *const *data, const char *out, bool json, char **report);
+
+// ---- Predictions from memory: a trained run is opened once, then takes rows of values: no file, no allocation, no other thread. docs/embedding.md
+typedef struct mtl_predictor mtl_predictor;
+#define MTL_NO_ID UINT32_MAX                            // in ids: a value that is missing or new, where the spec refuses it
+#define MTL_END (UINT32_MAX - 1)                        // in ids: behind the items of a list that has fewer than its width
+typedef struct { const char *name; bool is_id; int at, width; } mtl_input;   // its place in a row's ids or, else, in its numbers
+typedef struct { const char *name; int at, width; } mtl_output;              // its place in a row's results: tasks, then outputs
+typedef struct {
+  const mtl_input *inputs; int n_inputs;
+  const mtl_output *outputs; int n_outputs;
+  int numbers, ids, results;                            // how many of each a row has
+} mtl_row;
+// Borrows c: close it first. One thread at a time; NULL: errors in c.
+mtl_predictor *mtl_predictor_open(mtl_context *c, const char *run);
+// Another over the same weights, for another thread; closed before p. Sharing and closing are for one thread at a time.
+mtl_predictor *mtl_predictor_share(const mtl_predictor *p);
+void           mtl_predictor_close(mtl_predictor *p);   // NULL is fine
+const mtl_row *mtl_predictor_row(const mtl_predictor *p);
+// The ids of a cell as a data file would have it, for the input of that number: ids [width]. NULL or "": missing. MTL_NO_ID stands for what the spec
+// says is an error. false: the cell is no list, or not in UTF-8. A list allocates.
+bool           mtl_predictor_ids(const mtl_predictor *p, int input, const char *cell, uint32_t *ids);
+// numbers [n × numbers], ids [n × ids] → results [n × results], to the bit those of mtl_predict. A number is an input's value as its column or expression
+// gives it, of a time seconds since 1970; NaN: missing or, in a list, the end. NULL where a row has none. Returns n, or how many rows are done: the
+// next is refused, and mtl_predictor_error says why.
+int64_t        mtl_predictor_run(mtl_predictor *p, int64_t n, const double *numbers, const uint32_t *ids, float *results);
+const char    *mtl_predictor_error(const mtl_predictor *p);   // "`age` is missing": of the latest run that was not whole; else ""
+
 int mtl_synth(mtl_context *c, const char *spec, int64_t rows, uint64_t seed, const char *out);
 typedef struct {
   const char *data;                                   // the rows

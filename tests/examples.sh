@@ -6,19 +6,23 @@
 # ```mtl error CODE must fail with exit code 2 and that error, CODE being the code in the message's brackets.
 # ```console has lines `$ mtlc …`, run in order in one folder; the lines behind one are its output: `…` alone stands for any lines,
 #   within a line for any text. A last line `exit N` is its exit code, and the output then has what it says of errors too; else the code
-#   is 0. Where no output is shown, only the exit code counts.
+#   is 0. Where no output is shown, only the exit code counts. Other commands than mtlc may stand there, too; cc finds mtl.h and libmtl.
+# ```c is a program, kept under the name in its first line (`// NAME.c`).
 . "${srcdir:-.}/tests/tap.sh"
 cd "$tmp" || exit 99
 ln -s "$top/specs" specs
 mkdir bin blocks
 ln -s "$mtlc" bin/mtlc
+libraries=$(dirname "$mtlc")/.libs
+printf '#!/bin/sh\nexec %s "$@" -I%s -L%s -Wl,-rpath,%s\n' "${MTLC_CC:-cc} -Wall -Wextra -Werror" "'$top/src'" "'$libraries'" "'$libraries'" >bin/cc
+chmod +x bin/cc
 PATH=$tmp/bin:$PATH
 
 # Blocks of a file → blocks/NNN.KIND; the code of an error in blocks/NNN.code
 extract() {
   awk -v prefix="blocks/" '
     /^```/ && kind { close(file); kind = ""; next }
-    /^```(mtl|console)( error .*)?$/ {
+    /^```(mtl|console|c)( error .*)?$/ {
       split(substr($0, 4), word, " "); kind = word[1]
       file = sprintf("%s%03d.%s", prefix, ++n, kind); printf "" > file
       if (word[2]) { code = sprintf("%s%03d.code", prefix, n); print word[3] > code; close(code) }
@@ -150,6 +154,7 @@ for path in "$top/README.md" "$top"/docs/*.md; do
   done
   for block in blocks/*; do
     case $block in
+    *.c) cp "$block" "$(sed -n '1s/^\/\/ *\([^ ]*\.c\).*/\1/p' "$block")" ;;
     *.mtl) head -n 1 "$block" | grep -q '^# preamble' || run_spec "$block" ;;
     *.console) run_console "$block" ;;
     esac

@@ -18,25 +18,16 @@ typedef struct {
 } Apply;
 
 // ---------------------------------------------------------------- numbers
-static const char *map_name(const Prep *p) { return p->map == MAP_SQRT ? "square root" : "log(1 + x)"; }
-
 typedef struct { int column; const char *name; } Cell;       // where a value stands, for errors: cell_error
 
 // (map(clip(v)) − shift) · factor as float32; false: an error was met.
 static bool prepare_number(Apply *k, int64_t row, const Prep *p, const Affine *f, Cell at, double v, float *out) {
-  double m = clip_and_map(p, f, v), x = (m - f->shift) * f->factor;
-  *out = 0;
-  if (!isfinite(m)) {
-    cell_error(k->r, row, 1, "out-of-domain", at.column, at.name, "%g has no %s", v, map_name(p));
-    return false;
-  }
-  if (fabs(x) > FLT_MAX) {
-    cell_error(k->r, row, 1, "out-of-range", at.column, at.name, "%g becomes %g, which is too large for a 32-bit number", v,
-               x);
-    return false;
-  }
-  *out = (float)x;
-  return true;
+  double large;
+  NumberFit fit = prepared_number(p, f, v, out, &large);
+  if (fit == NUMBER_OUTSIDE) cell_error(k->r, row, 1, "out-of-domain", at.column, at.name, "%g has no %s", v, map_name(p));
+  if (fit == NUMBER_LARGE)
+    cell_error(k->r, row, 1, "out-of-range", at.column, at.name, "%g becomes %g, which is too large for a 32-bit number", v, large);
+  return fit == NUMBER_FINE;
 }
 
 static void missing_value(Apply *k, int64_t row, const DataInput *in, Cell at, bool first) {
@@ -54,14 +45,14 @@ static void apply_numbers(Apply *k, int at, int column) {
   const Affine *f = &k->prep->dense[in->dense_at + column];
   const double *value = k->r->dense[in->dense_at + column];
   Cell cell = {input_cell(in, column), in->name};
-  bool fills = in->prep.missing != MISSING_ERROR && in->prep.missing != MISSING_DROP, first = true;
+  bool first = true;
   float *out = k->out->dense + in->dense_at + column;
   for (int64_t i = 0; i < k->n; i++, out += k->r->plan->dense_width) {
     double v = value[k->row[i]];
     if (in->prep.indicator) out[in->width] = isnan(v);
     if (isnan(v)) {
       k->sum->input[at].missing++;
-      if (!fills) {
+      if (refuses_missing(&in->prep)) {
         missing_value(k, k->row[i], in, cell, first);
         first = false;
         continue;
@@ -74,14 +65,14 @@ static void apply_numbers(Apply *k, int at, int column) {
 }
 
 // ---------------------------------------------------------------- ids
-static uint32_t mode_id(const Vocabulary *v) {               // of the most frequent value; the first of several
+uint32_t mode_id(const Vocabulary *v) {
   int64_t best = -1;
   for (int64_t i = 0; i < v->n; i++)
     if (best < 0 || v->counts[i] > v->counts[best]) best = i;
   return (uint32_t)(best + 1);
 }
 
-static uint32_t id_of(const DataInput *in, const Vocabulary *v, const char *s) {
+uint32_t id_of(const DataInput *in, const Vocabulary *v, const char *s) {
   return item_kind(in) == INPUT_ID ? bucket_of(in, s) : (uint32_t)(vocabulary_find(v, s) + 1);
 }
 
@@ -95,7 +86,10 @@ static void unknown_category(Apply *k, int at, int64_t row, int32_t code) {
             shown(k->r, s));
 }
 
-// A category by bucketize: 1 + the bucket, 0 for a missing value.
+uint32_t bucket_id(const DataInput *in, const Affine *f, double v) {
+  return isnan(v) ? 0 : 1 + (uint32_t)clip_and_map(&in->prep, f, v);
+}
+
 static void apply_buckets(Apply *k, int at) {
   const DataInput *in = &k->r->plan->inputs[at];
   const Affine *f = &k->prep->vocab[in->id_at].number;
@@ -109,9 +103,16 @@ static void apply_buckets(Apply *k, int at) {
       first = false;
     }
     if (isnan(v) && in->prep.missing == MISSING_MODE) v = f->missing;
-    if (isnan(v)) continue;
     k->sum->input[at].clipped += in->prep.has_clip && (v < f->lo || v > f->hi);
-    *out = 1 + (uint32_t)clip_and_map(&in->prep, f, v);
+    *out = bucket_id(in, f, v);
+  }
+}
+
+void time_points(const DataInput *in, double t, float *out) {
+  for (int p = 0; p < in->n_parts; p++) {
+    double angle = isnan(t) ? 0 : 2 * M_PI * time_position(in->part[p], t);
+    out[2 * p] = (float)sin(angle);
+    out[2 * p + 1] = isnan(t) ? 0 : (float)cos(angle);
   }
 }
 
@@ -126,11 +127,7 @@ static void apply_time(Apply *k, int at) {
       missing_value(k, k->row[i], in, (Cell){input_cell(in, 0), in->name}, first);
       first = false;
     }
-    for (int p = 0; p < in->n_parts && !isnan(t); p++) {
-      double angle = 2 * M_PI * time_position(in->part[p], t);
-      out[2 * p] = (float)sin(angle);
-      out[2 * p + 1] = (float)cos(angle);
-    }
+    time_points(in, t, out);
   }
 }
 

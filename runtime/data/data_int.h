@@ -174,6 +174,9 @@ void items_finish(CellItems *w);                          // what was added to w
 void items_free(CellItems *w);
 static inline const char *items_at(const CellItems *w, int64_t i) { return w->text.data + (i ? w->end[i - 1] : 0); }
 bool split_tokens(CellItems *w, const char *s, TokenKind kind, int ngrams);   // tokens.c; false: s is not in UTF-8
+typedef enum { CELL_FINE, CELL_NOT_UTF8, CELL_NO_LIST } CellFit;
+CellFit cell_items(const DataInput *in, const char *s, CellItems *w);        // of a LIST
+int64_t kept_items(const DataInput *in, const CellItems *w, int64_t *from);  // how many, and the first
 void read_list(Raw *r, int input);
 
 // What stands for a text of a category or id: the bucket of an id, else its number among the distinct texts.
@@ -224,6 +227,11 @@ bool   valid_utf8(const char *s);
 void prep_new(const DataPlan *p, PrepState *s, Arena *a); // room for all, zeroed
 bool prep_learn(Raw *r, const GivenPrep *given, PrepState *s, Arena *a);   // from rows with split 0, what is not given (NULL: all); false: errors
 double clip_and_map(const Prep *p, const Affine *f, double v);   // by f's lo, hi, bounds. Not finite: outside of the domain
+// (map(clip(v)) − shift) · factor; what is not FINE is 0 in *out. *large: the result that is too large.
+typedef enum { NUMBER_FINE, NUMBER_OUTSIDE, NUMBER_LARGE } NumberFit;
+NumberFit prepared_number(const Prep *p, const Affine *f, double v, float *out, double *large);
+const char *map_name(const Prep *p);                             // "square root": of a map that not all numbers have
+static inline bool refuses_missing(const Prep *p) { return p->missing == MISSING_ERROR || p->missing == MISSING_DROP; }
 static inline InputKind item_kind(const DataInput *in) { return in->kind == INPUT_LIST ? in->item : in->kind; }
 // The vocabulary of a CATEGORY, or of a LIST of such: its own, or that of the input that it is like.
 static inline const Vocabulary *vocabulary_of(const DataPlan *p, const PrepState *s, const DataInput *in) {
@@ -242,4 +250,8 @@ uint64_t given_digest(const GivenPrep *g);                                  // n
 // Rows of one split, prepared; false: no room for them. Class labels are numbered first (classes_apply), once a file.
 void classes_apply(Raw *r, const PrepState *s);
 bool prep_apply(Raw *r, const PrepState *s, int split, Rows *out, DataSummary *sum, Arena *a);
+uint32_t mode_id(const Vocabulary *v);                     // of the most frequent value; the first of several
+uint32_t id_of(const DataInput *in, const Vocabulary *v, const char *s);
+uint32_t bucket_id(const DataInput *in, const Affine *f, double v);   // 1 + the bucket; NaN: 0
+void time_points(const DataInput *in, double t, float *out);   // sin, cos of each part; NaN: missing, 0
 #endif

@@ -134,26 +134,34 @@ static void keep_item(Raw *r, ItemList *l, const DataInput *in, int64_t row, con
   }
 }
 
+CellFit cell_items(const DataInput *in, const char *s, CellItems *w) {
+  const char *first = blanks(s);
+  items_start(w);
+  if (in->tokens) return split_tokens(w, s, in->tokens, in->ngrams) ? CELL_FINE : CELL_NOT_UTF8;
+  if (*first == '[' && !in->separator) return split_json(w, first) ? CELL_FINE : CELL_NO_LIST;
+  split_cell(w, s, in->separator);
+  return CELL_FINE;
+}
+
+int64_t kept_items(const DataInput *in, const CellItems *w, int64_t *from) {
+  int64_t n = w->n < in->max ? w->n : in->max;
+  *from = in->keep_first ? 0 : w->n - n;
+  return n;
+}
+
 static void read_cell(Raw *r, int at, int64_t row, CellItems *w) {
   const DataInput *in = &r->plan->inputs[at];
   ItemList *l = &r->list[at];
   bool missing;
-  const char *s = row_cell(r, row, in->from->index, &missing), *first = blanks(s);
-  items_start(w);
+  const char *s = row_cell(r, row, in->from->index, &missing);
   l->flag[row] = missing ? ITEMS_MISSING : 0;
   if (missing) return;
-  if (in->tokens) {
-    if (!split_tokens(w, s, in->tokens, in->ngrams)) {
-      cell_error(r, row, 1, "not-utf8", input_cell(in, 0), in->name, "`%s` is not in UTF-8", shown(r, s));
-      return;
-    }
-  } else if (*first != '[' || in->separator) split_cell(w, s, in->separator);
-  else if (!split_json(w, first)) {
-    cell_error(r, row, 1, "bad-list", input_cell(in, 0), in->name, "`%s` is no list: `[1, 2]` or `[\"a\", \"b\"]`",
-               shown(r, s));
-    return;
-  }
-  int64_t n = w->n < in->max ? w->n : in->max, from = in->keep_first ? 0 : w->n - n;
+  CellFit fit = cell_items(in, s, w);
+  if (fit == CELL_NOT_UTF8) cell_error(r, row, 1, "not-utf8", input_cell(in, 0), in->name, "`%s` is not in UTF-8", shown(r, s));
+  if (fit == CELL_NO_LIST)
+    cell_error(r, row, 1, "bad-list", input_cell(in, 0), in->name, "`%s` is no list: `[1, 2]` or `[\"a\", \"b\"]`", shown(r, s));
+  if (fit != CELL_FINE) return;
+  int64_t from, n = kept_items(in, w, &from);
   if (w->n > in->max) l->flag[row] |= ITEMS_CUT;
   if (!store_reserve(&l->items, l->n + n)) {
     r->failed = true;

@@ -1,6 +1,7 @@
 // prep.c: what is learned from the training rows: replacements of missing values, scales, vocabularies, classes.
 // Order of a number's preparation: missing, clip, map, scale. Means and deviations (population) in double, two passes, in
 // row order; so the same rows give the same bits.
+#include <float.h>
 #include <math.h>
 #include "data_int.h"
 
@@ -20,6 +21,18 @@ double clip_and_map(const Prep *p, const Affine *f, double v) {
     else hi = mid;
   }
   return lo;
+}
+
+const char *map_name(const Prep *p) { return p->map == MAP_SQRT ? "square root" : "log(1 + x)"; }
+
+NumberFit prepared_number(const Prep *p, const Affine *f, double v, float *out, double *large) {
+  double m = clip_and_map(p, f, v), x = (m - f->shift) * f->factor;
+  *out = 0;
+  *large = x;
+  if (!isfinite(m)) return NUMBER_OUTSIDE;
+  if (fabs(x) > FLT_MAX) return NUMBER_LARGE;
+  *out = (float)x;
+  return NUMBER_FINE;
 }
 
 void prep_new(const DataPlan *p, PrepState *s, Arena *a) {

@@ -53,12 +53,12 @@ static void *memory_with(const Engine *e, BufferRole role) {
   return i < 0 ? NULL : e->buf[i];
 }
 
-Engine *engine_new(const StepPlan *p, const StepCode *c) {
+static Engine *engine_over(const StepPlan *p, const StepCode *c, void *slots) {
   Engine *e = xcalloc(1, sizeof *e);
   e->plan = p;
   e->code = c;
   e->threads = 1;
-  e->slots = aligned((size_t)p->slot_bytes);
+  e->slots = slots;
   e->rows = aligned((size_t)p->rows_bytes);
   e->buf = xcalloc((size_t)p->n_buffers, sizeof *e->buf);
   for (int i = 0; i < p->n_buffers; i++) {
@@ -78,6 +78,14 @@ Engine *engine_new(const StepPlan *p, const StepCode *c) {
     e->run[k].units = xcalloc((size_t)p->programs[k].n_phases, sizeof *e->run[k].units);
   }
   return e;
+}
+
+Engine *engine_new(const StepPlan *p, const StepCode *c) { return engine_over(p, c, aligned((size_t)p->slot_bytes)); }
+
+Engine *engine_share(const Engine *e) {
+  Engine *other = engine_over(e->plan, e->code, e->slots);
+  other->shares = true;
+  return other;
 }
 
 void engine_threads(Engine *e, int threads) {
@@ -101,7 +109,7 @@ void engine_free(Engine *e) {
   for (int i = 0; i < e->plan->n_buffers; i++)
     if (!in_arena(&e->plan->buffers[i])) free(e->buf[i]);
   for (int k = 0; k < N_PROGRAMS; k++) free(e->run[k].items), free(e->run[k].units);
-  free(e->slots);
+  if (!e->shares) free(e->slots);
   free(e->rows);
   free(e->buf);
   free(e);

@@ -22,19 +22,15 @@ Predictions *predictions_new(const TrainPlan *tp, int64_t n, bool outputs, Arena
   return p;
 }
 
-// Row i of the batch is row at[i], or first + i where at is NULL.
-static void copy_out(const Engine *e, int buffer, const int64_t *at, int64_t first, int64_t n, int width, float *values) {
+// Row i of the batch to row i of `to`, or at[i]; a row has `width` values there, `ld` apart.
+static void copy_out(const Engine *e, int buffer, const int64_t *at, int64_t n, int width, float *to, int64_t ld) {
   const Buffer *b = &e->plan->buffers[buffer];
-  float *to = values + first * width;
-  for (int64_t i = 0; at && i < n; i++)
-    for (int j = 0; j < width; j++) values[at[i] * width + j] = (float)engine_out(e, buffer, i, j);
-  if (at) return;
-  if (b->dtype == F32 && (b->ld == width || n == 1)) {
+  if (b->dtype == F32 && !at && ((b->ld == width && ld == width) || n == 1)) {
     memcpy(to, e->buf[buffer], sizeof *to * (size_t)(n * width));
     return;
   }
   for (int64_t i = 0; i < n; i++)
-    for (int j = 0; j < width; j++) to[i * width + j] = (float)engine_out(e, buffer, i, j);
+    for (int j = 0; j < width; j++) to[(at ? at[i] : i) * ld + j] = (float)engine_out(e, buffer, i, j);
 }
 
 // ---------------------------------------------------------------- the label's own unit
@@ -82,12 +78,12 @@ void predictions_fill(Engine *e, ProgramId prog, const DataPlan *dp, const Train
   for (int64_t k = 0; k < batches.n; k++) {
     int64_t first = batches.first ? batches.first[k] : k * capacity, end = batches.first ? batches.first[k + 1] : first + capacity;
     int64_t n = (end < r->n ? end : r->n) - first;
-    const int64_t *at = batches.order ? batches.order + first : NULL;
+    const int64_t *at = batches.order ? batches.order + first : NULL, skip = at ? 0 : first;
     engine_batch(e, dp, r, batches.order, first, n);
     engine_run(e, prog, n, 0);
     for (int i = 0; i < tp->n_tasks; i++) {
       const PlanTask *t = &tp->tasks[i];
-      copy_out(e, t->head, at, first, n, t->width, p->values[i]);
+      copy_out(e, t->head, at, n, t->width, p->values[i] + skip * t->width, t->width);
       if (prog != PROG_EVAL) continue;
       p->sum[i] += engine_out(e, t->sum, 0, 0);
       p->weight[i] += engine_out(e, t->weight_sum, 0, 0);
@@ -95,7 +91,7 @@ void predictions_fill(Engine *e, ProgramId prog, const DataPlan *dp, const Train
     for (int i = 0; i < tp->n_outputs; i++) {
       const PlanOutput *o = &tp->outputs[i];
       float *to = p->values[tp->n_tasks + i];
-      if (to) copy_out(e, o->buffer, at, first, n, o->width, to);
+      if (to) copy_out(e, o->buffer, at, n, o->width, to + skip * o->width, o->width);
     }
   }
   free(batches.order);
@@ -118,6 +114,33 @@ Predictions *predict_rows(Engine *e, ProgramId prog, const DataPlan *dp, const T
   predictions_fill(e, prog, dp, tp, prep, r, p);
   if (prog == PROG_PREDICT) p->sum = p->weight = NULL;
   return p;
+}
+
+int results_width(const TrainPlan *tp) {
+  int n = 0;
+  for (int i = 0; i < tp->n_tasks; i++) n += tp->tasks[i].width;
+  for (int i = 0; i < tp->n_outputs; i++) n += tp->outputs[i].width;
+  return n;
+}
+
+// The values of one task or output: `width` of each row, `ld` apart, in the unit of a label.
+static void result_copy(const Engine *e, int buffer, Unit u, int64_t n, int width, float *to, int64_t ld) {
+  copy_out(e, buffer, NULL, n, width, to, ld);
+  for (int64_t i = 0; i < n && !is_plain(&u); i++) to_original(&u, to + i * ld, width);
+}
+
+void results_copy(const Engine *e, const DataPlan *dp, const TrainPlan *tp, const PrepState *prep, int64_t n, float *to) {
+  int ld = results_width(tp);
+  for (int i = 0; i < tp->n_tasks; i++) {
+    const PlanTask *t = &tp->tasks[i];
+    result_copy(e, t->head, unit_of(dp, prep, t->label), n, t->width, to, ld);
+    to += t->width;
+  }
+  for (int i = 0; i < tp->n_outputs; i++) {
+    const PlanOutput *o = &tp->outputs[i];
+    result_copy(e, o->buffer, unit_of(dp, prep, o->unit - 1), n, o->width, to, ld);
+    to += o->width;
+  }
 }
 
 // ---------------------------------------------------------------- metrics
