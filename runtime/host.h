@@ -23,14 +23,16 @@ typedef void HostFn(void *const *buf, const HostArgs *a, int64_t n, int64_t lo, 
 #undef HOST
 extern HostFn *const host_rows[N_HOST];
 
-// sort_ids: in0 ids u32 [rows] or [rows, m], in1 of a list its lengths; i[0] unused, i[1] = C distinct ids at most; N = capacity · m ids.
-// out, u32: how many distinct ids there are, n; those, ascending [C]; where each begins in the two lists that follow [C + 1]; for each
-// id's places, by row, then by item: its row [N], its item [N]; 3 N words that the routine alone uses.
+// sort_ids: in0 ids u32 [rows] or [rows, m], in1 of a list its lengths; then the next ids, and so on: S of them. i[0] unused, i[1] = C distinct
+// ids at most; N = Σ capacity · m ids. out, u32: how many distinct ids there are, n; those, ascending, and 0 behind them [C]; where the places
+// of each begin in the two lists that follow, those in each of the S apart [C · S + 1]; for each place, by id, then by which of the S, then by
+// row, then by item: its row [N], its item [N]; 3 N words that the routine alone uses.
+enum { SORT_SOURCES = 64 };                                       // S at most
 enum { SORTED_IDS = 1 };                                          // where they lie in out
 static inline int64_t sorted_starts(int64_t c) { return SORTED_IDS + c; }
-static inline int64_t sorted_rows(int64_t c) { return sorted_starts(c) + c + 1; }
-static inline int64_t sorted_items(int64_t c, int64_t n) { return sorted_rows(c) + n; }
-static inline int64_t sorted_words(int64_t c, int64_t n) { return sorted_items(c, n) + 4 * n; }
+static inline int64_t sorted_rows(int64_t c, int64_t s) { return sorted_starts(c) + c * s + 1; }
+static inline int64_t sorted_items(int64_t c, int64_t s, int64_t n) { return sorted_rows(c, s) + n; }
+static inline int64_t sorted_words(int64_t c, int64_t s, int64_t n) { return sorted_items(c, s, n) + 4 * n; }
 
 // pairs: in0 … in3 scores s, labels y, known (0: the row is in no pair) and groups (numbers; below 0: none), each [rows]. A pair (i, j) is two rows of
 // one group with y_i > y_j, and costs φ(s_i − s_j). i[0] = PairKind, f = margin; i[1] = order. out [rows, 2]:

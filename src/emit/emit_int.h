@@ -47,7 +47,7 @@ typedef VEC(Param) Params;
 // ---- state of a kernel under construction
 typedef struct {
   Value *in, *out;                          // pointer per input, output
-  bool *resolved;                           // input: its index has been added to the pointer
+  bool *resolved, *out_resolved;            // input, output: its index has been added to the pointer
   Value *known;                             // val → scalar computed once outside of inner loops, or NULL
   Value idx[N_AXES];                        // position along each axis entered
   unsigned entered;                         // bit per axis
@@ -62,9 +62,10 @@ typedef struct {
   Value lo, hi;
   Value extent[N_AXES];
   Value left, right, left_mn, left_k, right_k;   // DOT
-  Value sorted, distinct, ids, item_stride;      // ROWS
+  Value sorted;                                  // where an output goes by rows, and of ROWS
+  Value distinct, ids, item_stride[SORT_SOURCES];   // ROWS
   Value (*in_stride)[N_AXES], (*out_stride)[N_AXES];   // NULL: 0
-  Value *index_stride;
+  Value *index_stride, *row_stride;         // of inputs, outputs
   uint8_t *in_prologue;                     // domain of each input
   unsigned *deps;                           // val → axes that it varies along
 } Kernel;
@@ -95,6 +96,7 @@ static inline void kernel_leave(Kernel *k, State back) { k->st = back; }
 // Both: what depends on entered axes only, lane_axis aside. hoist computes vals, resolve adds row indices to pointers.
 void kernel_hoist(Kernel *k, int lane_axis);
 void kernel_resolve(Kernel *k, int lane_axis);
+Value named_rows(Kernel *k);                                            // of `sorted`: how many ids there are
 void function_attributes(Emit *e, Value fn);
 
 // ---- emit_map.c: evaluation of a program at a point

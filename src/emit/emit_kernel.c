@@ -37,13 +37,13 @@ static void key_operands(const Call *c, Text *out) {
   }
   for (int i = 0; i < c->n_outputs; i++) {
     const Output *o = &c->outputs[i];
-    text_printf(out, " o%d:%d:", o->val, o->dtype);
+    text_printf(out, " o%d:%d:%d:", o->val, o->dtype, o->by);
     for (int d = 0; d < c->n_dims; d++) text_char(out, stride_class(o->stride[d], d == lane_axis_of(c, false)));
   }
 }
 
 static void kernel_key(const Emit *e, const Call *c, Text *out) {
-  text_printf(out, "%d %d %d %d", c->kind, c->n_dims, c->reduce_op, c->anchor);
+  text_printf(out, "%d %d %d %d %d", c->kind, c->n_dims, c->reduce_op, c->anchor, c->sorted.sources);
   if (c->kind == CALL_DOT)
     text_printf(out, " dot%d:%d:%d:%c:%c%c", c->reduced.is_rows, c->left.dtype, c->right.dtype, dot_columns(e, c),
                 stride_class(c->left.stride_mn, true), stride_class(c->left.stride_k, true));
@@ -105,6 +105,7 @@ static void output_params(Emit *e, const Call *c, Kernel *k, Params *out) {
       if (stride_class(o->stride[d], d == lane_axis_of(c, false)) == 's')
         param_i64(e, out, k ? &k->out_stride[i][d] : NULL, o->stride[d], "out", i, d);
       else if (k && o->stride[d] == 1) k->out_stride[i][d] = ll_i64(&e->l, 1);
+    if (o->by) param(e, out, PARAM_I64, k ? &k->row_stride[i] : NULL, "out%d.row", i)->value = o->row_stride;
   }
 }
 
@@ -128,13 +129,14 @@ static void extent_param(Emit *e, Params *out, Value *dest, Dim d, const char *n
 }
 
 static void rows_params(Emit *e, const Call *c, Kernel *k, Params *out) {
-  param_ptr(e, out, k ? &k->sorted : NULL, "sorted", -1, c->sorted.buffer, c->sorted.offset, U32);
   param(e, out, PARAM_I64, k ? &k->distinct : NULL, "distinct")->value = c->sorted.distinct;
   param(e, out, PARAM_I64, k ? &k->ids : NULL, "ids")->value = c->sorted.ids;
-  param(e, out, PARAM_I64, k ? &k->item_stride : NULL, "item.s")->value = c->sorted.item_stride;
+  for (int i = 0; i < c->sorted.sources; i++)
+    param(e, out, PARAM_I64, k ? &k->item_stride[i] : NULL, "item%d.s", i)->value = c->sorted.item_stride[i];
 }
 
 void kernel_params(Emit *e, const Call *c, Kernel *k, Params *out) {
+  if (c->kind == CALL_ROWS || c->named) param_ptr(e, out, k ? &k->sorted : NULL, "sorted", -1, c->sorted.buffer, c->sorted.offset, U32);
   if (c->kind == CALL_ROWS) rows_params(e, c, k, out);
   if (c->kind == CALL_DOT) dot_params(e, c, k, out);
   input_params(e, c, k, out);
@@ -166,6 +168,7 @@ static State state_copy(Kernel *k) {
   s.in = copy(k->e, s.in, sizeof(Value) * (size_t)c->n_inputs);
   s.out = copy(k->e, s.out, sizeof(Value) * (size_t)c->n_outputs);
   s.resolved = copy(k->e, s.resolved, sizeof(bool) * (size_t)c->n_inputs);
+  s.out_resolved = copy(k->e, s.out_resolved, sizeof(bool) * (size_t)c->n_outputs);
   s.known = copy(k->e, s.known, sizeof(Value) * (size_t)c->n_vals);
   return s;
 }
@@ -209,16 +212,27 @@ static unsigned settled(const Kernel *k, int lane_axis) {      // axes entered, 
   return lane_axis < 0 ? k->st.entered : k->st.entered & ~(1u << lane_axis);
 }
 
-void kernel_resolve(Kernel *k, int lane_axis) {
+// p, moved on to the row that input ix selects.
+static Value to_row(Kernel *k, int ix, DType t, Value p, Value stride) {
   LL *l = &k->e->l;
+  DType id_type = k->c->inputs[ix].dtype;
+  Value id = ll_load(l, emit_type(k->e, id_type), k->st.in[ix], dtype_bytes(id_type), "id");
+  return ll_at(l, emit_type(k->e, t), p, ll_mul(l, LLVMBuildZExt(l->b, id, l->i64, ""), stride));
+}
+
+void kernel_resolve(Kernel *k, int lane_axis) {
   const Call *c = k->c;
   for (int i = 0; i < c->n_inputs; i++) {
     int ix = c->inputs[i].index;
     if (ix < 0 || k->st.resolved[i] || (input_axes(k, ix) & ~settled(k, lane_axis))) continue;
-    Value id = ll_load(l, emit_type(k->e, c->inputs[ix].dtype), k->st.in[ix], dtype_bytes(c->inputs[ix].dtype), "id");
-    Value row = ll_mul(l, LLVMBuildZExt(l->b, id, l->i64, ""), k->index_stride[i]);
-    k->st.in[i] = ll_at(l, emit_type(k->e, c->inputs[i].dtype), k->st.in[i], row);
+    k->st.in[i] = to_row(k, ix, c->inputs[i].dtype, k->st.in[i], k->index_stride[i]);
     k->st.resolved[i] = true;
+  }
+  for (int i = 0; i < c->n_outputs; i++) {
+    int ix = c->outputs[i].by - 1;
+    if (ix < 0 || k->st.out_resolved[i] || (input_axes(k, ix) & ~settled(k, lane_axis))) continue;
+    k->st.out[i] = to_row(k, ix, c->outputs[i].dtype, k->st.out[i], k->row_stride[i]);
+    k->st.out_resolved[i] = true;
   }
 }
 
@@ -267,10 +281,12 @@ static Kernel kernel_state(Emit *e, const Call *c) {
   k.st.in = NEW_ARRAY(a, Value, c->n_inputs + 1);
   k.st.out = NEW_ARRAY(a, Value, c->n_outputs + 1);
   k.st.resolved = NEW_ARRAY(a, bool, c->n_inputs + 1);
+  k.st.out_resolved = NEW_ARRAY(a, bool, c->n_outputs + 1);
   k.st.known = NEW_ARRAY(a, Value, c->n_vals + 1);
   k.in_stride = arena_alloc(a, sizeof *k.in_stride * (size_t)(c->n_inputs + 1));
   k.out_stride = arena_alloc(a, sizeof *k.out_stride * (size_t)(c->n_outputs + 1));
   k.index_stride = NEW_ARRAY(a, Value, c->n_inputs + 1);
+  k.row_stride = NEW_ARRAY(a, Value, c->n_outputs + 1);
   k.in_prologue = NEW_ARRAY(a, uint8_t, c->n_inputs + 1);
   k.deps = NEW_ARRAY(a, unsigned, c->n_vals + 1);
   for (int i = 0; i < c->n_inputs; i++) k.in_prologue[i] = input_prologue(c, i);
@@ -301,6 +317,11 @@ static void bind_params(Kernel *k, const Params *ps) {
   k->hi = LLVMGetParam(fn, (unsigned)ps->n + 1);
 }
 
+Value named_rows(Kernel *k) {                                 // how many ids the batch names
+  LL *l = &k->e->l;
+  return LLVMBuildZExt(l->b, ll_load(l, l->i32, k->sorted, 4, "named"), l->i64, "");
+}
+
 static void define(Emit *e, const Call *c, KernelFn *kf) {
   LL *l = &e->l;
   Kernel k = kernel_state(e, c);
@@ -316,6 +337,7 @@ static void define(Emit *e, const Call *c, KernelFn *kf) {
   k.entry = ll_block(l, "entry");
   Block start = ll_block(l, "start");
   ll_go(l, start);
+  if (c->named && c->kind != CALL_ROWS) k.hi = ll_max(l, k.lo, ll_min(l, k.hi, named_rows(&k)));   // nothing lies behind the last id
   kernel_resolve(&k, -1);
   kernel_hoist(&k, -1);
   emitters[c->kind](&k);

@@ -209,6 +209,11 @@ static Value lane_offsets(Kernel *k, const Point *p, Value stride) {       // la
   return ll_mul(l, ll_lanes(l, l->i64, p->width), ll_splat(l, stride, p->width));
 }
 
+static Value row_offsets(Kernel *k, const Point *p, int ix, Value stride) {  // where the rows begin that input ix selects
+  LL *l = &k->e->l;
+  return LLVMBuildMul(l->b, convert(k->e, load_input(k, p, ix), k->c->inputs[ix].dtype, I64), ll_splat(l, stride, p->width), "");
+}
+
 Value load_input(Kernel *k, const Point *p, int i) {
   LL *l = &k->e->l;
   const Input *in = &k->c->inputs[i];
@@ -216,11 +221,7 @@ Value load_input(Kernel *k, const Point *p, int i) {
   unsigned align = dtype_bytes(in->dtype);
   Value stride = p->width > 1 && p->lane_axis >= 0 ? k->in_stride[i][p->lane_axis] : NULL;
   if (in->index >= 0 && !k->st.resolved[i]) {                              // the id varies along lanes, or width is 1
-    Value id = load_input(k, p, in->index);
-    Type wide = ll_vec(l->i64, p->width);
-    Value row = LLVMBuildMul(l->b, convert(k->e, id, k->c->inputs[in->index].dtype, I64),
-                             ll_splat(l, k->index_stride[i], p->width), "");
-    CHECK(LLVMTypeOf(row) == wide);
+    Value row = row_offsets(k, p, in->index, k->index_stride[i]);
     if (p->width == 1) return ll_load(l, elem, ll_at(l, elem, k->st.in[i], row), align, "");
     if (stride) row = ll_add(l, row, lane_offsets(k, p, stride));
     return load_scattered(k, p, elem, k->st.in[i], row, align);
@@ -231,10 +232,9 @@ Value load_input(Kernel *k, const Point *p, int i) {
   return p->mask ? ll_masked_load(l, t, k->st.in[i], align, p->mask) : ll_load(l, t, k->st.in[i], align, "");
 }
 
-static void store_scattered(Kernel *k, const Point *p, Value v, Value base, Value stride, unsigned align) {
+static void store_scattered(Kernel *k, const Point *p, Value v, Value base, Value offsets, unsigned align) {
   LL *l = &k->e->l;
   Type elem = ll_elem(LLVMTypeOf(v));
-  Value offsets = lane_offsets(k, p, stride);
   if (p->mask) { ll_masked_scatter(l, v, lane_pointers(k, elem, base, offsets), align, p->mask); return; }
   for (int i = 0; i < p->width; i++)
     ll_store(l, ll_extract(l, v, i), ll_at(l, elem, base, ll_extract(l, offsets, i)), align);
@@ -244,8 +244,12 @@ void store_output(Kernel *k, const Point *p, int i, Value v) {
   LL *l = &k->e->l;
   Value stride = p->width > 1 && p->lane_axis >= 0 ? k->out_stride[i][p->lane_axis] : NULL, at = k->st.out[i];
   unsigned align = dtype_bytes(k->c->outputs[i].dtype);
-  if (p->width == 1) ll_store(l, v, at, align);
-  else if (!stride || !ll_is_const(stride, 1)) store_scattered(k, p, v, at, stride ? stride : ll_i64(l, 0), align);
+  if (k->c->outputs[i].by && !k->st.out_resolved[i]) {                     // the id varies along lanes, or width is 1
+    Value row = row_offsets(k, p, k->c->outputs[i].by - 1, k->row_stride[i]);
+    if (p->width == 1) ll_store(l, v, ll_at(l, LLVMTypeOf(v), at, row), align);
+    else store_scattered(k, p, v, at, stride ? ll_add(l, row, lane_offsets(k, p, stride)) : row, align);
+  } else if (p->width == 1) ll_store(l, v, at, align);
+  else if (!stride || !ll_is_const(stride, 1)) store_scattered(k, p, v, at, lane_offsets(k, p, stride ? stride : ll_i64(l, 0)), align);
   else if (p->mask) ll_masked_store(l, v, at, align, p->mask);
   else ll_store(l, v, at, align);
 }

@@ -24,7 +24,6 @@ static Value pointer(PhaseState *s, const Param *p, Value base, Value offset) {
 }
 
 static int64_t rows_of(const Call *c) {                    // of dims[0], where the call's items count; −1: n
-  if (c->kind == CALL_ROWS) return c->sorted.distinct;
   return c->n_dims == 0 ? 1 : c->dims[0].is_rows ? -1 : c->dims[0].size;
 }
 

@@ -20,8 +20,14 @@ Graph *graph_new(Arena *a, DType dtype, int64_t capacity, Diag *d) {
 AxisId axis_fixed(Graph *g, int64_t size) {
   CHECK(size >= 1);
   for (int i = 1; i < g->axes.n; i++)
-    if (g->axes.data[i].kind == AXIS_FIXED && g->axes.data[i].size == size) return (AxisId)i;
+    if (g->axes.data[i].kind == AXIS_FIXED && g->axes.data[i].size == size && !g->axes.data[i].name) return (AxisId)i;
   vec_push(g->arena, &g->axes, ((Axis){AXIS_FIXED, size, NULL}));
+  return (AxisId)(g->axes.n - 1);
+}
+
+AxisId axis_apart(Graph *g, int64_t size) {
+  CHECK(size >= 1);
+  vec_push(g->arena, &g->axes, ((Axis){AXIS_FIXED, size, "apart"}));
   return (AxisId)(g->axes.n - 1);
 }
 
@@ -146,12 +152,12 @@ NodeId graph_read(Graph *g, int slot, Place at) {
 }
 
 void graph_out(Graph *g, const char *name, NodeId v) {
-  if (v) vec_push(g->arena, &g->roots, ((Root){arena_strdup(g->arena, name), v, -1}));
+  if (v) vec_push(g->arena, &g->roots, ((Root){arena_strdup(g->arena, name), v, -1, 0}));
 }
 
 void graph_assign(Graph *g, int slot, NodeId v) {
   CHECK(slot >= 0 && slot < g->slots.n);
-  if (v) vec_push(g->arena, &g->roots, ((Root){g->slots.data[slot].path, v, slot}));
+  if (v) vec_push(g->arena, &g->roots, ((Root){g->slots.data[slot].path, v, slot, 0}));
 }
 
 // ---------------------------------------------------------------- attributes
@@ -233,7 +239,7 @@ NodeId g_gather(Graph *g, NodeId table, NodeId ids) {
 NodeId g_spread(Graph *g, NodeId a, NodeId ids, AxisId v) {
   return graph_add(g, OP_SPREAD, (NodeId[]){a, ids}, 2, (Attr){.i = {v}}, g->at);
 }
-NodeId g_touched(Graph *g, NodeId ids, AxisId v) { return graph_add(g, OP_TOUCHED, &ids, 1, (Attr){.i = {v}}, g->at); }
+NodeId g_touched(Graph *g, const NodeId *ids, int n, AxisId v) { return graph_add(g, OP_TOUCHED, ids, n, (Attr){.i = {v}}, g->at); }
 
 NodeId g_list_mask(Graph *g, int64_t n, int64_t length) {
   NodeId j = g_iota(g, n), have = g_dense(g, length, 1);

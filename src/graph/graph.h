@@ -12,11 +12,11 @@
 typedef uint32_t NodeId;                  // 0: none
 typedef uint32_t AxisId;                  // 0: none
 enum { MAX_RANK = 6 };
-typedef enum { AXIS_FIXED, AXIS_ROWS, AXIS_SYMBOL } AxisKind;   // later: ELEMS of a list, UNIQ ids of an index
+typedef enum { AXIS_FIXED, AXIS_ROWS, AXIS_SYMBOL } AxisKind;   // later: ELEMS of a list
 typedef struct {
   AxisKind kind;
   int64_t size;                           // FIXED; SYMBOL: −1 until bound; ROWS: capacity (extent n at run time)
-  const char *name;                       // SYMBOL: the input whose vocabulary it is. FIXED axes are interned by size
+  const char *name;                       // SYMBOL: the input whose vocabulary it is. FIXED: NULL, and interned by size; or of axis_apart
 } Axis;
 
 typedef enum { KIND_LEAF, KIND_MAP, KIND_REDUCE, KIND_DOT, KIND_INDEX, KIND_MOVE, KIND_ROOT,
@@ -61,7 +61,8 @@ typedef struct {                          // all that survives a step
   NodeId read;                            // the LEAF that reads it
   Place at;
 } Slot;
-typedef struct { const char *name; NodeId value; int slot; } Root;   // out(name, v): slot −1; assign(slot, v): its path
+// out(name, v): slot −1; assign(slot, v): its path. rows: of a lowered graph: 0, or the ids that say which rows of the slot v has
+typedef struct { const char *name; NodeId value; int slot; NodeId rows; } Root;
 
 // Which gradients of weights Σ_r x[r, k] · y[r, n] (r: rows) are computed by a matrix product of BLAS (op GEMM): those with at
 // least so many rows in a full batch, so many k and n each, and so much work 2·r·k·n. All 0: every one.
@@ -99,6 +100,7 @@ enum { AXIS_OF_ROWS = 1, AXIS_OF_ONE = 2 };
 Graph *graph_new(Arena *a, DType dtype, int64_t capacity, Diag *d);
 Graph *graph_empty_like(const Graph *g);                  // the same axes and slots at the same indices, no nodes
 AxisId axis_fixed(Graph *g, int64_t size);
+AxisId axis_apart(Graph *g, int64_t size);                // of this size, and equal to no other
 AxisId axis_symbol(Graph *g, const char *name, int64_t size_or_minus_1);   // one per name
 int64_t axis_size(const Graph *g, AxisId a);
 static inline Node *node(const Graph *g, NodeId n) { return &g->nodes.data[n]; }
@@ -151,7 +153,8 @@ NodeId g_iota(Graph *g, int64_t n);
 NodeId g_count(Graph *g, AxisId axis);                    // 0, 1, 2 … along any axis, the rows too
 NodeId g_gather(Graph *g, NodeId table, NodeId ids);      // [V, d], [rows] → [rows, d]; a list [rows, m] → [rows, m, d]
 NodeId g_spread(Graph *g, NodeId a, NodeId ids, AxisId v);
-NodeId g_touched(Graph *g, NodeId ids, AxisId v);         // [V]: 1 where a row of the batch has that id
+NodeId sorted_ids(const Graph *g, NodeId sorted, int source);       // of a SORT_IDS: its ids number `source`, from 0; 0: it has not so many
+NodeId g_touched(Graph *g, const NodeId *ids, int n, AxisId v);   // [V]: 1 where a row of the batch has that id in one of them
 NodeId g_pad(Graph *g, NodeId a, int axis, int64_t before, int64_t after);
 NodeId g_reshape(Graph *g, NodeId a, int item_rank, const AxisId *item);   // the batch axis stays
 NodeId g_drop(Graph *g, NodeId a, int axis);              // takes an axis of size 1 away (a view)

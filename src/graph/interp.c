@@ -133,12 +133,13 @@ static void eval_dot(const Run *r, NodeId id, const double *const *x, double *y)
 }
 
 static void eval_touched(const Run *r, NodeId id, const double *const *x, double *y) {
-  const Node *n = node(r->g, id), *ids = node(r->g, node_in(r->g, id, 0));
-  int64_t items = ids->attr.i[1] > 0 ? ids->attr.i[1] : 1;
+  const Node *n = node(r->g, id);
   memset(y, 0, sizeof *y * (size_t)count(r, n->rank, n->axis));
-  for (int64_t i = 0; i < r->in->n * items; i++) {
-    if (ids->attr.i[1] && (double)(i % items) >= r->in->dense[i / items * r->in->dense_width + ids->attr.i[2]]) continue;
-    y[(int64_t)x[0][i]] = 1;
+  for (int k = 0; k < n->n_in; k++) {
+    const Attr *a = &node(r->g, node_in(r->g, id, k))->attr;
+    int64_t items = a->i[1] > 0 ? a->i[1] : 1;
+    for (int64_t i = 0; i < r->in->n * items; i++)
+      if (!a->i[1] || (double)(i % items) < r->in->dense[i / items * r->in->dense_width + a->i[2]]) y[(int64_t)x[k][i]] = 1;
   }
 }
 

@@ -2,9 +2,14 @@
 // items that a row does not have read 0, and nothing of theirs is summed.
 #include "graph_int.h"
 
+static bool is_named(const Graph *g, NodeId ids) {                 // the ids that a sort_ids names, once each
+  while (node(g, ids)->op == OP_RESHAPE || node(g, ids)->op == OP_SLICE) ids = node_in(g, ids, 0);
+  return node(g, ids)->op == OP_SORT_IDS;
+}
+
 static bool ids_fit(Graph *g, const Node *out, NodeId ids) {
   const Node *b = node(g, ids);
-  if (b->op == OP_IDS) return true;
+  if (b->op == OP_IDS || (out->op == OP_GATHER && is_named(g, ids))) return true;
   return shape_error(g, out, "`%s` needs ids of the batch, not %s", op_rows[out->op].name, shape_text(g, ids, g->arena));
 }
 
@@ -30,15 +35,12 @@ void grad_gather(Graph *g, NodeId n, NodeId dy, const bool *want, NodeId *din) {
 }
 
 // A [rows, …] or [rows, m, …], B ids [rows] or [rows, m] → [V, …], V = axis i0
-bool shape_spread(Graph *g, Node *out, const NodeId *in, int n_in) {
-  (void)n_in;
-  const Node *a = node(g, in[0]), *b = node(g, in[1]);
-  if (!ids_fit(g, out, in[1])) return false;
-  if (out->op == OP_ROWS && (node(g, in[2])->op != OP_SORT_IDS || node(g, in[2])->attr.i[0] != out->attr.i[0]))
-    return shape_error(g, out, "`rows` needs its ids sorted");
+static bool spread_one(Graph *g, Node *out, NodeId values, NodeId ids) {
+  const Node *a = node(g, values), *b = node(g, ids);
+  if (!ids_fit(g, out, ids)) return false;
   if (a->rank < b->rank || memcmp(a->axis, b->axis, sizeof *a->axis * b->rank) != 0)
-    return shape_error(g, out, "`spread` needs a value for each id of %s, not %s", shape_text(g, in[1], g->arena),
-                       shape_text(g, in[0], g->arena));
+    return shape_error(g, out, "`%s` needs a value for each id of %s, not %s", op_rows[out->op].name, shape_text(g, ids, g->arena),
+                       shape_text(g, values, g->arena));
   out->dtype = a->dtype;
   out->rank = a->rank - b->rank + 1;
   out->axis[0] = (AxisId)out->attr.i[0];
@@ -46,10 +48,35 @@ bool shape_spread(Graph *g, Node *out, const NodeId *in, int n_in) {
   return true;
 }
 
+bool shape_spread(Graph *g, Node *out, const NodeId *in, int n_in) {
+  (void)n_in;
+  return spread_one(g, out, in[0], in[1]);
+}
+
+NodeId sorted_ids(const Graph *g, NodeId sorted, int source) {
+  int at = 0;
+  for (; source > 0 && at < node(g, sorted)->n_in; source--) at += node(g, node_in(g, sorted, at))->rank;   // a list has lengths
+  return at < node(g, sorted)->n_in ? node_in(g, sorted, at) : 0;
+}
+
+// A sort_ids; B, C, … a value for each of its ids, all of one item → [C, …], C = axis i0
+bool shape_rows(Graph *g, Node *out, const NodeId *in, int n_in) {
+  if (n_in < 2 || node(g, in[0])->op != OP_SORT_IDS) return shape_error(g, out, "`rows` needs its ids sorted");
+  for (int i = 1; i < n_in; i++) {
+    Node before = *out;
+    NodeId ids = sorted_ids(g, in[0], i - 1);
+    if (!ids) return shape_error(g, out, "`rows` has values of more than the ids that are sorted");
+    if (!spread_one(g, out, in[i], ids)) return false;
+    if (i > 1 && (before.rank != out->rank || before.dtype != out->dtype || memcmp(before.axis, out->axis, sizeof *out->axis * out->rank)))
+      return shape_error(g, out, "`rows` adds values of one shape");
+  }
+  return !sorted_ids(g, in[0], n_in - 1) || shape_error(g, out, "`rows` needs a value for all ids that are sorted");
+}
+
 // ids → [V], V = axis i0
 bool shape_touched(Graph *g, Node *out, const NodeId *in, int n_in) {
-  (void)n_in;
-  if (!ids_fit(g, out, in[0])) return false;
+  for (int i = 0; i < n_in; i++)
+    if (!ids_fit(g, out, in[i])) return false;
   out->dtype = (uint8_t)g->dtype;
   out->rank = 1;
   out->axis[0] = (AxisId)out->attr.i[0];
@@ -57,9 +84,10 @@ bool shape_touched(Graph *g, Node *out, const NodeId *in, int n_in) {
 }
 
 bool shape_sort_ids(Graph *g, Node *out, const NodeId *in, int n_in) {
-  int lists = node(g, in[0])->rank == 2;
-  if (!ids_fit(g, out, in[0])) return false;
-  if (n_in != 1 + lists) return shape_error(g, out, "`sort_ids` of a list needs its lengths");
+  int at = 0;
+  for (; at < n_in; at += node(g, in[at])->rank)
+    if (!ids_fit(g, out, in[at])) return false;
+  if (at != n_in) return shape_error(g, out, "`sort_ids` of a list needs its lengths");
   out->dtype = U32;
   out->rank = 1;
   out->axis[0] = axis_fixed(g, out->attr.i[2]);

@@ -2,8 +2,6 @@
 // What depends on the step alone (learning rate, bias correction) is a scalar in f64, cast once to the arithmetic type.
 #include "graph_int.h"
 
-enum { MAX_SPREADS = 16 };   // of one table: inputs that name its rows
-
 typedef struct Step Step;
 struct Step {
   Graph *g;
@@ -224,11 +222,13 @@ static bool rests(int row) { return !strcmp(optim_rows[row].name, "sgd") || !str
 
 static bool is_regularised(const Slot *p) { return p->rank > 1 && (p->rule.l2 != 0 || p->rule.l1 != 0); }
 
-// Ids of the spreads that a gradient is the sum of; 0: it is no such sum, all rows of the table have one.
+// Ids of the spreads that a gradient is the sum of, each once; 0: it is no such sum, all rows of the table have one.
 static int spread_ids(const Graph *g, NodeId d, NodeId *ids, int n) {
   if (node(g, d)->op == OP_SPREAD) {
-    if (n < MAX_SPREADS) ids[n] = node_in(g, d, 1);
-    return n < MAX_SPREADS ? n + 1 : 0;
+    for (int i = 0; i < n; i++)
+      if (ids[i] == node_in(g, d, 1)) return n;
+    if (n < SORT_SOURCES) ids[n] = node_in(g, d, 1);
+    return n < SORT_SOURCES ? n + 1 : 0;
   }
   if (node(g, d)->op != OP_ADD) return 0;
   n = spread_ids(g, node_in(g, d, 0), ids, n);
@@ -237,15 +237,12 @@ static int spread_ids(const Graph *g, NodeId d, NodeId *ids, int n) {
 
 // 1 for each row that the batch names, as an operand beside the table; 0: the whole table is updated.
 static NodeId touched_rows(Graph *g, int row, const Slot *p, NodeId d) {
-  NodeId ids[MAX_SPREADS], all = 0;
-  if (!p->lazy && !(rests(row) && !is_regularised(p) && axis_size(g, p->axis[0]) > axis_size(g, AXIS_OF_ROWS))) return 0;
+  NodeId ids[SORT_SOURCES];
   int n = p->rank ? spread_ids(g, d, ids, 0) : 0;
-  if (!p->lazy && n > 1) return 0;
-  for (int i = 0; i < n; i++) {
-    NodeId one = g_touched(g, ids[i], p->axis[0]);
-    all = all && all != one ? g_map2(g, OP_MAX, all, one) : one;
-  }
-  for (int i = 1; all && i < p->rank; i++) all = g_expand(g, all, -1);
+  bool few = n && axis_size(g, p->axis[0]) > n * axis_size(g, AXIS_OF_ROWS);
+  if (!n || (!p->lazy && !(rests(row) && !is_regularised(p) && few))) return 0;
+  NodeId all = g_touched(g, ids, n, p->axis[0]);
+  for (int i = 1; i < p->rank; i++) all = g_expand(g, all, -1);
   return all;
 }
 

@@ -39,9 +39,10 @@ static void call_key(Text *t, const Call *c) {
     operand(t, "left", c->left.buffer, c->left.offset, c->left.stride_mn, c->left.stride_k, c->left.dtype);
     operand(t, "right", c->right.buffer, c->right.offset, c->right.stride_mn, c->right.stride_k, c->right.dtype);
   }
-  if (c->kind == CALL_ROWS)
-    text_printf(t, " sorted b%d+%lld,%lld,%lld,%lld", c->sorted.buffer, (long long)c->sorted.offset, (long long)c->sorted.distinct,
-                (long long)c->sorted.ids, (long long)c->sorted.item_stride);
+  if (c->kind == CALL_ROWS || c->named)
+    text_printf(t, " sorted b%d+%lld,%lld,%lld,%d named %d", c->sorted.buffer, (long long)c->sorted.offset, (long long)c->sorted.distinct,
+                (long long)c->sorted.ids, c->sorted.sources, c->named);
+  strides(t, c->sorted.item_stride, c->sorted.sources);
   for (int i = 0; i < c->n_inputs; i++) {
     const Input *in = &c->inputs[i];
     text_printf(t, " in b%d+%lld %s x%d,%lld", in->buffer, (long long)in->offset, dtype_names[in->dtype], in->index, (long long)in->index_stride);
@@ -51,6 +52,7 @@ static void call_key(Text *t, const Call *c) {
     const Output *o = &c->outputs[i];
     text_printf(t, " out v%d b%d+%lld %s", o->val, o->buffer, (long long)o->offset, dtype_names[o->dtype]);
     strides(t, o->stride, MAX_DIMS);
+    text_printf(t, " x%d,%lld", o->by, (long long)o->row_stride);
   }
   values(t, c);
   text_char(t, '\n');

@@ -42,34 +42,44 @@ static NodeId read_whole(const Graph *g, const Slot *table, const bool *moved) {
   return 0;
 }
 
+// How many inputs name rows of it.
+static int inputs_of(const Graph *g, const Slot *table, const bool *moved) {
+  int n = 0;
+  for (NodeId k = 1; k < (NodeId)g->nodes.n; k++) n += moved[k] && node(g, k)->op == OP_GATHER && node_in(g, k, 0) == table->read;
+  return n;
+}
+
 static bool wants_norm(const Build *b, const Slot *table) {
   const Optim *o = table->rule.optimizer ? table->rule.optimizer : &b->m->optimizer.of;
   return !strcmp(optim_rows[o->row].name, "lamb");
 }
 
-// One warning for all tables of a reason that is not a table's own.
-static void costs_whole(Build *b, const Slot *first, int others, const char *why, const char *help) {
+// One warning for all tables.
+static void costs_norm(Build *b, const Slot *first, int others) {
   const char *more = others ? arena_printf(b->a, ", and of %d more", others) : "";
-  diag_warn(b->d, "lazy-whole", first->at, "a step of the lazy table `%s`%s costs what the whole table costs: %s", first->path, more, why);
-  diag_help(b->d, "%s", help);
+  diag_warn(b->d, "lazy-whole", first->at, "a step of the lazy table `%s`%s costs what the whole table costs: `lamb` takes its norm", first->path,
+            more);
+  diag_help(b->d, "give the table an optimizer of its own: `{ lazy = true, optimizer = adam(…) }`");
 }
 
 static void whole_tables(Build *b) {
-  const Slot *clipped = NULL, *normed = NULL;
-  int n_clipped = 0, n_normed = 0;
+  const Slot *normed = NULL;
+  int n_normed = 0;
   const bool *moved = moved_nodes(b);
   for (int i = 0; i < b->g->slots.n; i++) {
     const Slot *s = &b->g->slots.data[i];
     if (!s->lazy || s->frozen) continue;
     NodeId whole = read_whole(b->g, s, moved);
-    if (whole) {
+    int inputs = inputs_of(b->g, s, moved);
+    if (inputs > SORT_SOURCES) {
+      diag_warn(b->d, "lazy-whole", s->at, "`lazy` changes nothing in the table `%s`: %d inputs name its rows, and it is lazy for %d at most", s->path,
+                inputs, SORT_SOURCES);
+    } else if (whole) {
       diag_warn(b->d, "lazy-whole", s->at, "`lazy` changes nothing in the table `%s`: a value reads it whole, so that all rows are updated", s->path);
       diag_note(b->d, node(b->g, whole)->at, "this value");
-    } else if (b->m->clip.kind == CLIP_NORM) clipped = n_clipped++ ? clipped : s;
-    else if (wants_norm(b, s)) normed = n_normed++ ? normed : s;
+    } else if (wants_norm(b, s)) normed = n_normed++ ? normed : s;
   }
-  if (clipped) costs_whole(b, clipped, n_clipped - 1, "`clip = norm(…)` takes the norm of all of its gradient", "`clip = value(…)` looks at the rows of a batch alone");
-  if (normed) costs_whole(b, normed, n_normed - 1, "`lamb` takes its norm", "give the table an optimizer of its own: `{ lazy = true, optimizer = adam(…) }`");
+  if (normed) costs_norm(b, normed, n_normed - 1);
 }
 
 void check_lazy(Build *b) {

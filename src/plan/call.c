@@ -13,6 +13,7 @@ typedef struct {
   VEC(Output) outputs;
   VEC(Known) known;
   int rank[2];                                       // dims of the result's domain, of the prologue's
+  int named;                                         // 0, or 1 + the input that has the ids of the rows named, along dims[0]
 } Maker;
 
 static Arena *arena_of(Maker *k) { return k->p->s->arena; }
@@ -62,6 +63,13 @@ static int input_val(Maker *k, NodeId n, const Map *m, uint8_t prologue) {
                  n, m);
 }
 
+static int named_input(Maker *k, NodeId ids) {       // one for all rows that are read and written
+  Map m = { { 0 } };
+  for (int d = 1; d < MAX_DIMS + 1; d++) m.axis[d] = -1;
+  if (!k->named) k->named = 1 + add_input(k, ids, &m, 0);
+  return k->named - 1;
+}
+
 static int gather_val(Maker *k, NodeId n, const Map *m, uint8_t prologue) {       // table [V, d] by ids [rows] or [rows, m]
   const Graph *g = k->p->g;
   NodeId table = node_in(g, n, 0), ids = node_in(g, n, 1);
@@ -72,7 +80,8 @@ static int gather_val(Maker *k, NodeId n, const Map *m, uint8_t prologue) {     
     rows.axis[d] = m->axis[d] < of_ids ? m->axis[d] : -1;
     cols.axis[d] = m->axis[d] >= of_ids ? m->axis[d] - of_ids + 1 : -1;
   }
-  int index = add_input(k, ids, &rows, prologue);
+  bool named = node(g, ids)->op != OP_IDS && !prologue;
+  int index = named ? named_input(k, ids) : add_input(k, ids, &rows, prologue);
   int in = add_input(k, table, &cols, prologue);
   k->inputs.data[in].index = index;
   k->inputs.data[in].index_stride = t.stride[0];
@@ -237,7 +246,7 @@ static void spread_list(Maker *k, NodeId n) {                           // domai
   vec_push(arena_of(k), &k->inputs,
            ((Input){ k->p->dense, ids->attr.i[2], { dense->ld }, dense->dtype, -1, 0, node_in(g, n, 1) }));
   vec_push(arena_of(k), &k->outputs,
-           ((Output){ -1, out.buffer, out.offset, { out.stride[0], width ? out.stride[1] : 0 }, t, n }));
+           ((Output){ -1, out.buffer, out.offset, { out.stride[0], width ? out.stride[1] : 0 }, t, n, 0, 0 }));
 }
 
 static void spread_call(Maker *k, NodeId n) {                           // ids input 0, values input 1, domain [rows, V, d]
@@ -255,24 +264,32 @@ static void spread_call(Maker *k, NodeId n) {                           // ids i
   vec_push(arena_of(k), &k->inputs, ((Input){ ids.buffer, ids.offset, { ids.stride[0] }, U32, -1, 0, node_in(g, n, 1) }));
   vec_push(arena_of(k), &k->inputs,
            ((Input){ x.buffer, x.offset, { x.stride[0], 0, x.stride[1] }, t, -1, 0, node_in(g, n, 0) }));
-  vec_push(arena_of(k), &k->outputs, ((Output){ -1, out.buffer, out.offset, { out.stride[0], out.stride[1] }, t, n }));
+  vec_push(arena_of(k), &k->outputs, ((Output){ -1, out.buffer, out.offset, { out.stride[0], out.stride[1] }, t, n, 0, 0 }));
 }
 
-static void rows_anchor(Maker *k, NodeId n) {                           // values input 0, domain [rows, V, d]; of lists [rows, m, d]
+static void set_sorted(Maker *k, NodeId sorted) {
+  Loc l = loc_of(k->p, sorted);
+  k->call.sorted.buffer = l.buffer, k->call.sorted.offset = l.offset;
+  k->call.sorted.distinct = node(k->p->g, sorted)->attr.i[1];
+}
+
+static void rows_anchor(Maker *k, NodeId n) {                           // values inputs 0 …, domain [rows, C, d]; of lists [rows, m, d]
   const Graph *g = k->p->g;
-  NodeId values = node_in(g, n, 0), sorted = node_in(g, n, 2);
-  Loc x = loc_of(k->p, values), s = loc_of(k->p, sorted);
-  bool list = node(g, node_in(g, n, 1))->rank == 2;
-  int lane = list ? 2 : 1;                                              // the values' axis that runs along d, where there is one
-  bool wide = k->call.n_dims > 1;
   Call *c = &k->call;
   c->reduced = dim_of(g, AXIS_OF_ROWS);
-  c->sorted.buffer = s.buffer, c->sorted.offset = s.offset;
-  c->sorted.distinct = node(g, sorted)->attr.i[1];
-  c->sorted.ids = axis_size(g, AXIS_OF_ROWS) * (list ? axis_size(g, node(g, node_in(g, n, 1))->axis[1]) : 1);
-  c->sorted.item_stride = list ? x.stride[1] : 0;
-  vec_push(arena_of(k), &k->inputs,
-           ((Input){ x.buffer, x.offset, { x.stride[0], 0, wide ? x.stride[lane] : 0 }, (DType)node(g, n)->dtype, -1, 0, values }));
+  set_sorted(k, node_in(g, n, 0));
+  c->sorted.sources = node(g, n)->n_in - 1;
+  for (int s = 0; s < c->sorted.sources; s++) {
+    NodeId values = node_in(g, n, s + 1);
+    const Node *ids = node(g, sorted_ids(g, node_in(g, n, 0), s));
+    bool list = ids->rank == 2;
+    int lane = list ? 2 : 1;                                            // the values' axis that runs along d, where there is one
+    Loc x = loc_of(k->p, values);
+    c->sorted.ids += axis_size(g, AXIS_OF_ROWS) * (list ? axis_size(g, ids->axis[1]) : 1);
+    c->sorted.item_stride[s] = list ? x.stride[1] : 0;
+    vec_push(arena_of(k), &k->inputs,
+             ((Input){ x.buffer, x.offset, { x.stride[0], 0, c->n_dims > 1 ? x.stride[lane] : 0 }, (DType)node(g, n)->dtype, -1, 0, values }));
+  }
 }
 
 static HostOperand host_operand(const Planner *p, NodeId n, const Loc *l) {
@@ -318,13 +335,24 @@ static Loc whole_buffer(const Planner *p, NodeId n, int buffer) {
   return l;
 }
 
+static void to_rows(Maker *k, NodeId ids) {                             // the output added last goes to the rows that ids name
+  NodeId sorted = ids;
+  Output *o = &k->outputs.data[k->outputs.n - 1];
+  while (is_view(k->p->g, sorted)) sorted = node_in(k->p->g, sorted, 0);
+  set_sorted(k, sorted);
+  k->call.named = true;
+  o->row_stride = o->stride[0], o->stride[0] = 0;
+  o->by = 1 + named_input(k, ids);
+}
+
 static void outputs_of(Maker *k, NodeId n, int val) {
   Planner *p = k->p;
   if (p->info[n].stored) add_output(k, val, n, loc_of(p, n));
   for (int i = 0; i < p->g->roots.n; i++) {
     const Root *r = &p->g->roots.data[i];
-    if (see_through(p->g, r->value) == n)
-      add_output(k, val, n, whole_buffer(p, n, r->slot >= 0 ? p->slot_buffer[r->slot] : out_buffer(p, r)));
+    if (see_through(p->g, r->value) != n) continue;
+    add_output(k, val, n, whole_buffer(p, n, r->slot >= 0 ? p->slot_buffer[r->slot] : out_buffer(p, r)));
+    if (r->rows) to_rows(k, r->rows);
   }
 }
 
@@ -370,7 +398,6 @@ static void set_items(Call *c) {
   int64_t rows = c->n_dims ? c->dims[0].size : 1, row = 1;
   for (int i = 1; i < c->n_dims; i++) row *= c->dims[i].size;
   if (c->kind == CALL_HOST) rows = c->host.out.rank ? c->host.out.extent[0] : 1;
-  if (c->kind == CALL_ROWS) rows = c->sorted.distinct;
   c->item_rows = item_rows_of(c, rows, row);
   if (c->item_rows > rows) c->item_rows = rows > 0 ? rows : 1;
   c->items = (rows + c->item_rows - 1) / c->item_rows;

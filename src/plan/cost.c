@@ -5,14 +5,9 @@
 
 static double extent(const Dim *d) { return d->size > 0 ? (double)d->size : 0; }   // of rows: all that a batch may have
 
-// Of a dim of the result: of a table's rows, no more than the batch can name.
-static double extent_of(const Call *c, int d) {
-  return c->kind == CALL_ROWS && d == 0 ? (double)c->sorted.distinct : extent(&c->dims[d]);
-}
-
 static double points_of(const Call *c) {
   double n = 1;
-  for (int d = 0; d < c->n_dims; d++) n *= extent_of(c, d);
+  for (int d = 0; d < c->n_dims; d++) n *= extent(&c->dims[d]);
   return n;
 }
 
@@ -23,7 +18,7 @@ static double input_bytes(const Call *c, const Input *in) {      // each element
   int rank = c->n_dims + (c->kind == CALL_REDUCE_LANES || c->kind == CALL_REDUCE_ROWS), first = c->kind == CALL_REDUCE_ROWS;
   for (int d = 0; d < rank; d++) {
     bool reduced = d < first || d - first >= c->n_dims;
-    if (in->stride[d] || in->index >= 0) n *= reduced ? extent(&c->reduced) : extent_of(c, d - first);
+    if (in->stride[d] || in->index >= 0) n *= reduced ? extent(&c->reduced) : extent(&c->dims[d - first]);
   }
   return n * width(in->dtype);
 }
@@ -59,7 +54,7 @@ CallCost call_cost(const Call *c) {
   for (int i = 0; i < c->n_outputs; i++) out.bytes += points * width(c->outputs[i].dtype);
   out.flops = points * ops[0];
   if (c->kind == CALL_REDUCE_LANES || c->kind == CALL_REDUCE_ROWS) out.flops += points * inner * (ops[1] + 1);
-  if (c->kind == CALL_ROWS) out.flops += (double)c->sorted.ids * points / extent_of(c, 0);
+  if (c->kind == CALL_ROWS) out.flops += (double)c->sorted.ids * points / extent(&c->dims[0]);
   if (c->kind != CALL_DOT) return out;
   out.flops += 2 * points * inner;
   out.bytes += extent(&c->dims[0]) * inner * width(c->left.dtype) + inner * extent(&c->dims[1]) * width(c->right.dtype);

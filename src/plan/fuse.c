@@ -57,9 +57,14 @@ static void mark_prologues(Planner *p) {
   }
 }
 
+// A row of a slot that the batch names: read where it is wanted, as the slot itself would be.
+static bool is_named_row(const Graph *g, NodeId n) {
+  return node(g, n)->op == OP_GATHER && node(g, node_in(g, n, 0))->op == OP_READ && node(g, node_in(g, n, 1))->op != OP_IDS;
+}
+
 static bool is_free(const Planner *p, NodeId n, int *cost) {      // cost: ops in it
   n = see_through(p->g, n);
-  if (is_leaf(p->g, n)) return true;
+  if (is_leaf(p->g, n) || is_named_row(p->g, n)) return true;
   if (is_view(p->g, n)) return is_leaf(p->g, base_of(p->g, n));
   if (!is_pointwise(p->g, n)) return false;
   *cost += 1;

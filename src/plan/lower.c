@@ -6,7 +6,8 @@
 //     an axis more is taken item by item; every other contraction is products and sums;
 // (4) what is reshaped lies in one piece; views stand on values that are in memory (never on constants);
 // (5) a spread has values [rows] or [rows, d], of a list [rows, m] or [rows, m, d]; a gather of a list reads any row for an
-//     item that is not there, and a SELECT makes that 0; tables updated by rows: see rows.c;
+//     item that is not there, and a SELECT makes that 0; tables updated by rows (rows.c): their gradient, slots and all between are
+//     values of the ids named, ascending, on an axis of their own, and a root says which rows of its slot they are;
 // (6) every copy is an explicit STOP. Its attributes: i1 COPY_PACKED, i2 COPY_APART, i3 a serial number.
 #include "plan_int.h"
 
@@ -57,10 +58,13 @@ int operand_axis(const Graph *g, NodeId u, NodeId x, int i) {
 }
 
 // ---------------------------------------------------------------- copies
+typedef struct { NodeId sorted, ids; AxisId axis; } Named;          // of t: SORT_IDS, its ids [axis]
+
 typedef struct {
   Graph *t;
   bool *claimed;                                                   // by node of t: its place is another's to say
   NodeId *update;                                                  // by node of g: see row_updates
+  Named *named;                                                    // by node of g: of a sum of spreads, the rows that it reaches
   int serial;
 } Lower;
 
@@ -179,47 +183,117 @@ static NodeId without_mask(Lower *l, NodeId x, NodeId ids, Place at) {
   return g_broadcast(t, node_in(t, x, 1), node(t, x)->rank, axis);
 }
 
-static NodeId lower_spread(Lower *l, const Node *n, const NodeId *in) {
+// The values of a spread, with one axis at most behind those of the ids. 0: the error has been said.
+static NodeId spread_values(Lower *l, NodeId x, NodeId ids, Place at) {
   Graph *t = l->t;
-  NodeId x = in_memory(l, without_mask(l, in[0], in[1], n->at), n->at);
-  int ids_rank = node(t, in[1])->rank;
-  if (ids_rank == 2 && node(t, x)->rank > 3) {
-    diag_error(t->diag, "unsupported", n->at, "a list of items of more than one axis cannot be trained");
+  x = in_memory(l, without_mask(l, x, ids, at), at);
+  int ids_rank = node(t, ids)->rank;
+  if (node(t, x)->rank <= ids_rank + 1) return x;
+  if (ids_rank == 2) {
+    diag_error(t->diag, "unsupported", at, "a list of items of more than one axis cannot be trained");
     return 0;
   }
-  if (node(t, x)->rank <= ids_rank + 1) return graph_add(t, OP_SPREAD, (NodeId[]){ x, in[1] }, 2, n->attr, n->at);
   AxisId flat = axis_fixed(t, item_elements(t, x));
-  g_at(t, n->at);
-  x = g_reshape(t, in_one_piece(l, x, n->at), 1, &flat);
-  NodeId sum = graph_add(t, OP_SPREAD, (NodeId[]){ x, in[1] }, 2, n->attr, n->at);
-  return g_reshape(t, in_one_piece(l, sum, n->at), n->rank, n->axis);
-}
-
-// The ids of the batch in order, with their places.
-static NodeId sorted_ids(Lower *l, NodeId ids, AxisId v, Place at) {
-  Graph *t = l->t;
-  const Node *x = node(t, ids);
-  int64_t most = axis_size(t, AXIS_OF_ROWS) * (x->rank > 1 ? axis_size(t, x->axis[1]) : 1), size = axis_size(t, v);
-  int64_t distinct = most < size ? most : size;
-  Attr a = { .i = { (int64_t)v, distinct, sorted_words(distinct, most) } };
   g_at(t, at);
-  NodeId in[2] = { ids, x->rank > 1 ? g_dense(t, x->attr.i[2], 1) : 0 };
-  return graph_add(t, OP_SORT_IDS, in, in[1] ? 2 : 1, a, at);
+  return g_reshape(t, in_one_piece(l, x, at), 1, &flat);
 }
 
-static NodeId lower_row_update(Lower *l, const Node *n, const NodeId *in) {
-  NodeId x = in_memory(l, without_mask(l, in[0], in[1], n->at), n->at);
-  NodeId sorted = sorted_ids(l, in[1], (AxisId)n->attr.i[0], n->at);
-  return graph_add(l->t, OP_ROWS, (NodeId[]){ x, in[1], sorted }, 3, n->attr, n->at);
+static NodeId with_axes(Lower *l, NodeId x, int rank, const AxisId *axis, Place at) {   // x, with what was flat in its axes again
+  if (node(l->t, x)->rank == rank) return x;
+  g_at(l->t, at);
+  return g_reshape(l->t, in_one_piece(l, x, at), rank, axis);
 }
 
-// 1 where one or more rows have the id
-static NodeId lower_touched(Lower *l, const Node *n, NodeId ids) {
+static NodeId lower_spread(Lower *l, const Node *n, const NodeId *in) {
+  NodeId x = spread_values(l, in[0], in[1], n->at);
+  if (!x) return 0;
+  return with_axes(l, graph_add(l->t, OP_SPREAD, (NodeId[]){ x, in[1] }, 2, n->attr, n->at), n->rank, n->axis, n->at);
+}
+
+// 1 where one or more rows have one of the ids
+static NodeId lower_touched(Lower *l, const Node *n, const NodeId *in) {
   Graph *t = l->t;
   g_at(t, n->at);
-  AxisId axis[2] = { AXIS_OF_ROWS, node(t, ids)->axis[1] };
-  NodeId one = g_const(t, 1), ones = copy(l, g_broadcast(t, one, node(t, ids)->rank, axis), (Attr){0}, n->at);
-  return g_map2(t, OP_MIN, g_spread(t, ones, ids, (AxisId)n->attr.i[0]), one);
+  NodeId all = 0, one = g_const(t, 1);
+  for (int i = 0; i < n->n_in; i++) {
+    AxisId axis[2] = { AXIS_OF_ROWS, node(t, in[i])->axis[1] };
+    NodeId ones = copy(l, g_broadcast(t, one, node(t, in[i])->rank, axis), (Attr){0}, n->at), sum = g_spread(t, ones, in[i], (AxisId)n->attr.i[0]);
+    all = all ? g_map2(t, OP_ADD, all, sum) : sum;
+  }
+  return g_map2(t, OP_MIN, all, one);
+}
+
+// ---------------------------------------------------------------- tables by the rows that a batch names
+// The ids of the batch in order, with their places.
+static NodeId sort_ids(Lower *l, const NodeId *ids, int n, AxisId v, Place at) {
+  Graph *t = l->t;
+  NodeId in[2 * SORT_SOURCES];
+  int n_in = 0;
+  int64_t places = 0, distinct = axis_size(t, v);
+  g_at(t, at);
+  for (int i = 0; i < n; i++) {
+    const Node *x = node(t, ids[i]);
+    places += axis_size(t, AXIS_OF_ROWS) * (x->rank > 1 ? axis_size(t, x->axis[1]) : 1);
+    int64_t length = x->rank > 1 ? x->attr.i[2] : -1;
+    in[n_in++] = ids[i];
+    if (length >= 0) in[n_in++] = g_dense(t, length, 1);
+  }
+  if (places < distinct) distinct = places > 2 ? places : 2;         // an axis of size 1 is none
+  return graph_add(t, OP_SORT_IDS, in, n_in, (Attr){ .i = { (int64_t)v, distinct, sorted_words(distinct, n, places) } }, at);
+}
+
+static Named name_rows(Lower *l, const NodeId *ids, int n, AxisId v, Place at) {
+  Graph *t = l->t;
+  Named w = { .sorted = sort_ids(l, ids, n, v, at) };
+  int64_t distinct = node(t, w.sorted)->attr.i[1];
+  w.axis = axis_apart(t, distinct);
+  NodeId list = g_slice(t, w.sorted, 0, SORTED_IDS, SORTED_IDS + distinct);
+  w.ids = g_reshape(t, list, 1, &w.axis);
+  return w;
+}
+
+// The sum of spreads: [axis of the rows named, …]
+static NodeId lower_top(Lower *l, const Graph *g, NodeId top, const NodeId *now) {
+  const Node *n = node(g, top);
+  NodeId ids[SORT_SOURCES], in[SORT_SOURCES + 1];
+  int k = 0;
+  for (NodeId s; (s = spread_of(g, top, k)); k++) {
+    ids[k] = now[node_in(g, s, 1)];
+    in[k + 1] = spread_values(l, now[node_in(g, s, 0)], ids[k], n->at);
+    if (!in[k + 1]) return 0;
+  }
+  Named w = l->named[top] = name_rows(l, ids, k, n->axis[0], n->at);
+  AxisId axis[MAX_RANK];
+  memcpy(axis, n->axis, sizeof axis);
+  axis[0] = w.axis, in[0] = w.sorted;
+  return with_axes(l, graph_add(l->t, OP_ROWS, in, k + 1, (Attr){ .i = { (int64_t)w.axis } }, n->at), n->rank, axis, n->at);
+}
+
+// x, an operand of n, at the rows named.
+static NodeId at_rows(Lower *l, const Graph *g, const Named *w, NodeId n, NodeId x, const NodeId *now) {
+  const Node *y = node(g, x);
+  if (repeats_by_row(g, n, x) || l->update[x]) return now[x];
+  if (y->op == OP_READ) return g_gather(l->t, graph_read(l->t, (int)y->attr.i[0], y->at), w->ids);
+  NodeId in[3];
+  for (int i = 0; i < y->n_in; i++) in[i] = at_rows(l, g, w, x, node_in(g, x, i), now);
+  return graph_add(l->t, (OpId)y->op, in, y->n_in, y->attr, y->at);
+}
+
+static NodeId lower_row_update(Lower *l, const Graph *g, NodeId id, const NodeId *now) {
+  const Node *n = node(g, id);
+  NodeId top = l->update[id], in[3];
+  AxisId axis[MAX_RANK];
+  if (id < top) return now[node_in(g, id, 0)];                       // a part of the sum, which the top takes up; nobody else reads it
+  if (id == top) return lower_top(l, g, top, now);
+  const Named *w = &l->named[top];
+  g_at(l->t, n->at);
+  if (is_row_assign(g, id)) return at_rows(l, g, w, id, node_in(g, id, 1), now);
+  memcpy(axis, n->axis, sizeof axis);
+  axis[0] = w->axis;
+  for (int i = 0; i < n->n_in; i++) in[i] = at_rows(l, g, w, id, node_in(g, id, i), now);
+  if (n->op == OP_RESHAPE) return g_reshape(l->t, in[0], n->rank, axis);
+  if (n->op == OP_BROADCAST) return g_broadcast(l->t, in[0], n->rank, axis);
+  return graph_add(l->t, (OpId)n->op, in, n->n_in, n->attr, n->at);
 }
 
 // ---------------------------------------------------------------- dots
@@ -446,17 +520,15 @@ static NodeId lower_gemm(Lower *l, const Node *n, NodeId *in) {
 static NodeId lower_node(Lower *l, const Graph *g, NodeId id, const NodeId *now) {
   const Node *n = node(g, id);
   NodeId *in = NEW_ARRAY(g->arena, NodeId, n->n_in + 1);
+  if (l->update[id]) return lower_row_update(l, g, id, now);
   for (int i = 0; i < n->n_in; i++) in[i] = now[node_in(g, id, i)];
   for (int i = 0; i < n->n_in && op_rows[n->op].kind == KIND_CALL; i++) in[i] = in_memory(l, in[i], n->at);
   switch (n->op) {
   case OP_CONCAT: return n->n_in == 1 ? in[0] : lower_concat(l, in, n->n_in, n->attr.i[0], n->at);
   case OP_PAD: return lower_pad(l, in[0], &n->attr, n->at);
   case OP_DOT: return g->gemm && suits_gemm(g, id, g->gemm) ? lower_gemm(l, n, in) : lower_dot(l, n, in);
-  case OP_SPREAD: return l->update[id] ? lower_row_update(l, n, in) : lower_spread(l, n, in);
-  case OP_SELECT:
-    if (l->update[id]) return in[1];                                // touched rows are the only ones that are looked at
-    break;
-  case OP_TOUCHED: return lower_touched(l, n, in[0]);
+  case OP_SPREAD: return lower_spread(l, n, in);
+  case OP_TOUCHED: return lower_touched(l, n, in);
   case OP_GATHER: return lower_gather(l, n, in);
   case OP_SLICE:
   case OP_RESHAPE:
@@ -483,6 +555,7 @@ static int64_t most_nodes(const Graph *g) {                         // that lowe
 Graph *lower(const Graph *g, const bool *copy_slot) {
   Lower l = { .t = graph_empty_like(g), .update = NEW_ARRAY(g->arena, NodeId, g->nodes.n) };
   row_updates(g, l.update);
+  l.named = NEW_ARRAY(g->arena, Named, g->nodes.n);
   int64_t most = most_nodes(g);
   l.claimed = NEW_ARRAY(g->arena, bool, most);
   NodeId *now = NEW_ARRAY(g->arena, NodeId, g->nodes.n);
@@ -493,6 +566,7 @@ Graph *lower(const Graph *g, const bool *copy_slot) {
   }
   for (int i = 0; i < g->roots.n; i++) {
     Root r = g->roots.data[i];
+    if (r.slot >= 0 && l.update[r.value]) r.rows = l.named[l.update[r.value]].ids;
     r.value = lower_root(&l, now[r.value], r.slot >= 0 && copy_slot[r.slot], node(g, r.value)->at);
     vec_push(l.t->arena, &l.t->roots, r);
   }

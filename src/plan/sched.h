@@ -35,7 +35,10 @@ typedef struct {             // an operand read per point
   int64_t index_stride;      //   address += value · index_stride (a gather)
   NodeId node;
 } Input;
-typedef struct { int val; int buffer; int64_t offset; int64_t stride[MAX_DIMS]; DType dtype; NodeId node; } Output;
+typedef struct {
+  int val; int buffer; int64_t offset; int64_t stride[MAX_DIMS]; DType dtype; NodeId node;
+  int by; int64_t row_stride;              // by: 0, or 1 + the input (u32 ids) whose value selects the row: address += value · row_stride
+} Output;
 
 typedef enum {
   CALL_MAP,                  // outputs = program over dims
@@ -50,9 +53,9 @@ typedef enum {
   CALL_SPREAD,               // out[v, j] = Σ over rows r ascending with ids[r] = v of in[r, j]; zeroed first; no program. Of
                              //   lists: over r ascending, then i ascending below the row's length, with ids[r, i] = v of
                              //   in[r, j, i]
-  CALL_ROWS,                 // for each id v that the batch has (`sorted`): anchor[j] = Σ of input 0 over v's places, rows and then items
-                             //   ascending; then the program at row v of what has dims [V, d]. Input 0 has the domain [rows] + dims; items
-                             //   are of distinct ids, not of dims[0]
+  CALL_ROWS,                 // dims [C] or [C, d], of the ids that the batch names (`sorted`): anchor[u, j] = Σ over the first inputs s, as many
+                             //   as `sorted` has lists of places, of (Σ of input s over the u-th id's places in list s, rows and then
+                             //   items ascending), 0 behind the last id; then the program. Their domain is [rows] + dims
   CALL_HOST                  // a C routine of the runtime (host.h): `host` says all; dims are those of its result
 } CallKind;
 
@@ -72,8 +75,10 @@ typedef struct {
   struct { int buffer; int64_t offset, stride_mn, stride_k; DType dtype; } left, right;
   // SPREAD: ids input 0, values input 1, output 0; dims = [V, d]; reduced = rows. Of lists: their lengths (reals) input 2,
   // dims = [V, d, m], d being 1 where there is no such axis
-  // ROWS: what sort_ids made (host.h), C and N of it; of lists: how far apart input 0 has the items of a row
-  struct { int buffer; int64_t offset, distinct, ids, item_stride; } sorted;
+  // what sort_ids made (host.h). ROWS: C, N and S of it; of lists: how far apart an input has the items of a row. named: an output goes to rows
+  // of the ids, so that there is none, of any kind of call, for what lies behind the last id
+  struct { int buffer; int64_t offset, distinct, ids; int sources; int64_t item_stride[SORT_SOURCES]; } sorted;
+  bool named;
   int64_t items;             // fixed calls: how many items (blocks of the first dim); row calls: unused
   int64_t item_rows;         // fixed calls: rows of dims[0] per item
   HostArgs host;             // HOST; inputs, outputs, vals are then empty
@@ -81,7 +86,7 @@ typedef struct {
 
 // Is an input read on the anchor's operand domain? An index is where what it selects rows of is.
 static inline bool input_prologue(const Call *c, int input) {
-  if (c->kind == CALL_SPREAD || (c->kind == CALL_ROWS && input == 0)) return true;
+  if (c->kind == CALL_SPREAD || (c->kind == CALL_ROWS && input < c->sorted.sources)) return true;
   for (int v = 0; v < c->n_vals; v++)
     if (c->vals[v].kind == VAL_INPUT && c->vals[v].input == input) return c->vals[v].prologue;
   for (int i = 0; i < c->n_inputs; i++)

@@ -84,13 +84,20 @@ static Access *add(Check *k, const Call *c, int call, int buffer, bool writes, i
   return &k->all.data[k->all.n - 1];
 }
 
-static void add_rows_of_table(const Check *k, Access *a, const Input *in) {   // any row of it
-  int64_t rows = axis_size(k->g, node(k->g, in->node)->axis[0]);
-  if (last_of(a) + (rows - 1) * in->index_stride >= elements(k->s, &k->s->buffers.data[a->buffer]))
-    BUG("%s: a table leaves its buffer", k->where);
+static void add_any_row(const Check *k, Access *a, int64_t rows, int64_t stride) {
+  if (last_of(a) + (rows - 1) * stride >= elements(k->s, &k->s->buffers.data[a->buffer])) BUG("%s: a table leaves its buffer", k->where);
   a->own_row = false;
-  a->stride[a->n] = in->index_stride;
+  a->stride[a->n] = stride;
   a->size[a->n++] = rows;
+}
+
+static int64_t rows_of_table(const Check *k, const Input *in) { return axis_size(k->g, node(k->g, in->node)->axis[0]); }
+
+// Of the slot that an output goes to by rows.
+static int64_t rows_of_slot(const Check *k, const Output *o) {
+  for (int i = 0; i < k->s->slots.n; i++)
+    if (k->s->slots.data[i].buffer == o->buffer && k->s->slots.data[i].rank) return k->s->slots.data[i].shape[0];
+  BUG("%s: an output goes to rows of no table", k->where);
 }
 
 static void add_operand(Check *k, const Call *c, int call, const HostOperand *o, bool writes) {
@@ -106,12 +113,15 @@ static void add_host(Check *k, const Call *c, int call) {
 }
 
 static void add_sorted(Check *k, const Call *c, int call) {        // and the items of lists, which dims do not tell
-  const Dim words[1] = { { false, sorted_words(c->sorted.distinct, c->sorted.ids) } };
+  const Dim words[1] = { { false, c->kind == CALL_ROWS ? sorted_words(c->sorted.distinct, c->sorted.sources, c->sorted.ids) : SORTED_IDS } };
   add(k, c, call, c->sorted.buffer, false, c->sorted.offset, (int64_t[]){ 1 }, words, 1);
-  const Input *in = &c->inputs[0];
-  int64_t rows = c->reduced.size, items = c->sorted.ids / rows, width = c->n_dims > 1 ? c->dims[1].size : 1;
-  const Dim dims[3] = { c->reduced, { false, items }, { false, width } };
-  add(k, c, call, in->buffer, false, in->offset, (int64_t[]){ in->stride[0], c->sorted.item_stride, in->stride[2] }, dims, 3);
+  for (int i = 0; i < c->sorted.sources; i++) {
+    const Input *in = &c->inputs[i];
+    const Node *values = node(k->g, in->node);
+    int64_t items = c->sorted.item_stride[i] ? axis_size(k->g, values->axis[1]) : 1, width = c->n_dims > 1 ? c->dims[1].size : 1;
+    const Dim dims[3] = { c->reduced, { false, items }, { false, width } };
+    add(k, c, call, in->buffer, false, in->offset, (int64_t[]){ in->stride[0], c->sorted.item_stride[i], in->stride[2] }, dims, 3);
+  }
 }
 
 static void add_call(Check *k, const Call *c, int call) {
@@ -126,11 +136,14 @@ static void add_call(Check *k, const Call *c, int call) {
     const Input *in = &c->inputs[i];
     bool p = input_prologue(c, i);
     Access *a = add(k, c, call, in->buffer, false, in->offset, in->stride, p ? pro : c->dims, p ? at : c->n_dims);
-    if (in->index >= 0) add_rows_of_table(k, a, in);
+    if (in->index >= 0) add_any_row(k, a, rows_of_table(k, in), in->index_stride);
   }
-  for (int i = 0; i < c->n_outputs; i++)
-    add(k, c, call, c->outputs[i].buffer, true, c->outputs[i].offset, c->outputs[i].stride, c->dims, c->n_dims);
-  if (c->kind == CALL_ROWS) add_sorted(k, c, call);
+  for (int i = 0; i < c->n_outputs; i++) {
+    const Output *o = &c->outputs[i];
+    Access *a = add(k, c, call, o->buffer, true, o->offset, o->stride, c->dims, c->n_dims);
+    if (o->by) add_any_row(k, a, rows_of_slot(k, o), o->row_stride);
+  }
+  if (c->kind == CALL_ROWS || c->named) add_sorted(k, c, call);
   if (c->kind != CALL_DOT) return;
   const Dim left[2] = { c->dims[0], c->reduced }, right[2] = { c->dims[1], c->reduced };
   int64_t by_left[2] = { c->left.stride_mn, c->left.stride_k }, by_right[2] = { c->right.stride_mn, c->right.stride_k };
@@ -157,7 +170,6 @@ static void check_form(const Check *k, const Phase *ph, const Call *c) {
     return;
   }
   int64_t rows = ph->is_host ? (c->host.out.rank ? c->host.out.extent[0] : 1) : c->n_dims ? c->dims[0].size : 1;
-  if (c->kind == CALL_ROWS) rows = c->sorted.distinct;
   if (ph->is_host && (c->host.id <= HOST_NONE || c->host.id >= N_HOST || c->host.items != c->items))
     BUG("%s: %s: a broken host call", k->where, c->name);
   if (!ph->is_host && c->n_dims && c->dims[0].is_rows) BUG("%s: %s is over rows", k->where, c->name);

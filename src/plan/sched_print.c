@@ -18,6 +18,12 @@ static void print_place(const Schedule *s, int buffer, int64_t offset, Text *out
   if (offset) text_printf(out, "+%lld", (long long)offset);
 }
 
+static void print_rows(const Schedule *s, const Call *c, int index, Text *out) {
+  text_add(out, "[");
+  print_place(s, c->inputs[index].buffer, c->inputs[index].offset, out);
+  text_add(out, "]");
+}
+
 static void print_val(const Schedule *s, const Call *c, int i, Text *out) {
   const Val *v = &c->vals[i];
   text_printf(out, "      v%d = ", i);
@@ -25,11 +31,7 @@ static void print_val(const Schedule *s, const Call *c, int i, Text *out) {
   case VAL_INPUT: {
     const Input *in = &c->inputs[v->input];
     print_place(s, in->buffer, in->offset, out);
-    if (in->index >= 0) {
-      text_add(out, "[");
-      print_place(s, c->inputs[in->index].buffer, c->inputs[in->index].offset, out);
-      text_add(out, "]");
-    }
+    if (in->index >= 0) print_rows(s, c, in->index, out);
     break;
   }
   case VAL_CONST: text_printf(out, "%.9g", v->f); break;
@@ -43,6 +45,7 @@ static void print_val(const Schedule *s, const Call *c, int i, Text *out) {
     if (c->outputs[o].val == i) {
       text_add(out, " -> ");
       print_place(s, c->outputs[o].buffer, c->outputs[o].offset, out);
+      if (c->outputs[o].by) print_rows(s, c, c->outputs[o].by - 1, out);
     }
   text_char(out, '\n');
 }

@@ -131,12 +131,16 @@ static void add_phase(Planner *p, int t, Way way, Phase *out, int *n_out) {
   else add_named(p, ph, out, n_out);
 }
 
+// The row by the same id that o writes.
+static bool reads_same_row(const Input *in, const Output *o) { return o->by && in->index == o->by - 1 && in->index_stride == o->row_stride; }
+
 static bool reads_otherwise(const Call *c, const Output *o) {         // o's buffer, not at the element that o writes
   if (c->kind == CALL_DOT && (c->left.buffer == o->buffer || c->right.buffer == o->buffer)) return true;
   for (int i = 0; i < c->n_inputs; i++) {
     const Input *in = &c->inputs[i];
     if (in->buffer != o->buffer) continue;
-    if (c->kind == CALL_SPREAD || in->index >= 0 || in->offset != o->offset) return true;
+    bool same = in->index < 0 && !o->by ? true : reads_same_row(in, o);
+    if (c->kind == CALL_SPREAD || !same || in->offset != o->offset) return true;
     for (int v = 0; v < c->n_vals; v++)
       if (c->vals[v].kind == VAL_INPUT && c->vals[v].input == i && c->vals[v].prologue) return true;
     for (int d = 0; d < c->n_dims; d++)

@@ -205,31 +205,42 @@ static void run_spread(Point *p, int64_t lo, int64_t hi) {
     }
 }
 
+static int64_t word(const Point *p, int64_t i) { return (int64_t)peek(p->m, p->c->sorted.buffer, p->c->sorted.offset + i); }
+
 static void store(Point *p, const int64_t *at) {
   const Call *c = p->c;
   for (int i = 0; i < c->n_outputs; i++) {
     const Output *o = &c->outputs[i];
     int64_t where = o->offset;
     for (int d = 0; d < c->n_dims; d++) where += at[d] * o->stride[d];
+    if (o->by && at[0] >= word(p, 0)) continue;
+    if (o->by) where += (int64_t)input_at(p, o->by - 1, at, c->n_dims) * o->row_stride;
     if (p->m->s->buffers.data[o->buffer].dtype != o->dtype) BUG("%s: dtype of an output", c->name);
     poke(p->m, o->buffer, where, p->val[0][o->val]);
   }
 }
 
-static int64_t word(const Point *p, int64_t i) { return (int64_t)peek(p->m, p->c->sorted.buffer, p->c->sorted.offset + i); }
+static double sum_of_source(Point *p, int64_t u, int s, int64_t j) {
+  const Call *c = p->c;
+  const Input *in = &c->inputs[s];
+  int64_t distinct = c->sorted.distinct, first = sorted_starts(distinct) + u * c->sorted.sources + s;
+  double sum = 0;
+  for (int64_t e = word(p, first); e < word(p, first + 1); e++) {
+    int64_t from = word(p, sorted_rows(distinct, c->sorted.sources) + e) * in->stride[0] +
+                   word(p, sorted_items(distinct, c->sorted.sources, c->sorted.ids) + e) * c->sorted.item_stride[s] + j * in->stride[2];
+    sum = round_to(c->vals[c->anchor].dtype, sum + peek(p->m, in->buffer, in->offset + from));
+  }
+  return sum;
+}
 
 static void run_rows(Point *p, int64_t lo, int64_t hi, int64_t inner) {
   const Call *c = p->c;
-  int64_t distinct = c->sorted.distinct, n = word(p, 0);
-  for (int64_t u = lo; u < hi && u < n; u++)
+  for (int64_t u = lo; u < hi; u++)
     for (int64_t j = 0; j < inner; j++) {
-      int64_t at[MAX_DIMS + 1] = {word(p, SORTED_IDS + u), j};
+      int64_t at[MAX_DIMS + 1] = {u, j};
       double sum = 0;
-      for (int64_t e = word(p, sorted_starts(distinct) + u); e < word(p, sorted_starts(distinct) + u + 1); e++) {
-        int64_t from = word(p, sorted_rows(distinct) + e) * c->inputs[0].stride[0] +
-                       word(p, sorted_items(distinct, c->sorted.ids) + e) * c->sorted.item_stride + j * c->inputs[0].stride[2];
-        sum = round_to(c->vals[c->anchor].dtype, sum + peek(p->m, c->inputs[0].buffer, c->inputs[0].offset + from));
-      }
+      for (int s = 0; s < c->sorted.sources && u < word(p, 0); s++)
+        sum = s ? round_to(c->vals[c->anchor].dtype, sum + sum_of_source(p, u, s, j)) : sum_of_source(p, u, s, j);
       p->val[0][c->anchor] = sum;
       evaluate(p, 0, at, c->n_dims);
       store(p, at);
