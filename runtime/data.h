@@ -11,7 +11,7 @@ typedef struct {
   int n_columns; const char **names;        // header, or plan's names
   int64_t first, n_rows;                    // rows first … first + n_rows − 1 of the file, from 0: all, or a block of them
   int width;                                // cells of a row: all n_columns, or those asked for
-  char **cell;                              // [n_rows × width], NUL-terminated, trimmed if asked; quoted empty = empty
+  char **cell;                              // [n_rows × width], NUL-terminated (and READ_AHEAD), trimmed if asked; quoted empty = empty
   int64_t *line;                            // line of the file on which a row starts
   char *text;                               // what the cells point into
   Arena *arena;                             // the names

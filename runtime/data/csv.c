@@ -1,6 +1,7 @@
 // csv.c: a CSV file (RFC 4180 and its relatives) as blocks of cells. The text comes piece by piece (gzip by content, through
-// zlib); a row is first found whole, field by field, then cut in place: quotes, embedded delimiters and newlines, LF, CRLF
-// or CR, BOM, blank lines, a last line without an end. Errors carry the data row (from 1, header not counted) and the line.
+// zlib); scan.c marks the bytes that can end a field; a row is first found whole, from mark to mark, then cut in place: quotes, embedded
+// delimiters and newlines, LF, CRLF or CR, BOM, blank lines, a last line without an end. Errors carry the data row (from 1, header not
+// counted) and the line.
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -8,18 +9,18 @@
 #include <zlib.h>
 #include "data_int.h"
 
-enum { PIECE = 1 << 20, LONGEST_ROW = 1 << 28 };
+enum { PIECE = 1 << 18, LONGEST_ROW = 1 << 28, AHEAD = 64 };
 typedef struct { char *at, *to; bool doubled; } Field;       // doubled: it has quotes that are written twice
 typedef struct {
   Reader reader;
   const DataSource *format;
   int fd; gzFile z;            // z NULL: a plain file
-  char *text; size_t cap;      // NUL behind what was read of it
+  char *text; size_t cap;      // NUL behind what was read of it, and room for what reads ahead
+  uint64_t *mark;              // of the text: scan_marks; one at its end
   char *p, *end;               // what is left of it
   int64_t before;              // bytes of the file before `text`
   bool at_end;                 // the file has no more
   bool cr_ends;                // lines end in CR alone (old Macintosh): in a text without any LF
-  bool stops[256];             // bytes that end a bare field
   char delimiter; bool trim;
   int64_t line, row;           // of the file; of the data
   Field *field; int64_t n, field_cap;      // of the row at hand
@@ -81,6 +82,14 @@ static void mend_line_ends(char *text, size_t n) {
   for (char *p = text; (p = memchr(p, '\r', n - (size_t)(p - text))) != NULL;) *p++ = '\n';
 }
 
+static void mark_text(Csv *s) {
+  size_t n = (size_t)(s->end - s->text);
+  memset(s->end, 0, AHEAD);
+  scan_marks(s->text, n, s->delimiter, s->mark);
+  if (n % 64 == 0) s->mark[n / 64] = 0;
+  s->mark[n / 64] |= (uint64_t)1 << n % 64;
+}
+
 // More text behind what is left, which moves to the start of its memory. false: failed.
 static bool more_text(Csv *s) {
   size_t left = (size_t)(s->end - s->p);
@@ -91,7 +100,11 @@ static bool more_text(Csv *s) {
               "a row is longer than %d MiB: does a quote open here that never closes?", LONGEST_ROW >> 20);
     return stop_here(s);
   }
-  if (s->cap - left < PIECE) s->text = xrealloc(s->text, (s->cap = 2 * s->cap + PIECE) + 1);
+  if (s->cap - left < PIECE) {
+    s->cap = 2 * s->cap + PIECE;
+    s->text = xrealloc(s->text, s->cap + AHEAD);
+    s->mark = xrealloc(s->mark, sizeof *s->mark * (s->cap / 64 + 1));
+  }
   size_t n = left;
   ssize_t got = 1;
   while (n < s->cap && (got = read_some(s, s->text + n, s->cap - n)) > 0) n += (size_t)got;
@@ -104,9 +117,9 @@ static bool more_text(Csv *s) {
   }
   s->p = s->text;
   s->end = s->text + n;
-  *s->end = 0;
   if (!is_text(s, s->text + left, n - left)) return false;
   if (s->cr_ends) mend_line_ends(s->text + left, n - left);
+  mark_text(s);
   return true;
 }
 
@@ -122,7 +135,10 @@ static bool first_text(Csv *s) {
   if (n >= 3 && !memcmp(s->text, "\xef\xbb\xbf", 3)) s->p += 3;
   if (s->reader.rows == 0 && !whole_text(s)) return false;
   s->cr_ends = memchr(s->text, '\r', n) && !memchr(s->text, '\n', n);
-  if (s->cr_ends) mend_line_ends(s->text, (size_t)(s->end - s->text));
+  if (s->cr_ends) {
+    mend_line_ends(s->text, (size_t)(s->end - s->text));
+    mark_text(s);
+  }
   return true;
 }
 
@@ -131,45 +147,60 @@ static bool first_text(Csv *s) {
 typedef enum { WHOLE, CUT_OFF, FAILED } Step;
 
 static bool is_blank(const Csv *s, char c) { return (c == ' ' || c == '\t') && c != s->delimiter; }
-static bool out_of_text(const Csv *s) { return s->p >= s->end && !s->at_end; }
+static bool cut_off(const Csv *s, const char *p) { return p >= s->end && !s->at_end; }
+
+typedef struct { const uint64_t *word; uint64_t bits; char *base; } Marks;   // bits: those of 64 bytes from base on that are still to come
+
+static Marks marks_from(const Csv *s, const char *p) {
+  size_t i = (size_t)(p - s->text);
+  return (Marks){s->mark + i / 64, s->mark[i / 64] & ~(uint64_t)0 << i % 64, s->text + i / 64 * 64};
+}
+
+// There is one at the end of the text.
+static char *next_mark(Marks *m) {
+  for (; !m->bits; m->base += 64) m->bits = *++m->word;
+  char *p = m->base + __builtin_ctzll(m->bits);
+  m->bits &= m->bits - 1;
+  return p;
+}
 
 static Step wrong_quote(Csv *s, const char *code, int64_t line, const char *what) {
   diag_data(s->reader.diag, code, s->reader.table.path, s->row, line, NULL, "%s", what);
   return FAILED;
 }
 
-// Behind a closing quote: blanks, then the end of the field.
-static Step after_quote(Csv *s) {
-  while (is_blank(s, *s->p) || (*s->p == '\r' && (s->p[1] == '\n' || s->p + 1 == s->end))) s->p++;
-  if (out_of_text(s)) return CUT_OFF;
-  if (s->p >= s->end || *s->p == s->delimiter || *s->p == '\n') return WHOLE;
+// Behind a closing quote: blanks, then the end of the field, which *end becomes.
+static Step after_quote(Csv *s, char *p, Marks *m, char **end) {
+  while (is_blank(s, *p) || (*p == '\r' && (p[1] == '\n' || p + 1 == s->end))) p++;
+  if (cut_off(s, p)) return CUT_OFF;
+  *end = next_mark(m);
+  if (p == *end && *p != '"') return WHOLE;
   wrong_quote(s, "after-quote", s->line, "text stands behind a closing quote");
   diag_help(s->reader.diag, "a quote within a quoted field is written twice: `\"\"`");
   return FAILED;
 }
 
-// p stands behind the opening quote.
-static Step quoted_field(Csv *s, Field *f) {
+// The mark at the opening quote has been taken.
+static Step quoted_field(Csv *s, Field *f, Marks *m, char **end) {
   int64_t opened = s->line;
-  for (f->at = s->p; s->p < s->end; s->p++) {
-    s->line += *s->p == '\n';
-    if (*s->p != '"') continue;
-    f->to = s->p++;
-    if (out_of_text(s)) return CUT_OFF;
-    if (*s->p != '"') return after_quote(s);                 // *end is NUL
+  for (;;) {
+    char *p = next_mark(m);
+    if (p == s->end) return s->at_end ? wrong_quote(s, "open-quote", opened, "a quote opens here and never closes") : CUT_OFF;
+    s->line += *p == '\n';
+    if (*p != '"') continue;
+    if (cut_off(s, p + 1)) return CUT_OFF;
+    f->to = p;
+    if (p[1] != '"') return after_quote(s, p + 1, m, end);
+    next_mark(m);
     f->doubled = true;
   }
-  return s->at_end ? wrong_quote(s, "open-quote", opened, "a quote opens here and never closes") : CUT_OFF;
 }
 
-static void bare_field(Csv *s, Field *f) {
-  char *p = s->p;
-  f->at = p;
-  while (!s->stops[(unsigned char)*p]) p++;
-  s->p = p;
-  if (p > f->at && p[-1] == '\r' && (p == s->end || *p == '\n')) p--;
+// From p, the mark at its end, back over what does not belong to it.
+static char *bare_end(const Csv *s, const Field *f, char *p) {
+  if (p > f->at && p[-1] == '\r' && *p != s->delimiter) p--;
   while (s->trim && p > f->at && is_blank(s, p[-1])) p--;
-  f->to = p;
+  return p;
 }
 
 static Field *new_field(Csv *s) {
@@ -181,23 +212,27 @@ static Field *new_field(Csv *s) {
 }
 
 static Step read_fields(Csv *s) {
+  Marks m = marks_from(s, s->p);
   s->n = 0;
-  for (bool last = false; !last;) {
+  for (char *p = s->p, *end;; p = end + 1) {
     Field *f = new_field(s);
-    while (s->trim && is_blank(s, *s->p)) s->p++;
-    if (*s->p == '"') {
-      s->p++;
-      Step step = quoted_field(s, f);
+    while (s->trim && is_blank(s, *p)) p++;
+    f->at = p;
+    end = next_mark(&m);
+    if (end == p && *p == '"') {
+      f->at++;
+      Step step = quoted_field(s, f, &m, &end);
       if (step != WHOLE) return step;
     } else {
-      bare_field(s, f);
-      if (out_of_text(s)) return CUT_OFF;
+      while (*end == '"') end = next_mark(&m);               // a quote within a bare field
+      f->to = bare_end(s, f, end);
     }
-    last = s->p >= s->end || *s->p == '\n';
-    s->line += *s->p == '\n';
-    s->p += s->p < s->end;
+    if (*end == s->delimiter) continue;
+    if (cut_off(s, end)) return CUT_OFF;
+    s->line += *end == '\n';
+    s->p = end < s->end ? end + 1 : end;
+    return WHOLE;
   }
-  return WHOLE;
 }
 
 // Fields as they stand in the text become texts: quotes undoubled, NUL behind. The delimiter there has been read.
@@ -386,6 +421,7 @@ static void csv_close(Reader *r) {
   else if (s->fd >= 0) close(s->fd);
   free(s->field);
   free(s->text);
+  free(s->mark);
   free(r->table.cell);
   free(r->table.line);
   arena_free(r->table.arena);
@@ -398,7 +434,6 @@ Reader *csv_open(const char *path, const DataSource *format, int64_t rows, Diag 
   *s = (Csv){.format = format, .fd = -1, .delimiter = csv_delimiter(path, format), .trim = format->trim, .line = 1};
   s->reader = (Reader){.rows = rows, .next = csv_next, .close = csv_close, .diag = d,
                        .table = {.path = arena_strdup(a, path), .arena = a}};
-  s->stops[0] = s->stops['\n'] = s->stops[(unsigned char)s->delimiter] = true;
   if (open_text(s) && first_text(s) && read_header(s)) return &s->reader;
   csv_close(&s->reader);
   return NULL;

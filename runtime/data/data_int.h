@@ -4,9 +4,25 @@
 #define MTLC_DATA_INT_H
 #include "../data.h"
 
+// 8 bytes as a number, the first the lowest.
+static inline uint64_t load8(const char *s) {
+  uint64_t x;
+  memcpy(&x, s, sizeof x);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+  x = __builtin_bswap64(x);
+#endif
+  return x;
+}
+
+// ---- scan.c
+// Which of n bytes are `delimiter`, a line end or a quote: bit i % 64 of mark[i / 64]. s is read, and mark set, up to a multiple of 64.
+void scan_marks(const char *s, size_t n, char delimiter, uint64_t *mark);
+void scan_plain(const char *s, size_t n, char delimiter, uint64_t *mark);   // the same on any processor; for tests
+
 // ---- number.c
 // The whole text is one finite number: digits, one dot, an exponent. Correctly rounded, whatever the locale.
 bool parse_number(const char *s, double *v);
+bool parse_cell(const char *s, double *v);                // the same of a cell, behind which READ_AHEAD bytes may be read
 int  parse_truth(const char *s);                          // 1: 1, true, yes; 0: 0, false, no (any case); −1: neither
 void print_number(Text *t, double v, int digits);         // as %.*g, with a dot whatever the locale
 

@@ -115,7 +115,7 @@ static double cell_number(Raw *r, int64_t row, int column) {             // NaN:
   bool missing;
   const char *s = row_cell(r, row, column, &missing);
   double x = NAN;
-  if (missing || parse_number(s, &x)) return x;
+  if (missing || parse_cell(s, &x)) return x;
   cell_error(r, row, 1, "not-a-number", column, NULL, "`%s` is no number", shown(r, s));
   return NAN;
 }

@@ -141,7 +141,7 @@ static Value column_value(Raw *r, int64_t row, const RowExpr *e) {
     time_error(r, row, e->index, s, e->format);
     return (Value){0};
   }
-  if (parse_number(s, &v)) return (Value){VALUE_NUMBER, v, s};
+  if (parse_cell(s, &v)) return (Value){VALUE_NUMBER, v, s};
   cell_error(r, row, 1, "not-a-number", e->index, NULL, "`%s` is no number", shown(r, s));
   return (Value){0};
 }

@@ -123,11 +123,13 @@ static char *trimmed(char *s) {
   return s;
 }
 
+static char empty[1 + READ_AHEAD];
+
 static char *no_text(Sql *s, int column, const char *what) {
   Table *t = &s->reader.table;
   diag_data(s->reader.diag, "not-text", t->path, s->row, 0, t->names[column], "the value is %s", what);
   s->reader.failed = true;
-  return "";
+  return empty;
 }
 
 static char *shortest(Arena *a, double v) {
@@ -145,7 +147,7 @@ static char *shortest(Arena *a, double v) {
 
 static char *cell_of(Sql *s, int column) {
   int type = sqlite3_column_type(s->stmt, column);
-  if (type == SQLITE_NULL) return "";
+  if (type == SQLITE_NULL) return empty;
   if (type == SQLITE_BLOB) return no_text(s, column, "a BLOB, which is neither a number nor a text");
   if (type == SQLITE_FLOAT) return shortest(s->cells, sqlite3_column_double(s->stmt, column));
   const char *text = (const char *)sqlite3_column_text(s->stmt, column);

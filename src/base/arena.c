@@ -52,7 +52,7 @@ void arena_free(Arena *a) {
 
 static Block *new_block(Arena *a, size_t bytes) {
   size_t size = bytes > a->next_size ? bytes : a->next_size;
-  Block *b = xcalloc(1, BLOCK_HEADER + size);           // zeroed once, handed out once
+  Block *b = xcalloc(1, BLOCK_HEADER + size + READ_AHEAD);           // zeroed once, handed out once
   b->size = size;
   if (a->next_size < LARGEST_BLOCK) a->next_size *= 2;
   if (bytes == size && a->head) {                       // a block of its own: keep filling the current one

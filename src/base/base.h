@@ -24,6 +24,7 @@ typedef struct Arena Arena;
 Arena *arena_new(void);
 void   arena_free(Arena *a);                              // a may be NULL
 void  *arena_alloc(Arena *a, size_t bytes);               // zeroed, 16-byte aligned
+enum { READ_AHEAD = 8 };                                  // bytes that may be read behind the NUL of a text in an arena, or a Text
 char  *arena_strdup(Arena *a, const char *s);
 char  *arena_strndup(Arena *a, const char *s, size_t n);  // n bytes, NUL added
 char  *arena_printf(Arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);

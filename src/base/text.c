@@ -2,7 +2,7 @@
 #include "base.h"
 
 static void reserve(Text *t, size_t more) {
-  size_t need = t->n + more + 1;
+  size_t need = t->n + more + 1 + READ_AHEAD;
   if (need <= t->cap) return;
   t->cap = need > 2 * t->cap ? need : 2 * t->cap;
   t->data = xrealloc(t->data, t->cap);
