@@ -179,11 +179,24 @@ static bool can_join(Planner *p, int c, NodeId n, const Ints *from) {
   return true;
 }
 
-// A MAP cluster that already comes after all that n reads, something at least: n is evaluated beside it. (Adam's m and v,
-// where the gradient comes out of a spread.)
+// Does some node of the cluster read a stored value that n reads?
+static bool reads_alike(const Planner *p, int c, NodeId n) {
+  const Graph *g = p->g;
+  const Cluster *x = &p->clusters.data[c];
+  for (int i = 0; i < node(g, n)->n_in; i++) {
+    NodeId operand = see_through(g, node_in(g, n, i));
+    for (int k = 0; k < x->nodes.n && !is_leaf(g, operand); k++)
+      for (int j = 0; j < node(g, x->nodes.data[k])->n_in; j++)
+        if (see_through(g, node_in(g, x->nodes.data[k], j)) == operand) return true;
+  }
+  return false;
+}
+
+// A MAP cluster that reads what n reads, and already comes after all of it: n is evaluated beside it. (Adam's m and v, where the gradient
+// comes out of a spread.) Values that have nothing in common stay apart: they are calls of one kernel.
 static int sibling(Planner *p, NodeId n, const Ints *from) {
   for (int c = p->clusters.n - 1; c >= 0 && from->n > 0; c--) {
-    bool fits = p->clusters.data[c].kind == CALL_MAP && can_join(p, c, n, from);
+    bool fits = p->clusters.data[c].kind == CALL_MAP && can_join(p, c, n, from) && reads_alike(p, c, n);
     for (int i = 0; fits && i < from->n; i++) fits = after(p, c, from->data[i]);
     if (fits) return c;
   }

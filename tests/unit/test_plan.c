@@ -852,6 +852,31 @@ static void test_errors(void **state) {                          // what cannot 
   arena_free(c.a);
 }
 
+static void siblings(Case *c) {
+  NodeId h = layer(c, g_dense(c->g, 0, DENSE), DENSE, 24, "h"), one = g_slice(c->g, h, 1, 0, 12), two = g_slice(c->g, h, 1, 12, 24);
+  graph_out(c->g, "output:first", g_map1(c->g, OP_RELU, one));
+  graph_out(c->g, "output:other", g_map1(c->g, OP_RELU, two));
+  graph_out(c->g, "output:again", g_map1(c->g, OP_TANH, one));
+}
+
+static void test_siblings(void **state) {                       // values join where they read the same, not for their size
+  (void)state;
+  just_run(siblings);
+  Case c = new_case(F32, 70);
+  siblings(&c);
+  const Graph *g;
+  const SchedProgram *p = &schedule_case(&c, &g)->programs[PROG_TRAIN];
+  int calls[3] = {0};                                           // by the number of outputs
+  for (int i = 0; i < p->n_phases; i++)
+    for (int k = 0; k < p->phases[i].n_calls; k++) {
+      const Call *x = &p->phases[i].calls[k];
+      if (x->kind == CALL_MAP && x->n_outputs < COUNT_OF(calls)) calls[x->n_outputs]++;
+    }
+  assert_int_equal(calls[1], 1);
+  assert_int_equal(calls[2], 1);
+  arena_free(c.a);
+}
+
 static void test_six_axes(void **state) {                       // as many as a tensor can have
   (void)state;
   Case c = new_case(F32, 70);
@@ -948,7 +973,8 @@ int main(int argc, char **argv) {
     cmocka_unit_test(test_moves), cmocka_unit_test(test_tables), cmocka_unit_test(test_hazards),
     cmocka_unit_test(test_random),
     cmocka_unit_test(test_phases_of_an_mlp), cmocka_unit_test(test_phases_of_others),
-    cmocka_unit_test(test_host_calls), cmocka_unit_test(test_gemm), cmocka_unit_test(test_errors), cmocka_unit_test(test_six_axes), cmocka_unit_test(test_deep),
+    cmocka_unit_test(test_host_calls), cmocka_unit_test(test_gemm), cmocka_unit_test(test_errors), cmocka_unit_test(test_siblings),
+    cmocka_unit_test(test_six_axes), cmocka_unit_test(test_deep),
     cmocka_unit_test(test_checker)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
