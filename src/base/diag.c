@@ -107,6 +107,8 @@ static char *vformat(Diag *d, const char *fmt, va_list ap) { return arena_vprint
   const char *out = vformat(d, fmt, ap);                                                       \
   va_end(ap)
 
+const Sources *diag_sources(const Diag *d) { return d->sources; }
+
 void diag_error(Diag *d, const char *code, Place at, const char *fmt, ...) {
   FORMAT(d, fmt, text);
   add(d, (Item){.severity = SEVERITY_ERROR, .kind = DIAG_SPEC, .code = code, .at = at, .text = text});

@@ -26,6 +26,7 @@ typedef enum { DIAG_SPEC = 2, DIAG_DATA = 3, DIAG_MACHINE = 4 } DiagClass;    //
 typedef struct Diag Diag;
 
 Diag *diag_new(Arena *a, const Sources *s);          // s may be NULL
+const Sources *diag_sources(const Diag *d);
 // `code` is a stable kebab-case id, a string literal ("unknown-name"). Each call adds one error;
 // at most 50 are kept, the rest counted. Two errors with the same code and place are one.
 void  diag_error(Diag *d, const char *code, Place at, const char *fmt, ...) PRINTF_LIKE(4, 5);

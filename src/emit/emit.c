@@ -110,9 +110,11 @@ static int tree_levels(const Schedule *s) {                // blocks of the long
 
 static void build_module(Emit *e) {
   const Schedule *s = e->s;
+  lines_open(e);
   for (int p = 0; p < N_PROGRAMS && !e->error; p++)
     for (int i = 0; i < s->programs[p].n_phases && !e->error; i++)
       if (!s->programs[p].phases[i].is_host) emit_phase(e, &s->programs[p].phases[i]);
+  lines_close(e);
   if (e->error) return;
   char *text = NULL;
   if (LLVMVerifyModule(e->l.m, LLVMReturnStatusAction, &text)) emit_error(e, "LLVM: broken module: %s", text);

@@ -22,6 +22,7 @@ typedef struct {
   bool has_fma, has_mask;                   // of the target: fused multiply-add, masked loads and stores
   int tree_levels;                          // depth of the stack of partial sums: covers the longest reduced extent
   VEC(struct KernelFn *) kernels;
+  struct Lines *lines;                      // NULL: none are wanted
   char *error;                              // malloc'd, first error; NULL: none
 } Emit;
 
@@ -81,6 +82,14 @@ static inline bool dot_is_column(const Call *c) {
   return c->kind == CALL_DOT && !c->dims[1].is_rows && c->dims[1].size == 1;
 }
 static inline unsigned dtype_bytes(DType t) { return t == F32 || t == U32 ? 4 : 8; }
+
+// ---- emit_lines.c: the spec's lines for debuggers. All do nothing where the schedule has no sources.
+typedef struct { LLVMMetadataRef scope, at; } LineState;
+void lines_open(Emit *e);                                               // before the first function
+void lines_close(Emit *e);                                              // after the last
+LineState lines_function(Emit *e, Value fn, Place at);                  // what is built from now on is of fn, at this place
+void lines_at(Emit *e, Place at);                                       // at another place of the same function
+void lines_back(Emit *e, LineState s);                                  // to the function before
 
 // ---- emit_phase.c
 void emit_phase(Emit *e, const Phase *p);

@@ -332,6 +332,7 @@ static void define(Emit *e, const Call *c, KernelFn *kf) {
   Value back_fn = l->fn;
   Block back = ll_here(l);
   l->fn = kf->fn;
+  LineState lines = lines_function(e, kf->fn, c->at);
   bind_params(&k, &ps);
   for (int v = 0; v < c->n_vals; v++) k.deps[v] = val_deps(&k, v);
   k.entry = ll_block(l, "entry");
@@ -344,6 +345,7 @@ static void define(Emit *e, const Call *c, KernelFn *kf) {
   LLVMBuildRetVoid(l->b);
   ll_go(l, k.entry);
   ll_br(l, start);
+  lines_back(e, lines);
   l->fn = back_fn;
   ll_go(l, back);
 }

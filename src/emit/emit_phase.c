@@ -143,6 +143,7 @@ static int run_length(const Ordered *o, int from) {
 static void emit_run(PhaseState *s, const Phase *p, const Ordered *o, int from, int n, Value lo, Value hi) {
   Emit *e = s->e;
   LL *l = &e->l;
+  lines_at(e, o->calls[from]->at);
   if (n == 1) {
     Given g = constants(s, o->calls[from], o->first[from]);
     one_call(s, p, o->calls[from], o->kernel[from], &g, lo, hi);
@@ -218,6 +219,7 @@ void emit_phase(Emit *e, const Phase *p) {
   static const char *const names[] = {"buf", "lo", "hi", "worker"};
   for (unsigned i = 0; i < 4; i++) LLVMSetValueName2(LLVMGetParam(l->fn, i), names[i], strlen(names[i]));
   ll_go(l, ll_block(l, "entry"));
+  LineState lines = lines_function(e, l->fn, p->calls[0].at);
   PhaseState s = {.e = e, .buf = LLVMGetParam(l->fn, 0), .base = NEW_ARRAY(e->arena, Value, e->s->buffers.n + 1)};
   Value lo = LLVMGetParam(l->fn, 1), hi = LLVMGetParam(l->fn, 2);
   for (int b = 0; b < e->s->buffers.n; b++)
@@ -231,4 +233,5 @@ void emit_phase(Emit *e, const Phase *p) {
   if (p->over_rows) rows_body(&s, p, &o, lo, hi);
   else emit_calls(&s, p, &o, lo, hi);
   LLVMBuildRetVoid(l->b);
+  lines_back(e, lines);
 }

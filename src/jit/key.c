@@ -1,5 +1,5 @@
 // key.c: the canonical text of a schedule: every fact that the emitter reads, and none that it does not (no addresses,
-// no places in the spec). Two schedules with the same text give the same object. What a table or an enum numbers stands here by
+// no places in the spec, unless the object is to have lines). Two schedules with the same text give the same object. What a table or an enum numbers stands here by
 // its name: an object outlives the compiler that made it, and a row added to a table moves the numbers of those after it.
 #include "module.h"
 
@@ -58,6 +58,12 @@ static void call_key(Text *t, const Call *c) {
   text_char(t, '\n');
 }
 
+static void line_key(const Schedule *s, Place at, Text *t) {
+  int line = 0, col = 0;
+  if (at.file) source_line_col(s->sources, at, &line, &col);
+  text_printf(t, "line %s %d\n", at.file ? source_name(s->sources, at.file) : "-", line);
+}
+
 void schedule_key(const Schedule *s, Text *t) {
   text_printf(t, "dtype %s capacity %lld block %lld\n", dtype_names[s->dtype], (long long)s->capacity, (long long)s->block);
   for (int i = 0; i < s->buffers.n; i++) {
@@ -70,6 +76,9 @@ void schedule_key(const Schedule *s, Text *t) {
       const Phase *ph = &s->programs[p].phases[i];
       if (ph->is_host) continue;                                      // nothing is emitted for it
       text_printf(t, "phase %s %d %lld\n", ph->symbol, ph->over_rows, (long long)ph->group);
-      for (int k = 0; k < ph->n_calls; k++) call_key(t, &ph->calls[k]);
+      for (int k = 0; k < ph->n_calls; k++) {
+        call_key(t, &ph->calls[k]);
+        if (s->sources) line_key(s, ph->calls[k].at, t);
+      }
     }
 }

@@ -5,6 +5,7 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <math.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include "jit.h"
@@ -244,7 +245,7 @@ static bool relocate(Loader *l, Diag *d) {
 
 // The image begins with what image_symbol needs: the table of global functions, kept beside the mapping.
 typedef struct { const char *name; void *address; } Symbol;
-typedef struct { Arena *arena; Symbol *symbols; int n; unsigned char *code; size_t code_bytes; } Loaded;
+typedef struct { Arena *arena; Symbol *symbols; int n; unsigned char *code; size_t code_bytes; struct JitEntry *gdb; } Loaded;
 
 static void collect_symbols(const Loader *l, Loaded *out) {
   out->symbols = NEW_ARRAY(out->arena, Symbol, l->n_sym);
@@ -275,6 +276,54 @@ static void write_perf_map(const Loader *l) {
   fclose(f);
 }
 
+// ---------------------------------------------------------------- gdb
+// The interface by which gdb learns of code that no file holds ("JIT Compilation Interface" in its manual): a list of objects in memory, and
+// a function that is called when it changes, where gdb has a breakpoint. These names and layouts are gdb's.
+typedef struct JitEntry { struct JitEntry *next, *prev; const char *symfile; uint64_t size; } JitEntry;
+enum { JIT_NOTHING, JIT_REGISTER, JIT_UNREGISTER };
+struct JitDescriptor { uint32_t version, action; JitEntry *relevant, *first; };
+extern struct JitDescriptor __jit_debug_descriptor;
+extern void __jit_debug_register_code(void);
+struct JitDescriptor __jit_debug_descriptor = { .version = 1 };
+void __attribute__((noinline)) __jit_debug_register_code(void) { __asm__ volatile("" ::: "memory"); }
+
+static pthread_mutex_t jit_list = PTHREAD_MUTEX_INITIALIZER;
+
+// MTLC_DEBUG_INFO=1: gdb is given a copy of the object that says where its sections lie.
+static JitEntry *tell_gdb(const Loader *l) {
+  const char *wanted = getenv("MTLC_DEBUG_INFO");
+  if (!wanted || strcmp(wanted, "1")) return NULL;
+  unsigned char *copy = xmalloc(l->n);
+  memcpy(copy, l->file, l->n);
+  Elf64_Shdr *sh = (Elf64_Shdr *)(copy + l->eh->e_shoff);
+  for (int i = 0; i < l->eh->e_shnum; i++)
+    if (l->at[i] != SIZE_MAX) sh[i].sh_addr = (uint64_t)(uintptr_t)(l->base + l->at[i]);
+  JitEntry *e = xmalloc(sizeof *e);
+  pthread_mutex_lock(&jit_list);
+  *e = (JitEntry){ .next = __jit_debug_descriptor.first, .symfile = (const char *)copy, .size = l->n };
+  if (e->next) e->next->prev = e;
+  __jit_debug_descriptor.first = __jit_debug_descriptor.relevant = e;
+  __jit_debug_descriptor.action = JIT_REGISTER;
+  __jit_debug_register_code();
+  pthread_mutex_unlock(&jit_list);
+  return e;
+}
+
+static void gdb_forgets(JitEntry *e) {
+  if (!e) return;
+  pthread_mutex_lock(&jit_list);
+  if (e->prev) e->prev->next = e->next;
+  else __jit_debug_descriptor.first = e->next;
+  if (e->next) e->next->prev = e->prev;
+  __jit_debug_descriptor.relevant = e;
+  __jit_debug_descriptor.action = JIT_UNREGISTER;
+  __jit_debug_register_code();
+  pthread_mutex_unlock(&jit_list);
+  free((char *)e->symfile);
+  free(e);
+}
+
+// ---------------------------------------------------------------- an image
 bool image_load(const void *object, size_t n, Image *im, Diag *d) {
   *im = (Image){0};
   Loaded *out = xcalloc(1, sizeof *out);
@@ -285,6 +334,7 @@ bool image_load(const void *object, size_t n, Image *im, Diag *d) {
   if (ok) {
     collect_symbols(&l, out);
     write_perf_map(&l);
+    out->gdb = tell_gdb(&l);
     ok = mprotect(l.base, l.bytes, PROT_READ | PROT_EXEC) == 0 || fail(d, "the system allows no executable memory");
 #if defined(__aarch64__)
     __builtin___clear_cache((char *)l.base, (char *)l.base + l.bytes);
@@ -308,6 +358,7 @@ void *image_symbol(const Image *im, const char *name) {
 void image_free(Image *im) {
   Loaded *l = im->base;
   if (!l) return;
+  gdb_forgets(l->gdb);
   if (l->code) munmap(l->code, l->code_bytes);
   arena_free(l->arena);
   free(l);

@@ -111,6 +111,7 @@ typedef struct {
   int64_t slot_bytes, rows_bytes;
   int64_t block;             // CB: rows of a block of cross-row sums: 64 if capacity < 1024, else 128
   SchedProgram programs[N_PROGRAMS];
+  const Sources *sources;    // of the calls' places, for debuggers: the object then has lines; NULL: it has none
 } Schedule;
 
 // data: dense_width, n_ids, n_labels for the IN buffers. All graphs share slots (same table, same order) and IN, RT, SLOT
