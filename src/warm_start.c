@@ -387,13 +387,14 @@ static const Slot *trains_under(Arena *a, const Graph *g, NodeId n) {
 // A frozen task of the run: it says of a row what it said, unless it is computed otherwise, or something below it trains.
 static void check_frozen(mtl_context *c, const Model *m, const Graph *g, const WarmRun *old) {
   static const char *const heads[] = { "head:*" };
-  const Graph *used = tidy_for(g, heads, 1, false), *before = tidy_for(old->g, heads, 1, false);
-  const Structure *now = structure_new(m, used), *was = structure_new(old->m, before);
+  const Graph *used = tidy_for(g, heads, 1, false);
+  const Structure *now = structure_new(m, true), *was = structure_new(old->m, true);
   for (int i = 0; i < m->n_tasks; i++) {
     const ModelTask *t = &m->tasks[i];
-    NodeId a = head_of(used, t->name), b = head_of(before, t->name);
+    const char *head = arena_printf(c->arena, "head:%s", t->name);
+    FormulaId a = formula_root(m->formulas, head), b = formula_root(old->m->formulas, head);
     if (!t->freeze || !a || !b || rename_of(m, t->name, false)) continue;
-    const Slot *s = trains_under(c->arena, used, a);
+    const Slot *s = trains_under(c->arena, used, head_of(used, t->name));
     if (s) {
       diag_warn(c->diag, "frozen-drifts", t->at, "the task `%s` is frozen, and its head is made of `%s`, which trains: its predictions will change", t->name,
                 s->path);

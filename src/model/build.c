@@ -108,7 +108,7 @@ static Value *predeclared_value(Build *b, Env *e, const Expr *x) {
   if (strcmp(n, "training") != 0) return NULL;
   if (e->frame->frozen) return v_number(b, 0, x->at);       // what is frozen is computed in training as in use
   g_at(b->g, place_of(e, x->at));
-  return v_tensor(b, g_training(b->g), place_of(e, x->at));
+  return formula_leaf(b, v_tensor(b, g_training(b->g), place_of(e, x->at)), "training", NULL);
 }
 
 static Value *unknown_name(Build *b, Env *e, const Expr *x, bool call) {
@@ -252,7 +252,10 @@ static Value *tensor_binary(Build *b, Env *e, AstOp op, Value *l, Value *r, Plac
     if (ops[i].ast == op) n = g_map2(b->g, ops[i].op, x, y);
   if (op == AST_POW) n = is_scalar(r) ? power(b, x, r->number) : power_of(b, x, y);
   if (op >= AST_EQ && op <= AST_OR) n = compare(b->g, op, x, y);
-  if (n || diag_errors(b->d) > before) return tensor_result(b, e, n, at, before, (Value *[]){l, r}, 2);
+  if (n || diag_errors(b->d) > before) {
+    Value *both[] = {l, r};
+    return formula_apply(b, tensor_result(b, e, n, at, before, both, 2), (Formula){.op = ast_op_text(op), .map = true}, both, 2);
+  }
   build_error(b, e, "type-mismatch", at, "`%s` is not for tensors", ast_op_text(op));
   return &bad_value;
 }
@@ -292,7 +295,9 @@ static Value *eval_unary(Build *b, Env *e, const Expr *x) {
   if (v->kind != V_TENSOR) return operands_misfit(b, e, x->op, v, v, x->at);
   int before = diag_errors(b->d);
   g_at(b->g, place_of(e, x->at));
-  return tensor_result(b, e, g_map1(b->g, x->op == AST_NEG ? OP_NEG : OP_NOT, v->node), x->at, before, &v, 1);
+  bool neg = x->op == AST_NEG;
+  Value *r = tensor_result(b, e, g_map1(b->g, neg ? OP_NEG : OP_NOT, v->node), x->at, before, &v, 1);
+  return formula_apply(b, r, (Formula){.op = neg ? "negative" : "not", .map = true}, &v, 1);
 }
 
 static Value *eval_binary(Build *b, Env *e, const Expr *x) {
@@ -386,7 +391,7 @@ static Value *tensor_item(Build *b, Env *e, Value *v, int64_t i, Place at) {
   NodeId part = g_slice(b->g, v->node, axis, i, i + 1);
   Value *item = tensor_result(b, e, part ? g_drop(b->g, part, axis) : 0, at, before, &v, 1);
   if (item->kind != V_BAD) item->mask = 0;
-  return item;
+  return formula_apply(b, item, (Formula){.op = "item", .how = arena_printf(b->a, "%lld", (long long)i)}, &v, 1);
 }
 
 static Value *eval_index(Build *b, Env *e, const Expr *x) { return item_of(b, e, eval(b, e, x->a), x); }
@@ -481,7 +486,7 @@ static Value *input_value(Build *b, int i) {
     int width = in->kind == INPUT_TIME ? 2 * in->n_parts : in->width * (1 + in->prep.indicator);
     v->node = ids ? g_column(b->g, OP_IDS, in->id_at) : g_dense(b->g, in->dense_at, width);
   }
-  return v;
+  return formula_leaf(b, v, "input", in->name);
 }
 
 static void make_lazy(Build *b, Lazy *l, const Expr *x, const char *name, bool own, bool freeze, bool lazy, StepRule rule, Place at) {
@@ -520,6 +525,9 @@ static void check_layer(Build *b, const Decl *d) {
 
 static void prepare(Build *b) {
   Model *m = b->m;
+  m->formulas = NEW(b->a, Formulas);
+  m->formulas->arena = b->a;
+  formula_add(b, (Formula){.op = "none"}, NULL, 0);
   b->root = NEW(b->a, Frame);
   b->root->path = "";
   b->root->rule = m->rule;

@@ -3,61 +3,8 @@
 #include "model_int.h"
 #include <math.h>
 
-// ---------------------------------------------------------------- ranges
-// Whole reals unless the op says more. One pass up: inputs lie below users.
-typedef struct { const Graph *g; Interval *at; } Ranges;
-
-static Interval in_range(const Ranges *r, NodeId n, int i) { return r->at[node_in(r->g, n, i)]; }
-static Interval hull(Interval a, Interval b) { return (Interval){fmin(a.lo, b.lo), fmax(a.hi, b.hi)}; }
-static const Interval reals = {-INFINITY, INFINITY}, unit = {0, 1};
-
-static Interval product(Interval a, Interval b) {
-  double x[] = {a.lo * b.lo, a.lo * b.hi, a.hi * b.lo, a.hi * b.hi};
-  Interval r = {INFINITY, -INFINITY};
-  for (int i = 0; i < 4; i++) r = hull(r, isnan(x[i]) ? reals : (Interval){x[i], x[i]});   // 0 · ∞
-  return r;
-}
-
-static Interval range_of(const Ranges *r, NodeId n) {
-  const Node *x = node(r->g, n);
-  NodeId z;
-  Interval a = x->n_in ? in_range(r, n, 0) : reals, b = x->n_in > 1 ? in_range(r, n, 1) : reals;
-  switch (x->op) {
-  case OP_CONST: return (Interval){x->attr.f, x->attr.f};
-  case OP_SIGMOID: case OP_LT: case OP_LE: case OP_EQ: case OP_NOT: case OP_KNOWN: return unit;
-  case OP_TANH: return (Interval){-1, 1};
-  case OP_RELU: return (Interval){fmax(a.lo, 0), fmax(a.hi, 0)};
-  case OP_EXP: return (Interval){exp(a.lo), exp(a.hi)};
-  case OP_SQRT: case OP_SOFTPLUS: return (Interval){0, INFINITY};
-  case OP_FMA: {
-    Interval c = in_range(r, n, 2), ab = product(a, b);
-    return (Interval){ab.lo + c.lo, ab.hi + c.hi};
-  }
-  case OP_ABS: return (Interval){a.lo > 0 ? a.lo : 0, fmax(fabs(a.lo), fabs(a.hi))};
-  case OP_NEG: return (Interval){-a.hi, -a.lo};
-  case OP_ADD: return (Interval){a.lo + b.lo, a.hi + b.hi};
-  case OP_SUB: return (Interval){a.lo - b.hi, a.hi - b.lo};
-  case OP_MUL: return product(a, b);
-  case OP_DIV: return match_softmax(r->g, n, &z) ? unit : reals;
-  case OP_MIN: return (Interval){fmin(a.lo, b.lo), fmin(a.hi, b.hi)};
-  case OP_MAX: return (Interval){fmax(a.lo, b.lo), fmax(a.hi, b.hi)};
-  case OP_SELECT: return hull(b, in_range(r, n, 2));
-  case OP_STOP: case OP_CAST: case OP_SLICE: case OP_RESHAPE: case OP_BROADCAST: case OP_TRANSPOSE: case OP_AMAX: return a;
-  case OP_CONCAT:
-    for (int i = 1; i < x->n_in; i++) a = hull(a, in_range(r, n, i));
-    return a;
-  default: return reals;
-  }
-}
-
-Interval node_range(const Graph *g, NodeId n, Arena *a) {
-  Ranges r = {g, NEW_ARRAY(a, Interval, n + 1)};
-  for (NodeId i = 1; i <= n; i++) r.at[i] = range_of(&r, i);
-  return r.at[n];
-}
-
-static bool is_probability(const Build *b, NodeId n) {
-  Interval r = node_range(b->g, n, b->a);
+static bool is_probability(const Build *b, FormulaId f) {
+  Interval r = formula_range(b->m->formulas, f);
   return r.lo >= 0 && r.hi <= 1;
 }
 
@@ -91,50 +38,56 @@ static const char *const head_ends[N_LOSS_HEADS] = {
   [HEAD_PROBABILITY] = "sigmoid", [HEAD_CLASSES] = "softmax", [HEAD_POSITIVE] = "exp"};
 
 // Does the range of the head fit? A logarithm is taken of probabilities and of positive numbers.
-static bool range_fits(Build *b, LossHead kind, NodeId head) {
+static bool range_fits(Build *b, LossHead kind, FormulaId head) {
   if (kind == HEAD_PROBABILITY || kind == HEAD_CLASSES) return is_probability(b, head);
-  return kind != HEAD_POSITIVE || node_range(b->g, head, b->a).lo >= 0;
+  return kind != HEAD_POSITIVE || formula_range(b->m->formulas, head).lo >= 0;
 }
 
-static bool head_fits(Build *b, const ModelTask *t, const LossTerm *x, NodeId head) {
+// What a loss judges: a head, or a value in place of it.
+typedef struct { NodeId node; FormulaId of; } Judged;
+
+static bool head_fits(Build *b, const ModelTask *t, const LossTerm *x, Judged head) {
   const DataLabel *l = &b->m->data.labels[x->label];
   const char *loss = loss_rows[x->loss].name, *judged = x->on ? "value" : "head";
   LossHead kind = loss_rows[x->loss].head;
-  int64_t width = axis_size(b->g, node(b->g, head)->axis[1]);
+  int64_t width = axis_size(b->g, node(b->g, head.node)->axis[1]);
   int64_t want = kind == HEAD_CLASSES ? l->classes : kind == HEAD_ZILN ? 3 : 1;
   if (width != want) {
     diag_error(b->d, "loss-head", x->at, "`%s` of a label of type %s needs a %s of width %lld, not %lld", loss,
                label_kind_text(l, b->a), judged, (long long)want, (long long)width);
-    head_note(b, t, x, head);
+    head_note(b, t, x, head.node);
     diag_note(b->d, x->label_at, "the label `%s`", l->name);
     if (kind == HEAD_ZILN) diag_help(b->d, "`dense(3)` gives %s", loss_head_texts[kind]);
     return false;
   }
-  if (range_fits(b, kind, head)) return true;
+  if (range_fits(b, kind, head.of)) return true;
   diag_error(b->d, "loss-head", x->at, "`%s` needs %s, and this %s %s", loss, loss_head_texts[kind], judged,
              kind == HEAD_POSITIVE ? "can be below 0" : "is not within 0 and 1");
-  head_note(b, t, x, head);
+  head_note(b, t, x, head.node);
   diag_help(b->d, "end the %s with `|> %s`", judged, head_ends[kind]);
   return false;
 }
 
 // ---------------------------------------------------------------- losses
 // What `on` names, evaluated beside the task's head; 0 after an error.
-static NodeId judged_value(Build *b, const ModelTask *t, const LossTerm *x) {
+static Judged judged_value(Build *b, const ModelTask *t, const LossTerm *x) {
   Value *v = eval(b, b->tasks[t - b->m->tasks].env, x->on);
-  return served(b, v, x->on->at, "value of a loss of task", t->name);
+  NodeId n = served(b, v, x->on->at, "value of a loss of task", t->name);
+  if (!n) return (Judged){0};
+  formula_append(b, arena_printf(b->a, "loss:%s", t->name), formula_of(b, v));
+  return (Judged){n, formula_of(b, v)};
 }
 
-static bool build_term(Build *b, const ModelTask *t, const LossTerm *x, NodeId head, Counted *out) {
+static bool build_term(Build *b, const ModelTask *t, const LossTerm *x, Judged head, Counted *out) {
   Graph *g = b->g;
   if (x->label < 0 || (loss_rows[x->loss].flags & LOSS_PAIRS && x->group < 0)) return false;
   if (x->on) head = judged_value(b, t, x);
-  if (!head || !head_fits(b, t, x, head)) return false;
+  if (!head.node || !head_fits(b, t, x, head)) return false;
   g_at(g, x->at);
   LossArgs args = x->args;
   NodeId y = g_column(g, OP_LABEL, x->label), w = counted_rows(b, t, x->label);
   if (x->group >= 0) args.known = w, args.group = g_column(g, OP_LABEL, b->m->data.n_labels + x->group);
-  NodeId loss = loss_build(g, x->loss, head, y, &args);
+  NodeId loss = loss_build(g, x->loss, head.node, y, &args);
   *out = x->group >= 0 && loss ? count_pairs(b, t, w, loss) : count_rows(b, t, w, loss);
   return out->mean != 0;
 }
@@ -151,18 +104,16 @@ static NodeId value_terms(Build *b, const ModelTask *t) {
   bool fine = label >= 0;
   for (int i = 0; i < task; i++) at += b->m->tasks[i].n_values;
   for (int i = 0; i < t->n_values && label >= 0; i++) {
-    NodeId n = build_value(b, b->tasks[task].env, &t->values[i], t);
+    NodeId n = build_value(b, b->tasks[task].env, &t->values[i], t, at + i);
     fine &= n != 0;
-    if (!n) continue;
-    out_term(b, at + i, n);
-    sum = plus(b->g, sum, n);
+    if (n) sum = plus(b->g, sum, n);
   }
   return fine ? sum : 0;
 }
 
 // Sets the task's roots; gives its loss, its weight included, 0 after an error. Terms over one label share Σ w; else, and with
 // values, the sum is loss · Σ w of the first, or of the label that metrics judge.
-static NodeId task_loss(Build *b, const ModelTask *t, NodeId head) {
+static NodeId task_loss(Build *b, const ModelTask *t, Judged head) {
   Graph *g = b->g;
   NodeId loss = 0, sum = 0, weight = 0, known = 0;
   bool one_label = t->n_values == 0, fine = t->n_terms + t->n_values > 0;
@@ -194,13 +145,14 @@ static NodeId task_loss(Build *b, const ModelTask *t, NodeId head) {
 }
 
 // What is served and judged by metrics: the head or, where a loss takes it for a distribution, its mean.
-static NodeId prediction_of(Build *b, const ModelTask *t, NodeId head) {
+static Judged prediction_of(Build *b, const ModelTask *t, Judged head) {
   for (int i = 0; i < t->n_terms; i++) {
     const LossTerm *x = &t->terms[i];
-    if (x->label < 0 || x->on || loss_rows[x->loss].head != HEAD_ZILN || axis_size(b->g, node(b->g, head)->axis[1]) != 3)
+    if (x->label < 0 || x->on || loss_rows[x->loss].head != HEAD_ZILN || axis_size(b->g, node(b->g, head.node)->axis[1]) != 3)
       continue;
     g_at(b->g, t->head->at);
-    return loss_prediction(b->g, x->loss, head);
+    FormulaId mean = formula_add(b, (Formula){.op = "mean of", .how = loss_rows[x->loss].name, .at = t->head->at}, &head.of, 1);
+    return (Judged){loss_prediction(b->g, x->loss, head.node), mean};
   }
   return head;
 }
@@ -211,8 +163,10 @@ static void build_outputs(Build *b) {
   for (int i = 0; i < m->n_outputs; i++) {
     const ModelOutput *x = &m->outputs[i];
     if (!x->value) continue;
-    NodeId n = served(b, force(b, &b->outputs[i], x->name, x->at), x->value->at, "output", x->name);
+    Value *v = force(b, &b->outputs[i], x->name, x->at);
+    NodeId n = served(b, v, x->value->at, "output", x->name);
     if (!n) continue;
+    formula_out(b, arena_printf(b->a, "output:%s", x->name), formula_of(b, v));
     graph_out(b->g, arena_printf(b->a, "output:%s", x->name), n);
     plan[i].width = (int)axis_size(b->g, node(b->g, n)->axis[1]);
     plan[i].buffer = -1;
@@ -270,12 +224,15 @@ void build_tasks(Build *b) {
   for (int i = 0; i < m->n_tasks; i++) {
     const ModelTask *t = &m->tasks[i];
     Value *v = force(b, &b->tasks[i], t->name, t->at);
-    NodeId head = t->head ? served(b, v, t->head->at, "head of task", t->name) : 0;
-    if (!head) continue;
-    NodeId prediction = prediction_of(b, t, head);
-    graph_out(g, arena_printf(b->a, "head:%s", t->name), prediction);
-    plan[i].width = (int)axis_size(g, node(g, prediction)->axis[1]);
-    plan[i].is_probability = is_probability(b, prediction);
+    NodeId n = t->head ? served(b, v, t->head->at, "head of task", t->name) : 0;
+    if (!n) continue;
+    Judged head = {n, formula_of(b, v)};
+    const char *root = arena_printf(b->a, "head:%s", t->name);
+    Judged prediction = prediction_of(b, t, head);
+    formula_out(b, root, prediction.of);
+    graph_out(g, root, prediction.node);
+    plan[i].width = (int)axis_size(g, node(g, prediction.node)->axis[1]);
+    plan[i].is_probability = is_probability(b, prediction.of);
     NodeId loss = task_loss(b, t, head);
     if (loss) total = plus(g, total, loss);
   }

@@ -4,9 +4,8 @@
 #include "model_int.h"
 
 // [rows] or a scalar; 0 after an error.
-static NodeId term_node(Build *b, const ValueTerm *x, Env *e, bool rows) {
+static NodeId term_node(Build *b, const ValueTerm *x, Value *v, bool rows) {
   Graph *g = b->g;
-  Value *v = eval(b, e, x->value);
   if (v->kind == V_BAD) return 0;
   if (is_scalar(v)) {
     diag_error(b->d, "loss", x->at, "`%s` is the number %g, which no parameter moves", x->text, v->number);
@@ -58,15 +57,23 @@ Counted count_pairs(Build *b, const ModelTask *t, NodeId w, NodeId v) {
   return c;
 }
 
-NodeId build_value(Build *b, Env *e, const ValueTerm *x, const ModelTask *t) {
-  Graph *g = b->g;
-  NodeId n = term_node(b, x, e, t != NULL);
-  if (n && has_rows(g, n)) n = count_rows(b, t, counted_rows(b, t, b->m->train.tasks[t - b->m->tasks].label), n).mean;
-  return n && x->factor != 1 ? g_map2(g, OP_MUL, n, g_const(g, x->factor)) : n;
+// Reported beside the losses: root term:I, in the order of the plan's terms.
+static NodeId out_term(Build *b, const ValueTerm *x, int index, NodeId n, Value *v) {
+  const char *root = arena_printf(b->a, "term:%d", index);
+  FormulaId in[] = {formula_of(b, v_number(b, x->factor, x->at)), formula_of(b, v)};
+  formula_out(b, root, formula_add(b, (Formula){.op = "*", .at = x->at}, in, 2));
+  graph_out(b->g, root, n);
+  return n;
 }
 
-// Reported beside the losses: root term:I, in the order of the plan's terms.
-void out_term(Build *b, int index, NodeId n) { graph_out(b->g, arena_printf(b->a, "term:%d", index), n); }
+NodeId build_value(Build *b, Env *e, const ValueTerm *x, const ModelTask *t, int index) {
+  Graph *g = b->g;
+  Value *v = eval(b, e, x->value);
+  NodeId n = term_node(b, x, v, t != NULL);
+  if (n && has_rows(g, n)) n = count_rows(b, t, counted_rows(b, t, b->m->train.tasks[t - b->m->tasks].label), n).mean;
+  if (n && x->factor != 1) n = g_map2(g, OP_MUL, n, g_const(g, x->factor));
+  return n ? out_term(b, x, index, n, v) : 0;
+}
 
 void build_penalty(Build *b) {
   const Model *m = b->m;
@@ -75,9 +82,10 @@ void build_penalty(Build *b) {
   NodeId total = 0;
   *e = (Env){.module = b->s->modules.data[1], .frame = frame_child(b, b->root, "penalty", false, (Place){0})};
   for (int i = 0; i < m->n_penalty; i++) {
-    NodeId n = build_value(b, e, &m->penalty[i], NULL);
+    int index = m->train.n_terms - m->n_penalty + i;
+    NodeId n = build_value(b, e, &m->penalty[i], NULL, index);
     if (!n) continue;
-    out_term(b, m->train.n_terms - m->n_penalty + i, n);
+    formula_append(b, "penalty", formula_root(m->formulas, arena_printf(b->a, "term:%d", index)));
     total = total ? g_map2(g, OP_ADD, total, n) : n;
   }
   if (!total) return;

@@ -8,6 +8,8 @@
 Value *fn_misfit(BuiltinCall *c, const Value *v, const char *needs);  // "`f` needs NEEDS, not V": the bad value
 Value *fn_result(BuiltinCall *c, NodeId n, int before);               // n as a value; before: errors when the call began
 int    fn_begin(BuiltinCall *c);                                      // places of the nodes that follow; errors so far
+void   fn_how(BuiltinCall *c, const char *fmt, ...) PRINTF_LIKE(2, 3); // options as they are meant: `axis 1` where `last` was written
+const char *fn_axes_text(BuiltinCall *c, int rank, const AxisId *axis);  // "|city| 8"
 bool   whole_number(const Value *v);
 Value *axis_value(BuiltinCall *c, AxisId a);                          // a number, or the size of a vocabulary
 bool   size_axis(BuiltinCall *c, const Value *v, AxisId *axis, double *elements);   // v as a size; *elements *= v

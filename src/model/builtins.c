@@ -34,7 +34,7 @@ static Value *fn_map(BuiltinCall *c);
 static Value *map_leaf(void *ctx, Value **args) {
   BuiltinCall leaf = *(const BuiltinCall *)ctx;
   leaf.arg = args;
-  return fn_map(&leaf);
+  return formula_call(&leaf, fn_map(&leaf), true);
 }
 
 static Value *fn_map(BuiltinCall *c) {
@@ -239,12 +239,17 @@ static int instance_slot(const Build *b, const Instance *i, const char *path) {
   return -1;
 }
 
+static Value *slot_read(BuiltinCall *c, int slot, NodeId read, int before) {
+  const Slot *s = &c->b->g->slots.data[slot];
+  return formula_leaf(c->b, fn_result(c, read, before), s->role == SLOT_STATE ? "state" : "parameter", s->path);
+}
+
 static Value *again(BuiltinCall *c, int slot, int rank, const AxisId *axis) {
   Build *b = c->b;
   const Slot *s = &b->g->slots.data[slot];
   int before = fn_begin(c);
   NodeId read = g_read(b->g, slot);
-  if (same_axes(s, rank, axis)) return fn_result(c, read, before);
+  if (same_axes(s, rank, axis)) return slot_read(c, slot, read, before);
   build_error(b, c->env, "shape-mismatch", c->at, "this call of an instance does not fit its parameter `%s`, %s", s->path,
               shape_text(b->g, read, b->a));
   diag_note(b->d, s->at, "its shape comes from the first call, here");
@@ -287,7 +292,7 @@ Value *slot_value(BuiltinCall *c, SlotRole role, const char *otherwise, int rank
   b->g->slots.data[slot].lazy = f->lazy && role == SLOT_PARAM;
   if (role == SLOT_PARAM) b->g->slots.data[slot].rule = f->rule;
   for (Instance *i = f->instance; i; i = i->up) vec_push(b->a, &i->slots, slot);
-  return fn_result(c, g_read(b->g, slot), before);
+  return slot_read(c, slot, g_read(b->g, slot), before);
 }
 
 static Value *fn_param(BuiltinCall *c) {
@@ -349,7 +354,7 @@ static Value *select_of(Build *b, Env *e, Value *cond, Value *x, Value *y, Place
   int before = diag_errors(b->d);
   g_at(b->g, place_of(e, at));
   NodeId c = v_node(b, cond), p = v_node(b, x), q = v_node(b, y);
-  return tensor_result(b, e, g_select(b->g, c, p, q), at, before, all, 3);
+  return formula_apply(b, tensor_result(b, e, g_select(b->g, c, p, q), at, before, all, 3), (Formula){.op = "select", .map = true}, all, 3);
 }
 static Value *fn_select(BuiltinCall *c) {
   if (is_scalar(c->arg[0])) return c->arg[0]->number != 0 ? c->arg[1] : c->arg[2];
@@ -457,7 +462,7 @@ static Value *call_variadic(BuiltinCall *c, Value **args, const char **names, in
   }
   c->arg = values;
   c->n_args = n_values;
-  return c->f->fn(c);
+  return formula_call(c, c->f->fn(c), false);
 }
 
 Value *call_builtin(Build *b, Env *e, const Builtin *f, Value **args, const char **names, int n, const char *as, Place at) {
@@ -472,7 +477,7 @@ Value *call_builtin(Build *b, Env *e, const Builtin *f, Value **args, const char
   c.arg = ordered;
   c.n_args = 0;
   while (ordered[c.n_args]) c.n_args++;
-  return f->fn(&c);
+  return formula_call(&c, f->fn(&c), f->op || f->fn == fn_sign || f->fn == fn_clip);
 }
 
 // A condition that is known now leaves the other branch unevaluated, and so without parameters.

@@ -2,17 +2,17 @@
 // of nodes of the same graph, so it differentiates again.
 #include "builtin_int.h"
 
-// x with the next of `nodes` in each leaf.
-static Value *refill(Build *b, const Value *x, const NodeId **nodes, Place at) {
+// x with the next of `nodes` in each leaf: the gradient of y by it.
+static Value *refill(Build *b, Value *y, Value *x, const NodeId **nodes, Place at) {
   if (x->kind == V_TENSOR) {
     Value *v = v_tensor(b, *(*nodes)++, at);
     v->mask = x->mask;
-    return v;
+    return formula_apply(b, v, (Formula){.op = "grad"}, (Value *[]){y, x}, 2);
   }
   Value *v = x->kind == V_RECORD ? v_record(b, x->n, at) : v_list(b, x->n, at);
   v->tree = true;
   for (int i = 0; i < x->n; i++) {
-    v->items[i] = refill(b, x->items[i], nodes, at);
+    v->items[i] = refill(b, y, x->items[i], nodes, at);
     if (v->keys) v->keys[i] = x->keys[i];
   }
   return v;
@@ -92,5 +92,5 @@ Value *fn_grad(BuiltinCall *c) {
   for (int i = 0; i < all.n; i++)
     if (!out[i]) out[i] = zeros_like(g, of[i]);
   const NodeId *next = out;
-  return refill(b, x, &next, place_of(c->env, c->at));
+  return refill(b, y, x, &next, place_of(c->env, c->at));
 }

@@ -76,7 +76,7 @@ Value *eval_label(Build *b, Env *e, const Expr *x) {
   g_at(g, place_of(e, x->at));
   NodeId w = g_column(g, OP_KNOWN, label), zero = g_const(g, 0);
   NodeId v = known ? g_map1(g, OP_NOT, g_map2(g, OP_EQ, w, zero)) : g_select(g, w, g_column(g, OP_LABEL, label), zero);
-  return v_tensor(b, g_expand(g, v, 1), place_of(e, x->at));
+  return formula_apply(b, v_tensor(b, g_expand(g, v, 1), place_of(e, x->at)), (Formula){.op = known ? "known" : "value", .number = label}, NULL, 0);
 }
 
 // ---------------------------------------------------------------- leaks

@@ -8,6 +8,7 @@
 #include "../../runtime/plan.h"
 #include "../front/ast.h"
 #include "../graph/balance.h"
+#include "formula.h"
 
 #define UNSAID NAN                     // of StepRule: as in `train`
 #define STEP_RULE_UNSAID ((StepRule){UNSAID, UNSAID, UNSAID, NULL})
@@ -70,6 +71,7 @@ typedef struct {
   BalanceClause balance;
   bool wants_gram;                     // set before build: a program for gradient_cosines (train.h)
   TrainPlan train;                     // tasks[].width, buffers: filled after build and place
+  Formulas *formulas;                  // of the latest build
   const char *resolved;                // the spec with its imports inlined: text that alone makes this Model again
   const PrepState *prep;               // NULL until bound
   struct { const char *what, *value; Place at; } *defaults; int n_defaults;   // every value that the spec left out
@@ -93,7 +95,7 @@ Model *model_variant(const Model *m, Arena *a, const bool *keep);
 // The task balancing of a variant: `text` as behind `balance =`. false: errors in d, with places in `text`.
 bool   variant_balance(Model *variant, const char *text, Diag *d);
 void   model_bind(Model *m, const PrepState *prep);     // sizes of learned vocabularies
-// The forward graph with tasks' heads, outputs and losses. Errors to d; the graph is usable only if there are none.
+// The forward graph with tasks' heads, outputs and losses, and their formulas. Errors to d; the graph is usable only if there are none.
 // Roots: out("head:TASK"), out("output:NAME"), out("sum:TASK"), out("weight:TASK"), and
 // for balancing out("task:TASK"), out("known:TASK"); out("term:I") of train.terms, out("penalty"); graph.loss is the total
 // loss, the penalty included.

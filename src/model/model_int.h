@@ -1,7 +1,7 @@
 // model_int.h: what the files of model/ share and nobody else sees.
 //   resolve: imports.c resolve.c clause.c rowexpr.c resolve_*.c     tree → Spec
 //   build:   value.c builtins.c reduce.c moves.c products.c random.c running.c trees.c gradient.c label_value.c
-//            build.c build_call.c build_task.c build_terms.c                                                        Spec → graph
+//            build.c build_call.c build_task.c build_terms.c formula.c                                              Spec → graph
 //   reports: explain.c model_print.c
 #ifndef MTLC_MODEL_INT_H
 #define MTLC_MODEL_INT_H
@@ -201,6 +201,7 @@ struct Value {
   AxisId axis;                         // SIZE: the size of a learned vocabulary
   Init init;
   NodeId mask;                         // TENSOR, IDS of a list: [rows, m], 1 where the row has the item; see masked.c
+  FormulaId formula;                   // of a TENSOR or IDS; of others, once one is made of it
 };
 
 // Where parameters made by an expression get their names. A frame's path is settled when its first parameter is made.
@@ -297,6 +298,7 @@ typedef struct {
   Value **arg; int n_args;             // by position; variadic: all values
   Value *named[MAX_BUILTIN_ARGS];      // variadic: options by name
   const char *as; Place at;
+  const char *how;                     // fn_how(): its options, resolved; NULL: it has none
 } BuiltinCall;
 struct Builtin {
   const char *name;
@@ -311,6 +313,15 @@ const Builtin *find_builtin(const char *name);
 extern const Builtin builtins[]; extern const int n_builtins;
 bool   find_init(const char *name, Init *init);      // initialisers that take no argument
 Value *call_builtin(Build *b, Env *e, const Builtin *f, Value **args, const char **names, int n, const char *as, Place at);
+
+// ---- formula.c: what values are made of. A formula is given to a tensor once, by the function or name that makes it.
+FormulaId formula_add(Build *b, Formula f, const FormulaId *in, int n);    // copies its operands
+FormulaId formula_of(Build *b, Value *v);            // of any value that can be an operand
+Value *formula_leaf(Build *b, Value *v, const char *op, const char *how);                         // v is a name of the model
+Value *formula_apply(Build *b, Value *v, Formula f, Value *const *operands, int n);               // v is f of these; gives v
+Value *formula_call(BuiltinCall *c, Value *v, bool map);                                          // v is what this call gave
+void formula_out(Build *b, const char *root, FormulaId of);             // what the root was before is gone
+void formula_append(Build *b, const char *root, FormulaId of);          // the root is a list of these, the latest first
 
 // ---- trees.c
 bool   is_tree(const Value *v);
@@ -351,8 +362,8 @@ typedef struct { NodeId sum, weight, mean; } Counted;         // Σ w·v, Σ w, 
 Counted count_rows(Build *b, const ModelTask *t, NodeId w, NodeId v);   // w: counted_rows; v [rows]
 Counted count_pairs(Build *b, const ModelTask *t, NodeId w, NodeId v);   // of a loss over pairs
 // A term as a scalar, its factor included. t NULL: of the penalty, it has no rows. 0: an error was reported.
-NodeId build_value(Build *b, Env *e, const ValueTerm *x, const ModelTask *t);
-void   out_term(Build *b, int index, NodeId n);      // index: in TrainPlan.terms
+// index: in TrainPlan.terms, where it is reported.
+NodeId build_value(Build *b, Env *e, const ValueTerm *x, const ModelTask *t, int index);
 void   build_penalty(Build *b);
 
 // ---- build_task.c

@@ -40,8 +40,4 @@ void sha256_text(const void *data, size_t n, char out[SHA256_DIGITS + 1]);
 
 // ---- checks.c
 bool is_check_rule(const char *id);                                    // of an `accept` that is about the spec itself, not a change
-
-// ---- build_task.c: smallest and largest value that a node can take, as far as its ops tell.
-typedef struct { double lo, hi; } Interval;
-Interval node_range(const Graph *g, NodeId n, Arena *a);
 #endif

@@ -124,6 +124,7 @@ Value *fn_concat(BuiltinCall *c) {
   Value first = {.kind = V_TENSOR, .node = parts[0]};
   int axis = fn_axis(c, c->named[0] ? c->named[0] : &last, &first);
   if (axis < 0) return &bad_value;
+  fn_how(c, "axis %d", axis - has_rows(g, parts[0]));
   NodeId mask = axis == 1 ? concat_masks(g, all.data, parts, all.n) : 0;
   int n = axis == 1 && node(g, parts[0])->rank == 2 ? join_slices(g, parts, all.n) : all.n;
   Value *v = tensor_result(b, c->env, g_concat(g, parts, n, axis), c->at, before, all.data, all.n);
@@ -141,6 +142,7 @@ Value *fn_stack(BuiltinCall *c) {
   Value grown = {.kind = V_TENSOR, .node = g_expand(g, parts[0], -1)};       // the axis counts the new one
   int axis = grown.node ? fn_axis(c, c->named[0], &grown) : -1, rank = item_rank(g, parts[0]);
   if (axis < 0) return &bad_value;
+  fn_how(c, "axis %d", axis - has_rows(g, parts[0]));
   for (int i = 0; i < all.n; i++) {
     if (item_rank(g, parts[i]) == rank) {
       parts[i] = g_expand(g, parts[i], axis);
@@ -164,6 +166,7 @@ Value *fn_slice(BuiltinCall *c) {
   int64_t size = axis_size(c->b->g, node(c->b->g, c->arg[0]->node)->axis[axis]);
   if (size > 0 && from < 0) from += size;
   if (size > 0 && to < 0) to += size;
+  fn_how(c, "axis %d from %lld to %lld", axis - has_rows(c->b->g, c->arg[0]->node), (long long)from, (long long)to);
   int before = fn_begin(c);
   Value *v = fn_result(c, g_slice(c->b->g, c->arg[0]->node, axis, from, to), before);
   NodeId mask = items_mask(c->arg[0], axis);
@@ -175,6 +178,7 @@ Value *fn_pad(BuiltinCall *c) {
   if (!tensor_arg(c, 0, "a tensor")) return &bad_value;
   int axis = fn_axis(c, c->arg[3], c->arg[0]);
   if (axis < 0 || !whole_arg(c, 1, 0, 0, &front) || !whole_arg(c, 2, 0, 0, &back)) return &bad_value;
+  fn_how(c, "axis %d before %lld after %lld", axis - has_rows(c->b->g, c->arg[0]->node), (long long)front, (long long)back);
   int before = fn_begin(c);
   NodeId mask = items_mask(c->arg[0], axis), x = mask ? only_items(c->b->g, c->arg[0]) : c->arg[0]->node;
   Value *v = fn_result(c, g_pad(c->b->g, x, axis, front, back), before);
@@ -213,6 +217,7 @@ Value *fn_reshape(BuiltinCall *c) {
   AxisId axis[MAX_RANK] = {0};
   int rank;
   if (!tensor_arg(c, 0, "a tensor") || !new_shape(c, c->arg[1], c->arg[0]->node, &rank, axis)) return &bad_value;
+  fn_how(c, "shape [%s]", fn_axes_text(c, rank, axis));
   int before = fn_begin(c);
   Value *v = fn_result(c, g_reshape(c->b->g, c->arg[0]->node, rank, axis), before);
   NodeId mask = c->arg[0]->mask;
@@ -242,6 +247,7 @@ Value *fn_transpose(BuiltinCall *c) {
                 value_text(c->b, c->arg[0]), n);
     return &bad_value;
   }
+  for (int i = rows; i < rows + n; i++) fn_how(c, "axis %d", perm[i] - rows);
   int before = fn_begin(c);
   return with_mask(fn_result(c, g_transpose(g, x, perm), before), perm[rows] == rows ? c->arg[0]->mask : 0);
 }
@@ -253,6 +259,7 @@ Value *fn_expand(BuiltinCall *c) {
   Value last = {.kind = V_LAST}, grown = {.kind = V_TENSOR, .node = g_expand(g, c->arg[0]->node, -1)};
   int axis = grown.node ? fn_axis(c, c->arg[1] ? c->arg[1] : &last, &grown) : -1;
   if (axis < 0) return &bad_value;
+  fn_how(c, "axis %d", axis - has_rows(g, c->arg[0]->node));
   int before = fn_begin(c);
   return with_mask(fn_result(c, g_expand(g, c->arg[0]->node, axis), before), axis > 1 ? c->arg[0]->mask : 0);
 }
@@ -300,6 +307,7 @@ Value *fn_unfold(BuiltinCall *c) {
   Graph *g = c->b->g;
   int64_t size, stride;
   if (!tensor_arg(c, 0, "a tensor") || !whole_arg(c, 1, 1, 1, &size) || !whole_arg(c, 2, 1, 1, &stride)) return &bad_value;
+  fn_how(c, "size %lld stride %lld", (long long)size, (long long)stride);
   NodeId x = c->arg[0]->node;
   int axis = fn_axis(c, NULL, c->arg[0]);
   if (axis < 0) return &bad_value;
@@ -321,6 +329,7 @@ Value *fn_iota(BuiltinCall *c) {
   double elements = 1;
   AxisId axis;
   if (!size_axis(c, c->arg[0], &axis, &elements)) return &bad_value;
+  fn_how(c, "n %s", fn_axes_text(c, 1, &axis));
   int before = fn_begin(c);
   return fn_result(c, g_count(c->b->g, axis), before);
 }
@@ -339,6 +348,7 @@ Value *fn_one_hot(BuiltinCall *c) {
   }
   if (c->arg[1] && !size_axis(c, c->arg[1], &axis, &elements)) return &bad_value;
   if (!c->arg[1]) axis = cardinality_axis(b, x);
+  fn_how(c, "n %s", fn_axes_text(c, 1, &axis));
   int before = fn_begin(c);
   NodeId at = g_expand(g, x->kind == V_IDS ? g_cast(g, x->node, g->dtype) : x->node, -1), count = g_count(g, axis);
   return fn_result(c, g_map2(g, OP_EQ, at, count), before);
@@ -355,6 +365,7 @@ Value *fn_binary_codes(BuiltinCall *c) {
     return &bad_value;
   }
   while ((int64_t)1 << bits < n) bits++;
+  fn_how(c, "n %lld", (long long)n);
   int before = fn_begin(c);
   NodeId column[32], i = g_expand(g, g_count(g, axis_fixed(g, n)), 1), two = g_const(g, 2);
   for (int k = 0; k < bits; k++) {         // ⌊i / 2^k⌋ − 2·⌊i / 2^(k+1)⌋

@@ -114,6 +114,7 @@ Value *fn_contract(BuiltinCall *c) {
   for (int i = 0; i < 2; i++)
     if (c->arg[1 + i]->kind != V_TENSOR) return fn_misfit(c, c->arg[1 + i], "two tensors");
   if (!split_labels(c->arg[0]->text, part)) return bad_labels(c, "these are no labels of a contraction");
+  fn_how(c, "%s,%s->%s", part[0], part[1], part[2]);
   int before = fn_begin(c);
   for (int i = 0; i < 2; i++) {
     in[i] = c->arg[1 + i]->node;
@@ -157,6 +158,7 @@ Value *fn_conv1d(BuiltinCall *c) {
   inner.arg = args;
   Value *window = fn_unfold(&inner);
   if (window->kind == V_BAD) return window;
+  fn_how(c, "stride %lld same %d", stride ? (long long)stride->number : 1, same && same->number != 0);
   AxisId flat = axis_fixed(g, size * axis_size(g, node(g, w)->axis[1])), n = node(g, w)->axis[2];
   AxisId length = node(g, window->node)->axis[has_rows(g, x)];
   NodeId mask = c->arg[0]->mask;

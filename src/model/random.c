@@ -35,7 +35,9 @@ static NodeId draw(BuiltinCall *c) {
     build_error(c->b, c->env, "too-large", c->at, "`%s` draws at most 2^24 numbers a row", c->f->name);
     return 0;
   }
-  return g_random(c->b->g, site_of(c), rank, axis);
+  uint64_t site = site_of(c);
+  fn_how(c, "shape [%s] site %016llx", fn_axes_text(c, rank, axis), (unsigned long long)site);
+  return g_random(c->b->g, site, rank, axis);
 }
 
 Value *fn_random_uniform(BuiltinCall *c) {

@@ -84,10 +84,13 @@ static bool add_axis_of(BuiltinCall *c, const Value *axis, const Value *x, bool 
 
 // Marks the node's axes to go over: `axis` is left out, a number, `last`, or a list of such.
 static bool axes_of(BuiltinCall *c, const Value *axis, const Value *x, bool *taken) {
-  if (!axis || axis->kind != V_LIST) return add_axis_of(c, axis, x, taken);
-  for (int i = 0; i < axis->n; i++)
+  bool listed = axis && axis->kind == V_LIST && axis->n > 0;
+  for (int i = 0; listed && i < axis->n; i++)
     if (!add_axis_of(c, axis->items[i], x, taken)) return false;
-  return axis->n > 0 || add_axis_of(c, NULL, x, taken);
+  if (!listed && !add_axis_of(c, axis && axis->kind == V_LIST ? NULL : axis, x, taken)) return false;
+  for (int i = 0; i < MAX_RANK; i++)
+    if (taken[i]) fn_how(c, "axis %d", i - has_rows(c->b->g, x->node));
+  return true;
 }
 
 // ---------------------------------------------------------------- lists
@@ -188,6 +191,7 @@ static Value *softmax(BuiltinCall *c, bool log) {
   if (mask && mask->kind != V_TENSOR) return fn_misfit(c, mask, "a tensor of 0 and 1 as its mask");
   int axis = fn_axis(c, c->arg[1] ? c->arg[1] : &last, c->arg[0]);
   if (axis < 0) return &bad_value;
+  fn_how(c, "axis %d", axis - has_rows(c->b->g, c->arg[0]->node));
   int before = fn_begin(c);
   NodeId items = items_beside(c->b->g, c->arg[0], axis), given = mask ? mask->node : 0;
   NodeId counts = given && items ? g_map2(c->b->g, OP_MUL, given, items) : given ? given : items;

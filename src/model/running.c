@@ -17,6 +17,14 @@ static void move_state(Graph *g, int slot, NodeId value, double decay) {
   else graph_assign(g, slot, to);
 }
 
+static void say_moved(BuiltinCall *c, Value *state, const char *path) {
+  Build *b = c->b;
+  const char *root = arena_printf(b->a, "update:%s", path);
+  FormulaId before = formula_root(b->m->formulas, root);
+  FormulaId in[] = {before ? before : formula_of(b, state), formula_of(b, c->arg[0]), formula_of(b, c->arg[1])};
+  formula_out(b, root, formula_add(b, (Formula){.op = "running", .at = state->at}, in, 3));
+}
+
 Value *fn_running(BuiltinCall *c) {
   Graph *g = c->b->g;
   const Value *v = c->arg[0], *decay = c->arg[1];
@@ -37,6 +45,8 @@ Value *fn_running(BuiltinCall *c) {
   if (c->arg[2] && !init_arg(c, c->arg[2], &init)) return &bad_value;
   memcpy(axis, node(g, v->node)->axis, sizeof axis);
   Value *state = slot_value(c, SLOT_STATE, "running", node(g, v->node)->rank, axis, init, &slot);
-  if (state->kind != V_BAD && !c->env->frame->frozen) move_state(g, slot, v->node, decay->number);
+  if (state->kind == V_BAD || c->env->frame->frozen) return state;
+  move_state(g, slot, v->node, decay->number);
+  say_moved(c, state, g->slots.data[slot].path);
   return state;
 }

@@ -119,7 +119,8 @@ static Groups group_by_part(Build *b, const Path *paths, int n) {
 
 // A parameter that has the binding's own name, beside others: `itself`. A list has an empty record where a round made none.
 static Value *tree_of(Build *b, const Path *paths, int n, bool top, Place at) {
-  if (n == 1 && !*paths[0].rest && !top) return v_tensor(b, g_read(b->g, paths[0].slot), at);
+  if (n == 1 && !*paths[0].rest && !top)
+    return formula_leaf(b, v_tensor(b, g_read(b->g, paths[0].slot), at), "parameter", b->g->slots.data[paths[0].slot].path);
   Groups groups = group_by_part(b, paths, n);
   int most = -1;
   bool list = n > 0;

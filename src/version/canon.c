@@ -77,7 +77,7 @@ static int by_name(const void *x, const void *y) {
 
 Canon *canon_of(const Model *m, const Graph *g, const PrepState *prep, Diag *d) {
   Canon *c = NEW(m->arena, Canon);
-  *c = (Canon){.arena = m->arena, .m = m, .g = g, .structure = structure_new(m, g)};
+  *c = (Canon){.arena = m->arena, .m = m, .g = g, .structure = structure_new(m, false)};
   Writer w = {.canon = c, .arena = m->arena, .m = m, .g = g, .prep = prep, .diag = d, .structure = c->structure};
   write_data(&w);
   write_model(&w);

@@ -1,20 +1,13 @@
 // canon_model.c: outputs, tasks, parameters, the computation and training in the canonical form.
 #include "canon_int.h"
 
-static NodeId named_root(const Graph *g, const char *name) {
-  for (int i = 0; i < g->roots.n; i++)
-    if (!strcmp(g->roots.data[i].name, name)) return g->roots.data[i].value;
-  return 0;
-}
-
-static NodeId root_node(const Graph *g, const char *kind, const char *name, Arena *a) {
-  return named_root(g, arena_printf(a, "%s:%s", kind, name));
+static FormulaId root_of(const Writer *w, const char *kind, const char *name) {
+  return formula_root(w->m->formulas, arena_printf(w->arena, "%s:%s", kind, name));
 }
 
 // ---------------------------------------------------------------- outputs: heads of tasks, and `output`
 static void write_output(Writer *w, const char *name, const char *kind, int width, const Decl *d, Place at) {
-  NodeId n = root_node(w->g, kind, name, w->arena);
-  Interval range = n ? node_range(w->g, n, w->arena) : (Interval){0, 0};
+  Interval range = formula_range(w->m->formulas, root_of(w, kind, name));
   begin_entry(w, "output", name, d, at);
   add_field(w, SCOPE_CONTRACT, "width", "head", "%d", width);
   add_field(w, SCOPE_CONTRACT, "values", "head", "%s", range.lo >= 0 && range.hi <= 1 ? "0..1" : "any");
@@ -40,7 +33,7 @@ static void term_text(Writer *w, const LossTerm *x, Text *out) {
     if (i + 1 == l->classes) text_char(&given, ']');
   }
   if (x->group >= 0) text_printf(&given, ", by = %s", w->m->data.columns[w->m->data.groups[x->group]].name);
-  if (x->on) text_add(&given, ", on = another value");      // which one: the structure of the loss
+  if (x->on) text_add(&given, ", on = another value");      // which one: write_formula
   for (int i = 0; i < loss_arg_count(x->loss); i++) arg[i] = (CallArg){row->arg[i].name, x->args.number[i], row->arg[i].def};
   number_print(x->factor, out);
   text_add(out, " * ");
@@ -48,14 +41,11 @@ static void term_text(Writer *w, const LossTerm *x, Text *out) {
   text_free(&given);
 }
 
-// Terms of a loss that are values: by their structure, as their text has names of the spec's own.
-static void write_values(Writer *w, int task) {
-  int at = 0;
-  for (int i = 0; i < task; i++) at += w->m->tasks[i].n_values;
-  for (int k = 0; k < w->m->tasks[task].n_values; k++) {
-    NodeId n = root_node(w->g, "term", arena_printf(w->arena, "%d", at + k), w->arena);
-    const char *key = arena_printf(w->arena, "term %d", k + 1);
-    add_field(w, SCOPE_TRAIN, key, "loss", "%s", n ? structure_of(w->structure, n) : "none");
+// Terms of a loss that are values: by their formulas, as their text has names of the spec's own. from: in TrainPlan.terms.
+static void write_values(Writer *w, int from, int n) {
+  for (int i = 0; i < n; i++) {
+    FormulaId of = root_of(w, "term", arena_printf(w->arena, "%d", from + i));
+    add_field(w, SCOPE_TRAIN, arena_printf(w->arena, "term %d", i + 1), "loss", "%s", of ? structure_of(w->structure, of) : "none");
   }
 }
 
@@ -63,6 +53,7 @@ static void write_task(Writer *w, int i) {
   const ModelTask *t = &w->m->tasks[i];
   const PlanTask *p = &w->m->train.tasks[i];
   const char **metrics = NEW_ARRAY(w->arena, const char *, p->n_metrics + p->n_matrices + 1);
+  int before = 0;                                            // values of the tasks before
   Text loss = {0};
   begin_entry(w, "task", t->name, model_decl(w->m, DECL_TASK, t->name), t->at);
   for (int k = 0; k < t->n_terms; k++) {
@@ -70,7 +61,8 @@ static void write_task(Writer *w, int i) {
     term_text(w, &t->terms[k], &loss);
   }
   add_text(w, SCOPE_TRAIN, "loss", NULL, &loss);
-  write_values(w, i);
+  for (int k = 0; k < i; k++) before += w->m->tasks[k].n_values;
+  write_values(w, before, t->n_values);
   if (t->rows >= 0) add_field(w, SCOPE_TRAIN, "rows", NULL, "%s", label_definition(w->m, &w->m->data.labels[t->rows], true));
   add_field(w, SCOPE_TRAIN, "weight", NULL, "%s", number_text(w->arena, t->weight));
   for (int k = 0; k < p->n_metrics; k++) metrics[k] = p->metrics[k].name;
@@ -128,23 +120,25 @@ static void write_slot(Writer *w, int i) {
 }
 
 // ---------------------------------------------------------------- the computation
-// Heads, outputs, and what each task's loss is of them. Roots of training alone (assigns of states) have the paths of slots.
+static void write_formula(Writer *w, const char *kind, const char *name, const Decl *d, const char *clause) {
+  FormulaId of = root_of(w, kind, name);
+  if (!of) return;
+  begin_entry(w, "structure", arena_printf(w->arena, "%s:%s", kind, name), d, w->m->formulas->all.data[of].at);
+  w->entry->formula = of;
+  add_field(w, SCOPE_SPEC, "formula", clause, "%s", structure_of(w->structure, of));
+}
+
+// Heads, values that losses judge in place of them, outputs, and what a step makes of states.
 static void write_structure(Writer *w) {
-  static const struct { const char *root, *kind; } kinds[] = {{"head:", "head"}, {"output:", "output"}, {"sum:", "loss"}};
-  for (int i = 0; i < w->g->roots.n; i++) {
-    const Root *r = &w->g->roots.data[i];
-    bool state = r->slot >= 0 && w->g->slots.data[r->slot].role == SLOT_STATE;     // others: what an optimizer added
-    const char *kind = state ? "update" : NULL, *name = r->name;
-    for (int k = 0; k < COUNT_OF(kinds) && r->slot < 0; k++)
-      if (!strncmp(r->name, kinds[k].root, strlen(kinds[k].root))) kind = kinds[k].kind, name += strlen(kinds[k].root);
-    if (!kind) continue;
-    bool task = r->slot < 0 && strcmp(kind, "output");
-    const Decl *d = r->slot >= 0 ? NULL : model_decl(w->m, task ? DECL_TASK : DECL_OUTPUT, name);
-    begin_entry(w, "structure", arena_printf(w->arena, "%s:%s", kind, name), d, node(w->g, r->value)->at);
-    w->entry->node = r->value;
-    const char *clause = !task ? NULL : strcmp(kind, "loss") ? "head" : "loss";
-    add_field(w, SCOPE_SPEC, "graph", clause, "%s", structure_of(w->structure, r->value));
+  for (int i = 0; i < w->m->n_tasks; i++) {
+    const char *name = w->m->tasks[i].name;
+    const Decl *d = model_decl(w->m, DECL_TASK, name);
+    write_formula(w, "head", name, d, "head");
+    write_formula(w, "loss", name, d, "loss");
   }
+  for (int i = 0; i < w->m->n_outputs; i++) write_formula(w, "output", w->m->outputs[i].name, model_decl(w->m, DECL_OUTPUT, w->m->outputs[i].name), NULL);
+  for (int i = 0; i < w->g->slots.n; i++)
+    if (w->g->slots.data[i].role == SLOT_STATE) write_formula(w, "update", w->g->slots.data[i].path, NULL, NULL);
 }
 
 // ---------------------------------------------------------------- training
@@ -231,7 +225,7 @@ static void write_train(Writer *w) {
   if (w->m->data.weight) row_define(&w->m->data, w->m->data.weight, &s);
   else text_char(&s, '1');
   add_text(w, SCOPE_TRAIN, "weight", NULL, &s);
-  NodeId penalty = named_root(w->g, "penalty");
+  FormulaId penalty = formula_root(w->m->formulas, "penalty");
   if (penalty) add_field(w, SCOPE_TRAIN, "penalty", NULL, "%s", structure_of(w->structure, penalty));
   write_start(w);
   write_balance(w);

@@ -374,12 +374,14 @@ static const char *place_text(Arena *a, const Canon *c, Place at) {      // what
   return arena_strndup(a, s + at.off, at.len);
 }
 
+static const Formula *formula(const Canon *c, FormulaId id) { return &c->m->formulas->all.data[id]; }
+
 static const char *mismatch_text(Comparison *c, const char *of, const Mismatch *m) {
-  const Node *x = node(c->before->g, m->before), *y = node(c->after->g, m->after);
+  const Formula *x = formula(c->before, m->before), *y = formula(c->after, m->after);
   const char *from = place_text(c->arena, c->before, x->at), *to = place_text(c->arena, c->after, y->at);
   if (from && to && strcmp(from, to)) return arena_printf(c->arena, "`%s` → `%s`", from, to);
-  if (m->kind == MISMATCH_CONSTANT) return arena_printf(c->arena, "%.9g → %.9g", x->attr.f, y->attr.f);
-  if (m->kind == MISMATCH_ACTIVATION) return arena_printf(c->arena, "%s → %s", op_rows[x->op].name, op_rows[y->op].name);
+  if (m->kind == MISMATCH_CONSTANT) return arena_printf(c->arena, "%.9g → %.9g", x->number, y->number);
+  if (m->kind == MISMATCH_ACTIVATION) return arena_printf(c->arena, "`%s` → `%s`", x->op, y->op);
   return to ? arena_printf(c->arena, "`%s` is computed in another way", to) : arena_printf(c->arena, "%s is computed in another way", of);
 }
 
@@ -388,22 +390,19 @@ static void add_mismatch(Comparison *c, RuleId rule, const Entry *x, const Entry
   for (int i = 0; i < c->out->all.n; i++)
     if (c->out->all.data[i].rule == rule && is(c->out->all.data[i].text, text)) return;
   Finding *f = add(c, rule, x, y, NULL, "%s", text);
-  Place from = node(c->before->g, m->before)->at, to = node(c->after->g, m->after)->at;
+  Place from = formula(c->before, m->before)->at, to = formula(c->after, m->after)->at;
   if (from.file) f->before = from;
   if (to.file) f->after = to;
 }
 
 // A parameter by its new name, or a random number that is keyed by a name.
 static bool is_renamed(const Comparison *c, const Mismatch *m) {
-  const Graph *g = c->before->g, *h = c->after->g;
-  const Node *x = node(g, m->before), *y = node(h, m->after);
-  if (!c->after->m->n_renames || x->op != y->op) return false;
-  if (x->op == OP_RT_REAL) return true;
-  if (x->op != OP_READ) return false;
-  const char *old = g->slots.data[x->attr.i[0]].path, *new = h->slots.data[y->attr.i[0]].path;
+  const Formula *x = formula(c->before, m->before), *y = formula(c->after, m->after);
+  if (!is(x->op, y->op)) return false;
+  bool drawn = !strncmp(x->op, "random_", 7), slot = is(x->op, "parameter") || is(x->op, "state");
   for (int r = 0; r < c->after->m->n_renames; r++) {
-    const char *now = renamed(c, &c->after->m->renames[r], old);
-    if (now && is(now, new)) return true;
+    const char *now = slot ? renamed(c, &c->after->m->renames[r], x->how) : NULL;
+    if (drawn || (now && is(now, y->how))) return true;
   }
   return false;
 }
@@ -416,7 +415,7 @@ static void compare_structure(Comparison *c, Walk *w, const Entry *x, const Entr
   if (loss && !(tx && ty && same_fields(tx, ty))) return;
   int before, after;
   walk_found(w, &before);
-  walk_pair(w, x->node, y->node);
+  walk_pair(w, x->formula, y->formula);
   const Mismatch *found = walk_found(w, &after);
   for (int i = before; i < after; i++) {
     const Mismatch *m = &found[i];

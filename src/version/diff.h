@@ -36,12 +36,12 @@ void accept_check(const Model *m, Diag *d);                          // errors: 
 bool finding_breaks(const Finding *f, Category asked);               // is it a break in this category, not accepted?
 int  diff_breaks(const Diff *f, Category asked);
 
-// ---- mismatch.c: where the computations of two nodes part. Each pair of nodes that differ by themselves, not by their operands.
-typedef enum { MISMATCH_ACTIVATION, MISMATCH_CONSTANT, MISMATCH_SHAPE, MISMATCH_INPUT, MISMATCH_OTHER } MismatchKind;
-typedef struct { MismatchKind kind; NodeId before, after; } Mismatch;
+// ---- mismatch.c: where the computations of two values part. Each pair of formulas that differ by themselves, not by their operands.
+typedef enum { MISMATCH_ACTIVATION, MISMATCH_CONSTANT, MISMATCH_INPUT, MISMATCH_OTHER } MismatchKind;
+typedef struct { MismatchKind kind; FormulaId before, after; } Mismatch;
 typedef struct Walk Walk;
 Walk *walk_new(Arena *a, const Canon *before, const Canon *after);
-void  walk_pair(Walk *w, NodeId before, NodeId after);               // pairs that were met before are passed over
+void  walk_pair(Walk *w, FormulaId before, FormulaId after);               // pairs that were met before are passed over
 const Mismatch *walk_found(const Walk *w, int *n);
 
 // ---- report.c: how findings are written.

@@ -1,4 +1,4 @@
-// mismatch.c: two computations are walked down from a pair of nodes as long as op, attributes and number of operands agree; where
+// mismatch.c: two computations are walked down from a pair of formulas as long as function, options and number of operands agree; where
 // they do not, the pair is noted. Merkle hashes tell which operands need not be looked at.
 #include "diff.h"
 
@@ -44,40 +44,33 @@ static bool met(Walk *w, uint64_t pair) {
   return false;
 }
 
-static bool same(const Walk *w, NodeId x, NodeId y) {
+static const Formula *formula(const Canon *c, FormulaId id) { return &c->m->formulas->all.data[id]; }
+static bool is(const Formula *f, const char *op) { return !strcmp(f->op, op); }
+
+static bool same(const Walk *w, FormulaId x, FormulaId y) {
   return !strcmp(structure_of(w->before->structure, x), structure_of(w->after->structure, y));
 }
 
-static bool is_input(const Node *n) { return n->op == OP_DENSE || n->op == OP_IDS || n->op == OP_CONCAT; }
-
-// What the attributes stand for may have another index in the other model: of these, the shape and the operands say enough.
-static bool by_name(const Node *n) {
-  return n->op == OP_RESHAPE || n->op == OP_BROADCAST || n->op == OP_IOTA || n->op == OP_SPREAD || n->op == OP_LABEL || n->op == OP_KNOWN ||
-         n->op == OP_READ || n->op == OP_RT_REAL || n->op == OP_DENSE || n->op == OP_IDS;
+static MismatchKind kind_of(const Formula *x, const Formula *y) {
+  if (is(x, "number") && is(y, "number")) return MISMATCH_CONSTANT;
+  if (x->map && y->map) return MISMATCH_ACTIVATION;
+  bool inputs = is(x, "input") || is(y, "input") || is(x, "concat") || is(y, "concat");
+  return inputs ? MISMATCH_INPUT : MISMATCH_OTHER;
 }
 
-static MismatchKind kind_of(const Node *x, const Node *y) {
-  if (x->op != y->op && op_rows[x->op].kind == KIND_MAP && op_rows[y->op].kind == KIND_MAP) return MISMATCH_ACTIVATION;
-  if (x->op == OP_CONST && y->op == OP_CONST) return MISMATCH_CONSTANT;
-  if (is_input(x) || is_input(y)) return MISMATCH_INPUT;
-  if (x->op == OP_READ && y->op == OP_READ) return MISMATCH_SHAPE;
-  return x->op == y->op && by_name(x) ? MISMATCH_SHAPE : MISMATCH_OTHER;
-}
-
-// Recursion is over the graph's depth: a list of pairs to look at stands in for it.
-void walk_pair(Walk *w, NodeId before, NodeId after) {
+// Recursion is over the depth of the formulas: a list of pairs to look at stands in for it.
+void walk_pair(Walk *w, FormulaId before, FormulaId after) {
   VEC(Mismatch) todo = {0};
   vec_push(w->arena, &todo, ((Mismatch){0, before, after}));
   while (todo.n) {
     Mismatch m = todo.data[--todo.n];
-    const Node *x = node(w->before->g, m.before), *y = node(w->after->g, m.after);
+    const Formula *x = formula(w->before, m.before), *y = formula(w->after, m.after);
     if (same(w, m.before, m.after) || met(w, (uint64_t)m.before << 32 | m.after)) continue;
-    bool alike = x->op == y->op && x->n_in == y->n_in && (by_name(x) || !memcmp(&x->attr, &y->attr, sizeof x->attr)), below = false;
+    bool alike = is(x, y->op) && !strcmp(x->how, y->how) && x->n_in == y->n_in, below = false;
     for (int i = 0; alike && i < x->n_in; i++) {
-      NodeId p = node_in(w->before->g, m.before, i), q = node_in(w->after->g, m.after, i);
-      if (same(w, p, q)) continue;
+      if (same(w, x->in[i], y->in[i])) continue;
       below = true;
-      vec_push(w->arena, &todo, ((Mismatch){0, p, q}));
+      vec_push(w->arena, &todo, ((Mismatch){0, x->in[i], y->in[i]}));
     }
     m.kind = kind_of(x, y);
     if (!below) vec_push(w->arena, &w->found, m);

@@ -7,7 +7,7 @@
 //   weights   the parameter tree (path, shape, dtype), and what gives an index or a number its meaning (vocabulary, buckets,
 //             seed of the hash, policy of the normaliser)
 //   train     losses, labels, weights, balancing, optimizer, split, stopping, initial values, seed
-//   spec      the rest: the computation itself (`structure`, by structure hashes), metrics, requirements, names of data files
+//   spec      the rest: the computation itself (`structure`, by hashes of formulas), metrics, requirements, names of data files
 // A hash is SHA-256 over the sorted lines of its scope, that of spec over all lines with their scopes in front, so that
 //   mtlc hash SPEC --explain | sha256sum                           is the spec's hash, and
 //   mtlc hash SPEC --explain | sed -n 's/^weights //p' | sha256sum  that of the weights.
@@ -27,12 +27,12 @@ typedef struct Structure Structure;
 typedef struct {
   const char *kind, *name; Place at;
   VEC(Field) fields;                                                             // by key
-  NodeId node;                                                                   // of a `structure`
+  FormulaId formula;                                                             // of a `structure`
 } Entry;
 typedef struct {
   Arena *arena;
   VEC(Entry) entries;                                                            // by kind, then name
-  const Model *m; const Graph *g; const Structure *structure;
+  const Model *m; const Graph *g; const Structure *structure;                    // g: for its slots
 } Canon;
 
 // Needs a model and its forward graph without errors. prep: of a run, whose vocabularies count in place of those of a file that
@@ -46,10 +46,10 @@ void canon_text(const Canon *c, Scope scope, Text *out);
 typedef struct { char text[N_SCOPES][SHA256_DIGITS + 20]; } Hashes;             // "mtl1:sha256:…"
 void canon_hash(const Canon *c, Hashes *out);
 
-// ---- structure.c: the computation of a node as a Merkle hash: ops, attributes, shapes; parameters by their paths, inputs by
-// their names, labels by what they are made of.
-Structure *structure_new(const Model *m, const Graph *g);                       // in the model's arena
-const char *structure_of(const Structure *s, NodeId n);                         // 32 hex digits
+// ---- structure.c: the computation of a value as a Merkle hash: functions of the language, their options and operands; parameters by
+// their paths, inputs by their names, labels by what they are made of. in_use: of what is served, not of training.
+Structure *structure_new(const Model *m, bool in_use);                          // of a model that was built; in its arena
+const char *structure_of(const Structure *s, FormulaId id);                     // 32 hex digits
 
 // ---- tables.c: the input whose values number the rows of the parameter at `path`: of the ids that it is gathered by, or the one that
 // these are `like`. NULL: it is no such table.
