@@ -1,11 +1,12 @@
 // emit_dot.c: anchor[m, n] = Σ_k left[m, k] · right[k, n], then the program on the tile.
-// A tile is mr rows × nv vectors of accumulators in registers; loops over k, rows and columns are real loops.
+// A tile is mr rows × nv vectors of accumulators in registers; loops over k, rows and columns are real loops. A result of fewer
+// rows than the target's tile has one of these rows, and wider.
 // Each element is one fma chain with k ascending; where k runs over rows, one chain a block, blocks by tree_sum.
 // Two tiles: wide (nv vectors) and narrow (one vector, or one lane where the target has no masks) for the columns left;
 // which of them a kernel needs follows from the number of columns and is part of its key. A single column is another
 // case: lanes run over rows.
-// Rows past the range repeat the last row and are not finished. A light program is applied to the accumulators of a
-// whole wide tile; a heavier one would multiply the code: it runs in a loop over the tile put into memory.
+// A light program is applied to the accumulators of a whole wide tile; a heavier one would multiply the code: it runs in a
+// loop over the tile put into memory.
 #include "emit_int.h"
 
 enum { LIGHT_COST = 8 };
@@ -16,7 +17,7 @@ typedef struct {
   bool narrow;
   Value mask[MAX_TILE];                     // per vector; NULL: all lanes
   Value row, col;                           // first row and column of the tile
-  Value left[MAX_TILE], right;              // &left[row + r, 0], &right[0, col]
+  Value left, right, stride;                // &left[row, 0], &right[0, col]; of left, from row to row
 } Tile;
 
 static Type acc_elem(Kernel *k) { return emit_type(k->e, k->c->vals[k->c->anchor].dtype); }
@@ -33,35 +34,49 @@ static Value load_right(Tile *t, Value p, int v) {
   return convert(k->e, x, dt, k->c->vals[k->c->anchor].dtype);
 }
 
-static Value load_left(Tile *t, Value offset, int r) {
+static Value load_left(Tile *t, Value p, int r) {          // row r from p
   Kernel *k = t->k;
   LL *l = &k->e->l;
   DType dt = k->c->left.dtype;
   Type elem = emit_type(k->e, dt);
-  Value x = ll_load(l, elem, ll_at(l, elem, t->left[r], offset), dtype_bytes(dt), "");
+  Value x = ll_load(l, elem, ll_at(l, elem, p, ll_mul(l, ll_i64(l, r), t->stride)), dtype_bytes(dt), "");
   return ll_splat(l, convert(k->e, x, dt, k->c->vals[k->c->anchor].dtype), t->width);
 }
 
-// Chains over k = from … to−1. The operands' offsets are carried beside the accumulators.
+// A pointer for so many rows of the left operand: an address of x86 adds one or two strides for nothing.
+enum { POINTER_ROWS = 3, AHEAD = 8, LINE = 64 };
+
+// What the next steps read, where their addresses are too far apart for the processor to guess.
+static void fetch_ahead(Tile *t, Type elem, Value p, Value stride, int bytes) {
+  LL *l = &t->k->e->l;
+  Value at = ll_at(l, elem, p, ll_mul(l, stride, ll_i64(l, AHEAD)));
+  for (int i = 0; i < bytes; i += LINE) ll_prefetch(l, ll_at(l, l->i32, at, ll_i64(l, i / 4)));
+}
+
+// Chains over k = from … to−1. Pointers into the operands are carried beside the accumulators.
 static void chain(Kernel *k, Value from, Value to, Value *acc, void *ctx) {
   Tile *t = ctx;
   Emit *e = k->e;
   LL *l = &e->l;
-  int n = t->mr * t->nv;
-  Value next[MAX_TILE + 2], right[MAX_TILE], init[MAX_TILE + 2];
+  Type left = emit_type(e, k->c->left.dtype), right = emit_type(e, k->c->right.dtype);
+  int n = t->mr * t->nv, rows = LLVMIsConstant(t->stride) ? t->mr : POINTER_ROWS, pointers = (t->mr + rows - 1) / rows;
+  Value next[2 * MAX_TILE + 1], b[MAX_TILE], init[2 * MAX_TILE + 1], *left_at = next + n;
   for (int i = 0; i < n; i++) init[i] = ll_real(acc_type(t), 0);
-  init[n] = ll_mul(l, from, k->left_k);
-  init[n + 1] = ll_mul(l, from, k->right_k);
+  for (int i = 0; i < pointers; i++)
+    init[n + i] = ll_at(l, left, t->left, ll_add(l, ll_mul(l, from, k->left_k), ll_mul(l, t->stride, ll_i64(l, i * rows))));
+  init[n + pointers] = ll_at(l, right, t->right, ll_mul(l, from, k->right_k));
   Loop lp;
-  loop_begin(e, &lp, from, to, 1, "k", n + 2, init);
-  Value right_at = ll_at(l, emit_type(e, k->c->right.dtype), t->right, lp.carried[n + 1]);
-  for (int v = 0; v < t->nv; v++) right[v] = load_right(t, right_at, v);
+  loop_begin(e, &lp, from, to, 1, "k", n + pointers + 1, init);
+  Value *left_now = lp.carried + n, right_now = lp.carried[n + pointers];
+  if (t->width > 1) fetch_ahead(t, right, right_now, k->right_k, t->nv * t->width * (int)dtype_bytes(k->c->right.dtype));
+  if (!LLVMIsConstant(k->left_k)) fetch_ahead(t, left, *left_now, k->left_k, 1);
+  for (int v = 0; v < t->nv; v++) b[v] = load_right(t, right_now, v);
   for (int r = 0; r < t->mr; r++) {
-    Value left = load_left(t, lp.carried[n], r);
-    for (int v = 0; v < t->nv; v++) next[r * t->nv + v] = emit_fma(e, left, right[v], lp.carried[r * t->nv + v]);
+    Value a = load_left(t, left_now[r / rows], r % rows);
+    for (int v = 0; v < t->nv; v++) next[r * t->nv + v] = emit_fma(e, a, b[v], lp.carried[r * t->nv + v]);
   }
-  next[n] = ll_add(l, lp.carried[n], k->left_k);
-  next[n + 1] = ll_add(l, lp.carried[n + 1], k->right_k);
+  for (int i = 0; i < pointers; i++) left_at[i] = ll_at(l, left, left_now[i], k->left_k);
+  next[n + pointers] = ll_at(l, right, right_now, k->right_k);
   loop_end(e, &lp, next);
   memcpy(acc, lp.carried, sizeof(Value) * (size_t)n);
 }
@@ -76,32 +91,45 @@ static Value *column_values(Tile *t, Value mask) {
   return p.memo;
 }
 
-static void finish_row(Tile *t, Value row, Value acc, Value mask, const Value *columns) {
+// One vector of a row that has been entered.
+static void finish_vector(Tile *t, int v, Value acc, const Value *columns) {
   Kernel *k = t->k;
-  State back = kernel_enter(k, 0, row);
-  kernel_resolve(k, t->width > 1 ? 1 : -1);
-  kernel_hoist(k, t->width > 1 ? 1 : -1);
-  Point p = point_new(k, t->width, 1, mask);
+  State back = kernel_enter(k, 1, ll_i64(&k->e->l, v * t->width));
+  Point p = point_new(k, t->width, 1, t->mask[v]);
   if (columns) memcpy(p.memo, columns, sizeof(Value) * (size_t)k->c->n_vals);
   p.memo[k->c->anchor] = acc;
   eval_outputs(k, &p);
   kernel_leave(k, back);
 }
 
+static void settle_row(Tile *t) {
+  kernel_resolve(t->k, t->width > 1 ? 1 : -1);
+  kernel_hoist(t->k, t->width > 1 ? 1 : -1);
+}
+
 static void finish_in_registers(Tile *t, Value *acc) {
   Kernel *k = t->k;
   LL *l = &k->e->l;
+  Value *columns[MAX_TILE];
+  State back = kernel_enter(k, 1, t->col);
   for (int v = 0; v < t->nv; v++) {
-    State back = kernel_enter(k, 1, ll_add(l, t->col, ll_i64(l, v * t->width)));
-    Value *columns = column_values(t, t->mask[v]);
-    for (int r = 0; r < t->mr; r++)
-      finish_row(t, ll_add(l, t->row, ll_i64(l, r)), acc[r * t->nv + v], t->mask[v], columns);
-    kernel_leave(k, back);
+    State here = kernel_enter(k, 1, ll_i64(l, v * t->width));
+    columns[v] = column_values(t, t->mask[v]);
+    kernel_leave(k, here);
   }
+  kernel_enter(k, 0, t->row);
+  for (int r = 0; r < t->mr; r++) {
+    if (r > 0) kernel_enter(k, 0, ll_i64(l, 1));
+    State row = kernel_keep(k);
+    settle_row(t);
+    for (int v = 0; v < t->nv; v++) finish_vector(t, v, acc[r * t->nv + v], columns[v]);
+    kernel_leave(k, row);
+  }
+  kernel_leave(k, back);
 }
 
-// The tile lies in memory as [nv][mr] vectors; rows past k->hi are left alone.
-static void finish_in_memory(Tile *t, Value *acc) {
+// The tile lies in memory as [nv][mr] vectors; its rows from … to−1 are finished.
+static void finish_in_memory(Tile *t, Value *acc, Value from, Value to) {
   Kernel *k = t->k;
   Emit *e = k->e;
   LL *l = &e->l;
@@ -112,28 +140,32 @@ static void finish_in_memory(Tile *t, Value *acc) {
     ll_store(l, acc[i], ll_at(l, vec, mem, ll_i64(l, i % t->nv * t->mr + i / t->nv)), align);
   Loop rows, cols = {.i = zero};
   if (t->nv > 1) loop_begin(e, &cols, zero, ll_i64(l, t->nv), 1, "tile.col", 0, NULL);
-  Value col = ll_add(l, t->col, ll_mul(l, cols.i, ll_i64(l, t->width))), mask = t->mask[0];
-  if (mask && t->nv > 1) mask = lane_mask(e, t->width, ll_sub(l, k->extent[1], col));
-  State back = kernel_enter(k, 1, col);
-  loop_begin(e, &rows, zero, ll_min(l, mr, ll_sub(l, k->hi, t->row)), 1, "tile.row", 0, NULL);
-  Value at = ll_at(l, vec, mem, ll_add(l, ll_mul(l, cols.i, mr), rows.i));
-  finish_row(t, ll_add(l, t->row, rows.i), ll_load(l, vec, at, align, "acc"), mask, NULL);
+  Tile one = *t;
+  one.col = ll_add(l, t->col, ll_mul(l, cols.i, ll_i64(l, t->width)));
+  if (t->mask[0] && t->nv > 1) one.mask[0] = lane_mask(e, t->width, ll_sub(l, k->extent[1], one.col));
+  State back = kernel_enter(k, 1, one.col);
+  loop_begin(e, &rows, from, to, 1, "tile.row", 0, NULL);
+  State outer = kernel_enter(k, 0, ll_add(l, t->row, rows.i));
+  settle_row(&one);
+  finish_vector(&one, 0, ll_load(l, vec, ll_at(l, vec, mem, ll_add(l, ll_mul(l, cols.i, mr), rows.i)), align, "acc"), NULL);
+  kernel_leave(k, outer);
   loop_end(e, &rows, NULL);
   kernel_leave(k, back);
   if (t->nv > 1) loop_end(e, &cols, NULL);
 }
 
-static void finish(Tile *t, Value *acc) {
+// Rows from … to−1 of the tile.
+static void finish(Tile *t, Value *acc, Value from, Value to) {
   Kernel *k = t->k;
   LL *l = &k->e->l;
-  if (t->narrow || program_cost(k->c, false) > LIGHT_COST) { finish_in_memory(t, acc); return; }
+  if (t->narrow || program_cost(k->c, false) > LIGHT_COST) { finish_in_memory(t, acc, from, to); return; }
   Block whole = ll_block(l, "whole"), part = ll_block(l, "part"), done = ll_block(l, "done");
-  ll_if(l, ll_icmp(l, LLVMIntSLE, ll_add(l, t->row, ll_i64(l, t->mr)), k->hi), whole, part);
+  ll_if(l, ll_icmp(l, LLVMIntEQ, ll_sub(l, to, from), ll_i64(l, t->mr)), whole, part);
   ll_go(l, whole);
   finish_in_registers(t, acc);
   ll_br(l, done);
   ll_go(l, part);
-  finish_in_memory(t, acc);
+  finish_in_memory(t, acc, from, to);
   ll_br(l, done);
   ll_go(l, done);
 }
@@ -151,30 +183,40 @@ static Value left_row(Kernel *k, Value row) {              // &left[row, 0]
   return ll_at(l, emit_type(k->e, k->c->left.dtype), k->left, ll_mul(l, row, k->left_mn));
 }
 
-static void tile(Tile *t) {
-  Kernel *k = t->k;
+// Rows lo … hi−1 of the tile's columns. What is left at the end is made by the tile that ends there: its first rows are made
+// once more, perhaps from rows of another call's range, and left alone. Where a batch has fewer rows than a tile, each is a
+// tile of its own, with a stride of 0.
+static void row_loop(Tile t) {
+  Kernel *k = t.k;
   LL *l = &k->e->l;
-  Value acc[MAX_TILE], last = ll_sub(l, k->hi, ll_i64(l, 1));
-  for (int r = 0; r < t->mr; r++)
-    t->left[r] = left_row(k, r == 0 ? t->row : ll_min(l, ll_add(l, t->row, ll_i64(l, r)), last));
-  sum_over_k(t, acc);
-  finish(t, acc);
+  Loop rows;
+  Value acc[MAX_TILE], mr = ll_i64(l, t.mr), step = mr;
+  t.stride = k->left_mn;
+  if (k->c->dims[0].is_rows) {
+    Value few = ll_icmp(l, LLVMIntSLT, k->hi, mr);
+    step = ll_select(l, few, ll_i64(l, 1), mr);
+    t.stride = ll_select(l, few, ll_i64(l, 0), t.stride);
+  }
+  loop_begin(k->e, &rows, k->lo, k->hi, t.mr, "row", 0, NULL);
+  rows.step = step;
+  t.row = ll_min(l, rows.i, ll_sub(l, k->hi, step));
+  t.left = left_row(k, t.row);
+  sum_over_k(&t, acc);
+  finish(&t, acc, ll_sub(l, rows.i, t.row), step);
+  loop_end(k->e, &rows, NULL);
 }
 
 static void column_loop(Tile t, Value from, Value to, bool masked, const char *name) {
   Kernel *k = t.k;
   Emit *e = k->e;
   LL *l = &e->l;
-  Loop cols, rows;
+  Loop cols;
   loop_begin(e, &cols, from, to, t.nv * t.width, name, 0, NULL);
   t.col = cols.i;
   t.right = ll_at(l, emit_type(e, k->c->right.dtype), k->right, t.col);
   for (int v = 0; v < t.nv && masked; v++)
     t.mask[v] = lane_mask(e, t.width, ll_sub(l, k->extent[1], ll_add(l, t.col, ll_i64(l, v * t.width))));
-  loop_begin(e, &rows, k->lo, k->hi, t.mr, "row", 0, NULL);
-  t.row = rows.i;
-  tile(&t);
-  loop_end(e, &rows, NULL);
+  row_loop(t);
   loop_end(e, &cols, NULL);
 }
 
@@ -189,9 +231,10 @@ static void swap(Value *a, Value *b) {
 
 // left has stride 1 along m: it is the operand of vectors, and the column the one of scalars.
 static void column_vector(Kernel *k, Point *p, void *ctx) {
+  LL *l = &k->e->l;
   Value acc;
   (void)ctx;
-  Tile t = {.k = k, .mr = 1, .nv = 1, .width = p->width, .mask = {p->mask}, .left = {k->right}};
+  Tile t = {.k = k, .mr = 1, .nv = 1, .width = p->width, .mask = {p->mask}, .left = k->right, .stride = ll_i64(l, 0)};
   t.right = left_row(k, k->st.idx[0]);
   swap(&k->left_k, &k->right_k);
   sum_over_k(&t, &acc);
@@ -204,13 +247,13 @@ static void column_vector(Kernel *k, Point *p, void *ctx) {
 static void column_rows(Kernel *k, Value from, Value to, int rows, const char *name) {
   Emit *e = k->e;
   LL *l = &e->l;
-  Tile t = {.k = k, .mr = rows, .nv = 1, .width = 1, .right = k->right};
+  Tile t = {.k = k, .mr = rows, .nv = 1, .width = 1, .right = k->right, .stride = k->left_mn};
   Value acc[COLUMN_ROWS], all = LLVMGetPoison(ll_vec(acc_elem(k), rows));
   Loop lp;
   loop_begin(e, &lp, from, to, rows, name, 0, NULL);
   State back = kernel_enter(k, 0, lp.i);
   if (rows == 1) kernel_resolve(k, -1);
-  for (int r = 0; r < rows; r++) t.left[r] = left_row(k, ll_add(l, lp.i, ll_i64(l, r)));
+  t.left = left_row(k, lp.i);
   sum_over_k(&t, acc);
   for (int r = 0; r < rows && rows > 1; r++) all = ll_insert(l, all, acc[r], r);
   Point p = point_new(k, rows, 0, NULL);
@@ -234,29 +277,36 @@ static void one_column(Kernel *k) {
 }
 
 // ---------------------------------------------------------------- which tiles
-// '1': one column; 'w': whole wide tiles, no masks; 'n': narrow tiles alone; 'm': both.
-char dot_columns(const Emit *e, const Call *c) {
-  int64_t n = c->dims[1].size, step = (int64_t)e->target->nv * kernel_width(e);
-  if (c->dims[1].is_rows) return 'm';
-  if (dot_is_column(c)) return '1';
-  if (n % step == 0) return 'w';
-  return n <= kernel_width(e) || (!e->has_mask && n < step) ? 'n' : 'm';
+DotTiles dot_tiles(const Emit *e, const Call *c) {
+  const Target *target = e->target;
+  const Dim *m = &c->dims[0], *n = &c->dims[1];
+  DotTiles t = {.mr = target->mr, .nv = target->nv, .columns = 'm'};
+  int width = kernel_width(e), most = target->mr * target->nv;
+  if (!m->is_rows && m->size < t.mr) t.mr = (int)m->size;
+  while (2 * t.nv * t.mr <= most && (n->is_rows || 2 * t.nv * width <= n->size)) t.nv *= 2;
+  int step = t.nv * width;
+  if (n->is_rows) return t;
+  if (n->size % step == 0) t.columns = 'w';
+  else if (n->size <= width || (!e->has_mask && n->size < step)) t.columns = 'n';
+  if (dot_is_column(c)) t.columns = '1';
+  return t;
 }
 
 // Masks are free in AVX-512: the wide tile there also takes a last block of more than one vector.
 void emit_dot(Kernel *k) {
   Emit *e = k->e;
   LL *l = &e->l;
-  int nv = e->target->nv, step = nv * k->width;
-  char columns = dot_columns(e, k->c);
+  DotTiles shape = dot_tiles(e, k->c);
+  int nv = shape.nv, step = nv * k->width;
+  char columns = shape.columns;
   bool masked = e->has_mask && e->target->lanes_f32 == 16 && columns == 'm';
-  CHECK(e->target->mr * nv <= MAX_TILE);
+  CHECK(shape.mr * nv <= MAX_TILE);
   if (columns == '1') { one_column(k); return; }
   Value n = k->extent[1], blocks = ll_add(l, n, ll_i64(l, masked ? (nv - 1) * k->width - 1 : 0)), zero = ll_i64(l, 0);
   Value whole = columns == 'w' ? n : columns == 'n' ? zero
               : ll_mul(l, LLVMBuildUDiv(l->b, blocks, ll_i64(l, step), ""), ll_i64(l, step));
-  Tile wide = {.k = k, .mr = e->target->mr, .nv = nv, .width = k->width};
+  Tile wide = {.k = k, .mr = shape.mr, .nv = nv, .width = k->width};
   if (columns != 'n') column_loop(wide, zero, whole, masked, "col");
-  Tile narrow = {.k = k, .mr = e->target->mr, .nv = 1, .width = e->has_mask ? k->width : 1, .narrow = true};
+  Tile narrow = {.k = k, .mr = shape.mr, .nv = 1, .width = e->has_mask ? k->width : 1, .narrow = true};
   if (columns != 'w') column_loop(narrow, whole, n, e->has_mask, "narrow");
 }

@@ -100,7 +100,8 @@ KernelFn *kernel_for(Emit *e, const Call *c);
 int  domain_axis(const Call *c, bool prologue, int i);                  // position in a domain → axis
 int64_t input_stride(const Call *c, bool prologue, int input, int axis);
 Value kernel_alloca(Kernel *k, Type t, int64_t n, const char *name);
-State kernel_enter(Kernel *k, int axis, Value idx);                     // returns the state to go back to
+State kernel_keep(Kernel *k);                                           // returns the state to go back to
+State kernel_enter(Kernel *k, int axis, Value idx);                     // does so, then goes idx further along the axis
 static inline void kernel_leave(Kernel *k, State back) { k->st = back; }
 // Both: what depends on entered axes only, lane_axis aside. hoist computes vals, resolve adds row indices to pointers.
 void kernel_hoist(Kernel *k, int lane_axis);
@@ -128,7 +129,7 @@ Value math_sigmoid(Emit *e, Value x);
 Value math_softplus(Emit *e, Value x);
 
 // ---- emit_loop.c
-typedef struct { Value i, to; int64_t step; Block pre, body, exit; int n; Value *init, *carried; } Loop;
+typedef struct { Value i, to, step; Block pre, body, exit; int n; Value *init, *carried; } Loop;
 // for (i = from; i < to; i += step), bottom-tested, with n carried values: carried[] inside, and the results after loop_end.
 void loop_begin(Emit *e, Loop *l, Value from, Value to, int64_t step, const char *name, int n, const Value *init);
 void loop_end(Emit *e, Loop *l, const Value *next);
@@ -144,7 +145,9 @@ void tree_sum(Kernel *k, Value extent, Type t, int n, PartialFn *partial, void *
 void emit_reduce_lanes(Kernel *k);
 void emit_reduce_rows(Kernel *k);
 void emit_dot(Kernel *k);
-char dot_columns(const Emit *e, const Call *c);          // which tiles: part of the key
+// Rows and vectors of the wide tile; columns '1': one column; 'w': whole wide tiles, no masks; 'n': narrow tiles alone; 'm': both.
+typedef struct { int mr, nv; char columns; } DotTiles;
+DotTiles dot_tiles(const Emit *e, const Call *c);        // part of the key
 void emit_spread(Kernel *k);
 void emit_rows(Kernel *k);
 #endif

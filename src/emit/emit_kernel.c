@@ -44,9 +44,11 @@ static void key_operands(const Call *c, Text *out) {
 
 static void kernel_key(const Emit *e, const Call *c, Text *out) {
   text_printf(out, "%d %d %d %d %d", c->kind, c->n_dims, c->reduce_op, c->anchor, c->sorted.sources);
-  if (c->kind == CALL_DOT)
-    text_printf(out, " dot%d:%d:%d:%c:%c%c", c->reduced.is_rows, c->left.dtype, c->right.dtype, dot_columns(e, c),
-                stride_class(c->left.stride_mn, true), stride_class(c->left.stride_k, true));
+  if (c->kind == CALL_DOT) {
+    DotTiles t = dot_tiles(e, c);
+    text_printf(out, " dot%d:%d:%d:%d:%dx%d%c:%c%c", c->dims[0].is_rows, c->reduced.is_rows, c->left.dtype, c->right.dtype, t.mr, t.nv,
+                t.columns, stride_class(c->left.stride_mn, true), stride_class(c->left.stride_k, true));
+  }
   for (int v = 0; v < c->n_vals; v++) {
     const Val *x = &c->vals[v];
     text_printf(out, " v%d:%d:%d:%d", x->kind, x->kind == VAL_OP ? (int)x->op : 0, x->dtype, x->prologue);
@@ -173,10 +175,15 @@ static State state_copy(Kernel *k) {
   return s;
 }
 
-State kernel_enter(Kernel *k, int axis, Value idx) {
-  LL *l = &k->e->l;
+State kernel_keep(Kernel *k) {
   State back = k->st;
   k->st = state_copy(k);
+  return back;
+}
+
+State kernel_enter(Kernel *k, int axis, Value idx) {
+  LL *l = &k->e->l;
+  State back = kernel_keep(k);
   for (int i = 0; i < k->c->n_inputs; i++)
     if (k->in_stride[i][axis])
       k->st.in[i] = ll_at(l, emit_type(k->e, k->c->inputs[i].dtype), k->st.in[i], ll_mul(l, idx, k->in_stride[i][axis]));

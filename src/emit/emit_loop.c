@@ -5,7 +5,7 @@
 
 void loop_begin(Emit *e, Loop *lp, Value from, Value to, int64_t step, const char *name, int n, const Value *init) {
   LL *l = &e->l;
-  *lp = (Loop){.to = to, .step = step, .n = n};
+  *lp = (Loop){.to = to, .step = ll_i64(l, step), .n = n};
   lp->init = NEW_ARRAY(e->arena, Value, n + 1);
   lp->carried = NEW_ARRAY(e->arena, Value, n + 1);
   if (n) memcpy(lp->init, init, sizeof(Value) * (size_t)n);
@@ -25,7 +25,7 @@ void loop_begin(Emit *e, Loop *lp, Value from, Value to, int64_t step, const cha
 void loop_end(Emit *e, Loop *lp, const Value *next) {
   LL *l = &e->l;
   Block latch = ll_here(l);
-  Value i = ll_add(l, lp->i, ll_i64(l, lp->step));
+  Value i = ll_add(l, lp->i, lp->step);
   ll_if(l, ll_icmp(l, LLVMIntSLT, i, lp->to), lp->body, lp->exit);
   ll_from(lp->i, i, latch);
   LLVMMoveBasicBlockAfter(lp->exit, latch);

@@ -66,3 +66,8 @@ void ll_masked_scatter(LL *l, Value v, Value ptrs, unsigned align, Value mask) {
   ll_intrinsic(l, "llvm.masked.scatter", (Type[]){LLVMTypeOf(v), LLVMTypeOf(ptrs)}, 2,
                (Value[]){v, ptrs, ll_i32(l, align), mask}, 4);
 }
+
+void ll_prefetch(LL *l, Value p) {
+  enum { READ = 0, KEEP = 3, DATA = 1 };
+  ll_intrinsic(l, "llvm.prefetch", &l->ptr, 1, (Value[]){p, ll_i32(l, READ), ll_i32(l, KEEP), ll_i32(l, DATA)}, 4);
+}

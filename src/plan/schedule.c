@@ -70,12 +70,14 @@ static int64_t bytes_per_row(const Schedule *s, const Call *calls, int n) {
   return sum;
 }
 
-// What a group touches fits half of a 1 MiB L2; a phase that threads share has groups for them.
+// What a group touches fits half of a 1 MiB L2; a phase that threads share has groups for them. All are whole tiles of every
+// target (8, 6, 4 rows).
 static int64_t group_of(const Schedule *s, const Call *calls, int n) {
+  enum { TILES = 24 };
   int64_t row = bytes_per_row(s, calls, n), group = row ? (512 << 10) / row : s->capacity;
   if (calls_ns(calls, n) > SHARED_NS && group > s->capacity / SHARED_ITEMS) group = s->capacity / SHARED_ITEMS;
-  group = group / 16 * 16;
-  if (group < 32) group = 32;
+  group = group / TILES * TILES;
+  if (group < TILES) group = TILES;
   return group > s->capacity ? (s->capacity + 15) / 16 * 16 : group;
 }
 

@@ -511,6 +511,43 @@ static void test_dot(void **state) {
   dot_of(F64, (DotCase){.n = 19, .k = 11, .width = 1, .m_rows = true});
 }
 
+static void test_dot_of_few_rows(void **state) {          // fewer than a tile has: of a batch, of a matrix
+  (void)state;
+  for (int64_t rows = 1; rows <= 9; rows++)
+    for (int64_t width = 16; width <= 70; width += 27) {
+      dot_of(F32, (DotCase){.n = rows, .k = 9, .width = width, .m_rows = true});
+      dot_of(F32, (DotCase){.n = 70, .m_size = rows, .width = width, .k_rows = true, .transposed = true});
+      dot_of(F32, (DotCase){.n = 1, .m_size = rows, .k = 9, .width = width});
+    }
+  dot_of(F64, (DotCase){.n = 2, .k = 9, .width = 30, .m_rows = true});
+  dot_of(F64, (DotCase){.n = 70, .m_size = 1, .width = 70, .k_rows = true, .heavy = true});
+}
+
+static void test_dot_with_gather(void **state) {          // a row of a table by the id of each row, in the program
+  (void)state;
+  enum { LD = 48, V = 10 };
+  for (int64_t n = 3; n <= 40; n += 37) {
+    Bench *b = bench_new(F32, n);
+    int left = buffer(b, F32, CAPACITY * LD, "left"), right = buffer(b, F32, LD * LD, "right"), o = buffer(b, F32, CAPACITY * LD, "o");
+    int table = buffer(b, F32, V * LD, "table"), ids = buffer(b, U32, CAPACITY * 2, "ids");
+    Call *c = call(b, CALL_DOT, "dot");
+    b->phase.over_rows = true;
+    dim(c, true, 0);
+    dim(c, false, 40);
+    c->reduced = (Dim){false, 5};
+    c->left.buffer = left, c->right.buffer = right;
+    c->left.dtype = c->right.dtype = F32;
+    c->left.stride_mn = c->right.stride_k = LD;
+    c->left.stride_k = c->right.stride_mn = 1;
+    int a = anchor(c, F32, -1), row = input(c, F32, 0, table, 0, 0, 1, 0);
+    c->inputs[0].index = 1;
+    c->inputs[0].index_stride = LD;
+    c->inputs[c->n_inputs++] = (Input){.buffer = ids, .offset = 1, .stride = {2}, .dtype = U32, .index = -1};
+    output(c, F32, op(c, OP_ADD, F32, 0, a, row, -1), o, 0, LD, 1, 0);
+    check(b, 0);
+  }
+}
+
 static void test_dot_over_rows(void **state) {            // dW: k is rows, in blocks of 64
   (void)state;
   static const int64_t rows[] = {0, 1, 64, 65, 128, 192, 200, 256, 300};
@@ -783,7 +820,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_map_rows), cmocka_unit_test(test_map_strided_and_uniform), cmocka_unit_test(test_map_indexed),
     cmocka_unit_test(test_map_scalar), cmocka_unit_test(test_functions_f32), cmocka_unit_test(test_functions_f64),
-    cmocka_unit_test(test_dot), cmocka_unit_test(test_dot_over_rows), cmocka_unit_test(test_reduce_lanes),
+    cmocka_unit_test(test_dot), cmocka_unit_test(test_dot_of_few_rows),
+    cmocka_unit_test(test_dot_with_gather), cmocka_unit_test(test_dot_over_rows), cmocka_unit_test(test_reduce_lanes),
     cmocka_unit_test(test_reduce_rows), cmocka_unit_test(test_spread), cmocka_unit_test(test_spread_of_lists), cmocka_unit_test(test_equal_calls_are_one_kernel), cmocka_unit_test(test_runs_of_calls_are_a_loop),
     cmocka_unit_test(test_six_axes), cmocka_unit_test(test_sums_of_six_axes), cmocka_unit_test(test_key_names_ops),
     cmocka_unit_test(test_broken_schedule_is_an_error)};
