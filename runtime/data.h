@@ -71,11 +71,18 @@ void summary_print(const DataPlan *p, const DataSummary *s, Text *out);
 typedef struct { uint64_t seed; int64_t n; } Shuffle;
 // Fisher–Yates by a counter-based generator: the same bits anywhere.
 void shuffle_epoch(uint64_t seed, int64_t epoch, int64_t n, int64_t *order);
-// Copies rows order[first … first+n−1] (order NULL: in place) to the batch buffers; dense in `dtype`, leading dimensions as
-// given.
-void batch_fill(const Rows *r, const int64_t *order, int64_t first, int64_t n, int dense_width, int n_ids, int n_labels,
-                DType dtype, void *dense, int64_t dense_ld, uint32_t *ids, int64_t ids_ld, void *y, void *w,
-                int64_t label_ld);
+// The IN buffers of a batch; dense, y and w of `dtype`; leading dimensions in elements.
+typedef struct {
+  DType dtype;
+  int dense_width, n_ids, n_labels;
+  void *dense; int64_t dense_ld;
+  uint32_t *ids; int64_t ids_ld;
+  void *y, *w; int64_t label_ld;
+} BatchBuffers;
+// Copies rows order[first + from … first + end−1] (order NULL: in place; else of all rows) to rows from … end−1 of the buffers. Parts of a batch may be
+// filled by several threads; batch_filled once it is whole.
+void batch_fill(const Rows *r, const int64_t *order, int64_t first, int64_t from, int64_t end, const BatchBuffers *to);
+void batch_filled(const Rows *r, const int64_t *order, int64_t n, const BatchBuffers *b);
 
 // ---- values.c: rows of values in memory → the dense and id buffers of a batch, prepared as the rows of files. A row is `numbers` numbers and
 // `ids` ids; each input has its place among one of them:

@@ -257,13 +257,28 @@ void engine_keep(Engine *e, int64_t n) {
   e->has_kept = true;
 }
 
+// ---------------------------------------------------------------- a batch
+typedef struct { const Rows *rows; const int64_t *order; int64_t first, n, units; BatchBuffers to; } Fill;
+enum { UNIT_BYTES = 32 << 10 };                              // what is less to copy is not shared
+
+static void fill_unit(void *ctx, int64_t unit, int worker) {
+  const Fill *f = ctx;
+  (void)worker;
+  batch_fill(f->rows, f->order, f->first, f->n * unit / f->units, f->n * (unit + 1) / f->units, &f->to);
+}
+
 void engine_batch(Engine *e, const DataPlan *d, const Rows *r, const int64_t *order, int64_t first, int64_t n) {
   const StepPlan *p = e->plan;
+  const Buffer *b = p->buffers;
   CHECK(e->dense >= 0 && e->ids >= 0 && e->y >= 0 && e->w >= 0 && n <= p->capacity);
-  CHECK(p->buffers[e->y].ld == p->buffers[e->w].ld);
-  batch_fill(r, order, first, n, d->dense_width, d->n_ids, d->n_labels, p->buffers[e->dense].dtype, e->buf[e->dense],
-             p->buffers[e->dense].ld, e->buf[e->ids], p->buffers[e->ids].ld, e->buf[e->y], e->buf[e->w],
-             p->buffers[e->y].ld);
+  CHECK(b[e->y].ld == b[e->w].ld);
+  BatchBuffers to = { b[e->dense].dtype, d->dense_width, d->n_ids, d->n_labels, e->buf[e->dense], b[e->dense].ld,
+                      e->buf[e->ids], b[e->ids].ld, e->buf[e->y], e->buf[e->w], b[e->y].ld };
+  int64_t bytes = n * (int64_t)sizeof(float) * (d->dense_width + d->n_ids + 2 * d->n_labels);
+  Fill f = { r, order, first, n, e->pool ? bytes / UNIT_BYTES : 1, to };
+  if (f.units > 1) pool_run(e->pool, fill_unit, &f, f.units);
+  else batch_fill(r, order, first, 0, n, &to);
+  batch_filled(r, order, n, &to);
   e->has_kept = false;
   for (int g = 0; g < d->batch_groups; g++) {
     int64_t at = (d->n_labels + g) * p->buffers[e->y].ld;

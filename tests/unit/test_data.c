@@ -1026,7 +1026,7 @@ static void shuffle_is_uniform(void **state) {
 // ---------------------------------------------------------------- batches
 static void batches(void **state) {
   (void)state;
-  enum { N = 5, D = 3, F = 2, L = 2, B = 4 };
+  enum { N = 5, D = 7, F = 2, L = 2, B = 4 };
   float dense[N * D], y[L * N], w[L * N];
   uint32_t ids[N * F];
   for (int i = 0; i < N * D; i++) dense[i] = (float)i + 0.25f;
@@ -1039,8 +1039,9 @@ static void batches(void **state) {
       float d32[B * 8], y32[L * B], w32[L * B];
       double d64[B * 8], y64[L * B], w64[L * B];
       uint32_t out[B * 5];
-      batch_fill(&r, in_place ? NULL : order, 1, B, D, F, L, wide ? F64 : F32, wide ? (void *)d64 : d32, 8, out, 5,
-                 wide ? (void *)y64 : y32, wide ? (void *)w64 : w32, B);
+      BatchBuffers to = {wide ? F64 : F32, D, F, L, wide ? (void *)d64 : d32, 8, out, 5, wide ? (void *)y64 : y32, wide ? (void *)w64 : w32, B};
+      batch_fill(&r, in_place ? NULL : order, 1, 2, B, &to);            // in two parts
+      batch_fill(&r, in_place ? NULL : order, 1, 0, 2, &to);
       for (int i = 0; i < B; i++) {
         int64_t row = in_place ? i + 1 : order[i + 1];
         for (int k = 0; k < D; k++) assert_true((wide ? d64[i * 8 + k] : d32[i * 8 + k]) == dense[row * D + k]);
