@@ -1,26 +1,21 @@
-# peers.sh: for scripts: sets python_PEER for each of $peers, the interpreter that has it, and python to one of them. What is missing is
-# installed into $PEERS, outside the tree.
-PEERS=${PEERS-${XDG_CACHE_HOME-$HOME/.cache}/mtlc-peers}
-
-# python_of jax|torch: the interpreter that has it
-python_of() {
-  case $1 in
-    jax) given=${PEERS_JAX-} packages="jax optax" ;;
-    torch) given=${PEERS_TORCH-} packages="torch numpy" ;;
-    *) echo "${0##*/}: no peer $1" >&2; return 1 ;;
-  esac
-  [ -z "$given" ] || { echo "$given"; return; }
-  if ! "$PEERS/$1/bin/python" -c "import $1, numpy" 2>/dev/null; then
-    echo "installing $packages into $PEERS/$1" >&2
-    python3 -m venv "$PEERS/$1" >&2
-    "$PEERS/$1/bin/pip" install -q $packages >&2
-  fi
-  echo "$PEERS/$1/bin/python"
-}
-
-python=
-for peer in $peers; do
-  python=$(python_of "$peer")
-  eval "python_$peer=\$python"
-done
-python=${python:-python3}                          # for the report
+#!/bin/sh
+# peers.sh: prints the interpreter that has a framework. What is missing is installed, into a virtual environment outside the tree.
+#   bench/peers.sh jax|torch|tf|fbgemm
+#   PEERS   where they are installed; default ${XDG_CACHE_HOME:-~/.cache}/mtlc-peers
+#   PEERS_JAX, PEERS_TORCH, PEERS_TF, PEERS_FBGEMM   an interpreter that has it: nothing is installed
+set -eu
+case ${1-} in
+  jax) given=${PEERS_JAX-} has=optax packages="jax optax" ;;
+  torch) given=${PEERS_TORCH-} has=torch packages="torch numpy pandas" ;;
+  tf) given=${PEERS_TF-} has=keras packages="tensorflow-cpu keras" ;;
+  fbgemm) given=${PEERS_FBGEMM-} has=fbgemm_gpu packages="fbgemm-gpu-cpu==1.9.0 torch==2.14.1 numpy" ;;   # a release fits one torch
+  *) sed -n 3p "$0" >&2; exit 2 ;;
+esac
+[ -z "$given" ] || { echo "$given"; exit; }
+home=${PEERS-${XDG_CACHE_HOME-$HOME/.cache}/mtlc-peers}/$1
+if [ ! -d "$(echo "$home"/lib/python*/site-packages/$has)" ]; then
+  echo "installing $packages into $home" >&2
+  python3 -m venv "$home" >&2
+  "$home/bin/pip" install -q $packages >&2
+fi
+echo "$home/bin/python"

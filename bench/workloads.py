@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The workloads of bench/steps.sh: the spec of each, rows for it, and the same model for a framework.
+"""The workloads of bench/steps.sh: the spec of each, rows for it, its useful arithmetic, and the same model for a framework.
 
     workloads.py spec NAME BATCH time|start|check        the spec. start: a step moves nothing, so the run's weights are those that
                                                          training starts from; check: rows in the order of the file, none held out
@@ -13,50 +13,72 @@ import json
 import math
 import struct
 import sys
+from typing import NamedTuple
 
 CENSUS = [9, 52, 47, 17, 3, 7, 24, 15, 5, 10, 3, 6, 8, 6, 6, 51, 38, 8, 10, 9, 10, 3, 4, 7, 5, 43, 43, 43, 5, 3, 3, 3, 2]
 BUCKETS = 384_615
-SHAPES = {                                                     # numbers, sizes of the vocabularies, labels
-    "w1": (30, [], ["binary", "real"]), "w2": (30, [], ["class(5)", "binary"]), "w3": (7, CENSUS, ["binary", "binary"]),
-    "w4": (7, CENSUS, ["binary", "binary"]), "w5": (13, [BUCKETS] * 26, ["binary", "binary"]), "w6": (512, [], ["real", "real"]),
-}
-BATCHES = {"w1": [32, 256, 2048], "w2": [32], "w3": [256, 1024, 4096], "w4": [1024], "w5": [2048], "w6": [1024]}
-LAZY = {"w5"}
+WIDTH = 16                                                     # of a row of a table
 TOWERS = """task ta { head = views.ta |> dense(32, relu) as hidden |> dense(1) as last |> sigmoid, loss = bce(a) }
 task tb { head = views.tb |> dense(32, relu) as hidden |> dense(1) as last |> sigmoid, loss = bce(b) }"""
-BODY = {
-    "w1": """shared h = n |> dense(64, relu) as wide |> dense(32, relu) as narrow
-task ta { head = h |> dense(1) as last |> sigmoid, loss = bce(a) }
-task tb { head = h |> dense(1) as last |> sigmoid, loss = mse(b) }""",
-    "w2": """shared h = n |> dense(64, relu) as wide
+DENSE = """shared h = {from_} |> dense({wide}, relu) as wide |> dense({narrow}, relu) as narrow
+task ta {{ head = h |> dense(1) as last{act}, loss = {loss}(a) }}
+task tb {{ head = h |> dense(1) as last{act}, loss = {other}(b) }}"""
+
+
+class Workload(NamedTuple):
+    numbers: int
+    sizes: list                                                # of the vocabularies of categories, or of the tables of ids
+    labels: list
+    batches: list
+    body: str                                                  # of the spec, behind n and x = concat(all embeddings, n)
+    products: list                                             # (how many, k, n) of a row: all but the first, where nothing is embedded, have a dX
+    lazy: bool = False                                         # tables are updated by the rows that a batch names
+
+
+WORKLOADS = {
+    "w1": Workload(30, [], ["binary", "real"], [32, 256, 2048],
+                   DENSE.format(from_="n", wide=64, narrow=32, act=" |> sigmoid", loss="bce", other="mse"), [(1, 30, 64), (1, 64, 32), (2, 32, 1)]),
+    "w2": Workload(30, [], ["class(5)", "binary"], [32], """shared h = n |> dense(64, relu) as wide
 task ta { head = h |> dense(5) as last |> softmax, loss = cross_entropy(a) }
-task tb { head = h |> dense(1) as last |> sigmoid, loss = bce(b) }""",
-    "w3": 'shared views = x |> mmoe(["ta", "tb"], experts = 8, widths = [64, 64], gate_widths = [])\n' + TOWERS,
-    "w4": 'shared views = x |> ple(["ta", "tb"], levels = 2, own = 4, common = 8, widths = [64, 64], gate_widths = [])\n' + TOWERS,
-    "w5": """shared h = x |> dense(256, relu) as wide |> dense(128, relu) as narrow
-task ta { head = h |> dense(1) as last |> sigmoid, loss = bce(a) }
-task tb { head = h |> dense(1) as last |> sigmoid, loss = bce(b) }""",
-    "w6": """shared h = n |> dense(1024, relu) as wide |> dense(512, relu) as narrow
-task ta { head = h |> dense(1) as last, loss = mse(a) }
-task tb { head = h |> dense(1) as last, loss = mse(b) }""",
+task tb { head = h |> dense(1) as last |> sigmoid, loss = bce(b) }""", [(1, 30, 64), (1, 64, 6)]),
+    "w3": Workload(7, CENSUS, ["binary", "binary"], [256, 1024, 4096],
+                   'shared views = x |> mmoe(["ta", "tb"], experts = 8, widths = [64, 64], gate_widths = [])\n' + TOWERS,
+                   [(1, 535, 8 * 64 + 16), (8, 64, 64), (2, 8, 64), (2, 64, 32), (2, 32, 1)]),
+    "w4": Workload(7, CENSUS, ["binary", "binary"], [1024],
+                   'shared views = x |> ple(["ta", "tb"], levels = 2, own = 4, common = 8, widths = [64, 64], gate_widths = [])\n' + TOWERS,
+                   [(1, 535, 16 * 64 + 12 + 12 + 16), (16, 64, 64), (2, 12, 64), (1, 16, 64),
+                    (1, 64, 16 * 64 + 12 + 12), (16, 64, 64), (2, 12, 64), (2, 64, 32), (2, 32, 1)]),
+    "w5": Workload(13, [BUCKETS] * 26, ["binary", "binary"], [2048],
+                   DENSE.format(from_="x", wide=256, narrow=128, act=" |> sigmoid", loss="bce", other="bce"),
+                   [(1, 429, 256), (1, 256, 128), (2, 128, 1)], lazy=True),
+    "w6": Workload(512, [], ["real", "real"], [1024], DENSE.format(from_="n", wide=1024, narrow=512, act="", loss="mse", other="mse"),
+                   [(1, 512, 1024), (1, 1024, 512), (2, 512, 1)]),
 }
+STACKS = ("w1", "w2", "w5", "w6")                              # dense layers one behind the other, and a head for each task
+
+
+def flops(name, batch):
+    """Of a step's useful arithmetic: the products of layers, experts and gates, forward and backward, as the model is written."""
+    w = WORKLOADS[name]
+    forward = [2 * batch * count * k * n for count, k, n in w.products]
+    return 3 * sum(forward) - (0 if w.sizes else forward[0])
 
 
 def spec(name, batch, mode):
-    numbers, sizes, labels = SHAPES[name]
-    lines = [f"model {name}", "edition 2026", 'import "std/moe.mtl"', f"input n : vector({numbers})"]
-    for i, size in enumerate(sizes):
-        if name in LAZY:
+    w = WORKLOADS[name]
+    lines = [f"model {name}", "edition 2026", 'import "std/moe.mtl"', f"input n : vector({w.numbers})"]
+    for i, size in enumerate(w.sizes):
+        if w.lazy:
             lines.append(f"input c{i} : id {{ buckets = {size} }}")
         else:
             values = ", ".join(f'"{v:02}"' for v in range(size))
             lines.append(f"input c{i} : category {{ vocab = [{values}] }}")
-    lines += [f"label {key} : {kind}" for key, kind in zip("ab", labels)]
-    if sizes:
-        ids = ", ".join(f"c{i}" for i in range(len(sizes)))
-        lazy = " { lazy = true }" if name in LAZY else ""
-        lines.append(f"shared x = concat(repeat(c in [{ids}], embed(c, 16)), n){lazy}")
-    lines.append(BODY[name])
+    lines += [f"label {key} : {kind}" for key, kind in zip("ab", w.labels)]
+    if w.sizes:
+        ids = ", ".join(f"c{i}" for i in range(len(w.sizes)))
+        lazy = " { lazy = true }" if w.lazy else ""
+        lines.append(f"shared x = concat(repeat(c in [{ids}], embed(c, {WIDTH})), n){lazy}")
+    lines.append(w.body)
     optimizer = "sgd(1e-30)" if mode == "start" else "adam(0.001)"
     order = "true" if mode == "time" else "false"
     lines.append(f"train {{ optimizer = {optimizer}, batch = {batch}, epochs = 1, split = fraction(train = 1), shuffle = {order}, seed = 7 }}")
@@ -66,7 +88,7 @@ def spec(name, batch, mode):
 def rows(name, n):
     """numbers [n, k] f32, codes [n, f], labels [n, 2]: with a signal, the same for the same name and n."""
     import numpy
-    numbers, sizes, labels = SHAPES[name]
+    numbers, sizes, labels = WORKLOADS[name][:3]
     rng = numpy.random.default_rng(5)
     x = rng.standard_normal((n, numbers)).astype(numpy.float32).round(4)
     codes = numpy.stack([rng.integers(0, size, n) for size in sizes], axis=1) if sizes else numpy.zeros((n, 0), int)
@@ -79,9 +101,9 @@ def rows(name, n):
 
 
 def write_rows(name, n, out):
-    numbers, sizes, labels = SHAPES[name]
+    numbers, sizes, labels = WORKLOADS[name][:3]
     x, codes, y = rows(name, n)
-    digits = "" if name in LAZY else "02"
+    digits = "" if WORKLOADS[name].lazy else "02"
     head = [f"n_{i}" for i in range(numbers)] + [f"c{i}" for i in range(len(sizes))] + ["a", "b"]
     out.write(",".join(head) + "\n")
     whole = [kind[0] != "r" for kind in labels]
@@ -118,10 +140,10 @@ def start(name, path):
         out[to + ".w"] = numpy.stack([w[p + ".w"] for p in paths])
         out[to + ".b"] = numpy.stack([w[p + ".b"] for p in paths])[:, None]
 
-    tables = [f"x.c{i}.embed.table" for i in range(len(SHAPES[name][1]))]
+    tables = [f"x.c{i}.embed.table" for i in range(len(WORKLOADS[name].sizes))]
     if tables:
         out["table"] = numpy.concatenate([w[t] for t in tables])
-    if name in ("w1", "w2", "w5", "w6"):
+    if name in STACKS:
         for layer in ("wide", "narrow"):
             if f"h.{layer}.w" in w:
                 dense(layer, f"h.{layer}")
@@ -148,15 +170,15 @@ def start(name, path):
 
 def offsets(name):
     """Where each table begins in the one of all; of a category rows 0 and 1 are for what is missing or unseen."""
-    sizes = SHAPES[name][1]
-    rows = [s if name in LAZY else s + 2 for s in sizes]
-    return [sum(rows[:i]) + 2 * (name not in LAZY) for i in range(len(sizes))]
+    w = WORKLOADS[name]
+    apart = 0 if w.lazy else 2
+    return [sum(w.sizes[:i]) + apart * (i + 1) for i in range(len(w.sizes))]
 
 
 def loss(name, B, w, x, ids, y):
-    """B: the framework's functions. x [b, k], ids [b, f] rows of the one table, y [b, 2]."""
+    """B: the framework's functions; its dense(h, w, b) also of [e, b, k], [e, k, n], [e, 1, n]. x [b, k], ids [b, f] rows of the one table, y [b, 2]."""
     def dense(h, at):
-        return B.matmul(h, w[at + ".w"]) + w[at + ".b"]
+        return B.dense(h, w[at + ".w"], w[at + ".b"])
 
     def head(h, at):
         return dense(B.relu(dense(h, at + ".hidden")), at + ".last")[:, 0]
@@ -164,14 +186,14 @@ def loss(name, B, w, x, ids, y):
     def experts(h, at, n):                                     # relu of n experts side by side, as [n, b, 64], and what stands behind them
         z = dense(h, at)
         hidden = B.relu(z[:, :n * 64])
-        return B.swap(hidden.reshape((len(x), n, 64))), z[:, n * 64:]
+        return B.swap(B.reshape(hidden, (x.shape[0], n, 64))), z[:, n * 64:]
 
     def mixed(gate, pool):                                     # gate [b, e] logits, pool [e, b, 64]
         return B.einsum("be,ebn->bn", B.softmax(gate), pool)
 
-    if SHAPES[name][1]:
-        x = B.concat([B.rows(w["table"], ids).reshape((len(x), -1)), x])
-    if name in ("w1", "w2", "w5", "w6"):
+    if WORKLOADS[name].sizes:
+        x = B.concat([B.reshape(B.rows(w["table"], ids), (x.shape[0], -1)), x])
+    if name in STACKS:
         h = x
         for layer in ("wide", "narrow"):
             if layer + ".w" in w:
@@ -180,18 +202,18 @@ def loss(name, B, w, x, ids, y):
         if name == "w2":
             return B.cross_entropy(a, y[:, 0]) + B.bce(b, y[:, 1])
         if name == "w6":
-            return ((a[:, 0] - y[:, 0]) ** 2).mean() + ((b - y[:, 1]) ** 2).mean()
-        second = ((B.sigmoid(b) - y[:, 1]) ** 2).mean() if name == "w1" else B.bce(b, y[:, 1])
+            return B.mean((a[:, 0] - y[:, 0]) ** 2) + B.mean((b - y[:, 1]) ** 2)
+        second = B.mean((B.sigmoid(b) - y[:, 1]) ** 2) if name == "w1" else B.bce(b, y[:, 1])
         return B.bce(a[:, 0], y[:, 0]) + second
     if name == "w3":
         hidden, gates = experts(x, "one", 8)
-        pool = B.relu(B.matmul(hidden, w["two.w"]) + w["two.b"])
+        pool = B.relu(dense(hidden, "two"))
         a, b = mixed(gates[:, :8], pool), mixed(gates[:, 8:], pool)
         return B.bce(head(a, "ta"), y[:, 0]) + B.bce(head(b, "tb"), y[:, 1])
     a = b = common = x
     for level in (0, 1):
         (ha, ga), (hb, gb), (hc, gc) = (experts(h, f"{level}.{k}.one", n) for h, k, n in ((a, "ta", 4), (b, "tb", 4), (common, "common", 8)))
-        pool = B.relu(B.matmul(B.stack([ha, hb, hc]), w[f"{level}.two.w"]) + w[f"{level}.two.b"])
+        pool = B.relu(dense(B.stack([ha, hb, hc]), f"{level}.two"))
         pa, pb, pc = pool[:4], pool[4:8], pool[8:]
         a, b = mixed(ga, B.stack([pa, pc])), mixed(gb, B.stack([pb, pc]))
         if level == 0:
@@ -200,9 +222,9 @@ def loss(name, B, w, x, ids, y):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 5 and sys.argv[1] == "spec" and sys.argv[2] in SHAPES and sys.argv[4] in ("time", "start", "check"):
+    if len(sys.argv) == 5 and sys.argv[1] == "spec" and sys.argv[2] in WORKLOADS and sys.argv[4] in ("time", "start", "check"):
         sys.stdout.write(spec(sys.argv[2], int(sys.argv[3]), sys.argv[4]))
-    elif len(sys.argv) == 4 and sys.argv[1] == "rows" and sys.argv[2] in SHAPES:
+    elif len(sys.argv) == 4 and sys.argv[1] == "rows" and sys.argv[2] in WORKLOADS:
         write_rows(sys.argv[2], int(sys.argv[3]), sys.stdout)
     else:
         sys.exit(__doc__)
