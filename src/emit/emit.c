@@ -5,6 +5,7 @@
 #include <llvm-c/TargetMachine.h>
 #include <llvm-c/Transforms/PassBuilder.h>
 #include <llvm/Config/llvm-config.h>
+#include <pthread.h>
 #include "emit_int.h"
 
 static const char passes[] = "function(early-cse)";       // a wrong pipeline aborts: constant, and run by the tests
@@ -36,22 +37,13 @@ static void on_diagnostic(LLVMDiagnosticInfoRef d, void *ctx) {
 
 // The kernels' addresses are already in the form wanted; strength reduction would undo it (it makes an induction
 // variable of every row pointer of a tile, and spills) and takes a quarter of the time of code generation.
-static void set_options(void) {
-  static bool done;
+static void start_llvm(void) {
   static const char *const args[] = {"mtlc", "-disable-lsr"};
-  if (!done) LLVMParseCommandLineOptions(COUNT_OF(args), args, NULL);
-  done = true;
-}
-
-static void init_target(const Target *t) {
-  set_options();
-  if (strncmp(t->triple, "aarch64", 7) == 0) {
-    LLVMInitializeAArch64TargetInfo();
-    LLVMInitializeAArch64Target();
-    LLVMInitializeAArch64TargetMC();
-    LLVMInitializeAArch64AsmPrinter();
-    return;
-  }
+  LLVMParseCommandLineOptions(COUNT_OF(args), args, NULL);
+  LLVMInitializeAArch64TargetInfo();
+  LLVMInitializeAArch64Target();
+  LLVMInitializeAArch64TargetMC();
+  LLVMInitializeAArch64AsmPrinter();
   LLVMInitializeX86TargetInfo();
   LLVMInitializeX86Target();
   LLVMInitializeX86TargetMC();
@@ -62,7 +54,8 @@ static LLVMTargetMachineRef target_machine(Emit *e) {
   const Target *t = e->target;
   LLVMTargetRef ref;
   char *text = NULL;
-  init_target(t);
+  static pthread_once_t started = PTHREAD_ONCE_INIT;
+  pthread_once(&started, start_llvm);
   if (LLVMGetTargetFromTriple(t->triple, &ref, &text)) {
     emit_error(e, "LLVM: %s", text);
     LLVMDisposeMessage(text);
@@ -110,10 +103,13 @@ static int tree_levels(const Schedule *s) {                // blocks of the long
 
 static void build_module(Emit *e) {
   const Schedule *s = e->s;
+  emit_plan(e);
   lines_open(e);
+  for (int i = 0; i < e->kernels.n && !e->error; i++)
+    if (e->kernels.data[i]->part == e->part.at) kernel_define(e, e->kernels.data[i]);
   for (int p = 0; p < N_PROGRAMS && !e->error; p++)
     for (int i = 0; i < s->programs[p].n_phases && !e->error; i++)
-      if (!s->programs[p].phases[i].is_host) emit_phase(e, &s->programs[p].phases[i]);
+      if (!s->programs[p].phases[i].is_host && e->phase[p][i].part == e->part.at) emit_phase(e, &s->programs[p].phases[i], &e->phase[p][i]);
   lines_close(e);
   if (e->error) return;
   char *text = NULL;
@@ -141,8 +137,8 @@ static char *module_text(Emit *e, size_t *size) {
     size_t n = end ? (size_t)(end - line) + 1 : strlen(line);
     if (strncmp(line, "define internal", 15) == 0)
       for (int i = 0; i < e->kernels.n; i++) {
-        size_t len;
-        const char *name = LLVMGetValueName2(e->kernels.data[i]->fn, &len);
+        const char *name = e->kernels.data[i]->name;
+        size_t len = strlen(name);
         char *at = memchr(line, '@', n);
         if (at && at[1] == '"') at++;                       // the name is quoted
         if (at && strncmp(at + 1, name, len) == 0 && strchr("(\"", at[1 + len]))
@@ -180,8 +176,8 @@ static char *emit_all(Emit *e, LLVMTargetMachineRef tm, EmitWhat what, size_t *s
   return machine_code(e, tm, what == EMIT_ASM ? LLVMAssemblyFile : LLVMObjectFile, size);
 }
 
-char *mtlc_emit(const Schedule *s, TargetId t, EmitWhat what, size_t *size, char **error) {
-  Emit e = {.s = s, .target = &targets[t], .arena = arena_new()};
+char *mtlc_emit(const Schedule *s, TargetId t, EmitWhat what, Part part, size_t *size, char **error) {
+  Emit e = {.s = s, .target = &targets[t], .part = part, .arena = arena_new()};
   e.has_fma = t != TARGET_PORTABLE;
   e.has_mask = t == TARGET_AVX2 || t == TARGET_AVX512;
   e.tree_levels = tree_levels(s);

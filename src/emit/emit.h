@@ -8,8 +8,11 @@ typedef enum { TARGET_PORTABLE, TARGET_AVX2, TARGET_AVX512, TARGET_NEON, N_TARGE
 typedef struct { const char *name, *triple, *cpu, *features; int lanes_f32, mr, nv; } Target;   // x86-64-v3 …
 extern const Target targets[N_TARGETS];          // jit/target.c, no LLVM
 typedef enum { EMIT_OBJECT, EMIT_LLVM, EMIT_ASM } EmitWhat;
-// The module's one exported symbol, of this type: "mtlc_emit". Result is malloc'd. On failure NULL and *error (malloc'd).
-typedef char *EmitFn(const Schedule *s, TargetId t, EmitWhat what, size_t *size, char **error);
+// One of the parts that the code is made in; those of one schedule call one another. {0, 1}: all in one.
+enum { MAX_PARTS = 8 };
+typedef struct { int at, of; } Part;
+// The module's one exported symbol, of this type: "mtlc_emit". Result is malloc'd. On failure NULL and *error (malloc'd). Safe from any thread.
+typedef char *EmitFn(const Schedule *s, TargetId t, EmitWhat what, Part part, size_t *size, char **error);
 EmitFn mtlc_emit;
 const char *emit_llvm_version(void);
 #endif

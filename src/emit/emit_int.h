@@ -21,17 +21,22 @@ typedef struct {
   Arena *arena;
   bool has_fma, has_mask;                   // of the target: fused multiply-add, masked loads and stores
   int tree_levels;                          // depth of the stack of partial sums: covers the longest reduced extent
-  VEC(struct KernelFn *) kernels;
+  Part part;                                // that is made
+  VEC(struct KernelFn *) kernels;           // of all parts: emit_plan
+  struct PhaseCode *phase[N_PROGRAMS];
   struct Lines *lines;                      // NULL: none are wanted
   char *error;                              // malloc'd, first error; NULL: none
 } Emit;
 
 typedef struct KernelFn {
-  const char *key;
-  Value fn; Type type;
+  const char *key, *name;
+  const Call *call;                         // the first that it serves
+  double cost; int part;                    // what its code takes to generate, about; the part that has it
+  Value fn; Type type;                      // NULL: not declared in this part so far
   Text serves;                              // names of the calls, for the printed text
   const char *last_served;
 } KernelFn;
+typedef struct PhaseCode { KernelFn **kernel; int part; } PhaseCode;    // of each call
 
 // ---- parameters of a kernel, and the arguments of one call of it
 typedef enum { PARAM_PTR, PARAM_I64, PARAM_EXTENT } ParamKind;
@@ -83,6 +88,9 @@ static inline bool dot_is_column(const Call *c) {
 }
 static inline unsigned dtype_bytes(DType t) { return t == F32 || t == U32 ? 4 : 8; }
 
+// ---- emit_plan.c: sets kernels and phase; all but Emit.l is there
+void emit_plan(Emit *e);
+
 // ---- emit_lines.c: the spec's lines for debuggers. All do nothing where the schedule has no sources.
 typedef struct { LLVMMetadataRef scope, at; } LineState;
 void lines_open(Emit *e);                                               // before the first function
@@ -92,11 +100,13 @@ void lines_at(Emit *e, Place at);                                       // at an
 void lines_back(Emit *e, LineState s);                                  // to the function before
 
 // ---- emit_phase.c
-void emit_phase(Emit *e, const Phase *p);
+void emit_phase(Emit *e, const Phase *p, const PhaseCode *code);
 
 // ---- emit_kernel.c: key, parameters, state
 void kernel_params(Emit *e, const Call *c, Kernel *k, Params *out);     // k NULL: only what the caller passes
-KernelFn *kernel_for(Emit *e, const Call *c);
+void kernel_key(const Emit *e, const Call *c, Text *out);
+void kernel_declare(Emit *e, KernelFn *f);                              // if need be
+void kernel_define(Emit *e, KernelFn *f);
 int  domain_axis(const Call *c, bool prologue, int i);                  // position in a domain → axis
 int64_t input_stride(const Call *c, bool prologue, int input, int axis);
 Value kernel_alloca(Kernel *k, Type t, int64_t n, const char *name);

@@ -42,7 +42,7 @@ static void key_operands(const Call *c, Text *out) {
   }
 }
 
-static void kernel_key(const Emit *e, const Call *c, Text *out) {
+void kernel_key(const Emit *e, const Call *c, Text *out) {
   text_printf(out, "%d %d %d %d %d", c->kind, c->n_dims, c->reduce_op, c->anchor, c->sorted.sources);
   if (c->kind == CALL_DOT) {
     DotTiles t = dot_tiles(e, c);
@@ -259,9 +259,6 @@ void kernel_hoist(Kernel *k, int lane_axis) {
 }
 
 // ---------------------------------------------------------------- the function
-static const char *const kind_names[] = {[CALL_MAP] = "map", [CALL_REDUCE_LANES] = "sum_lanes",
-                                         [CALL_REDUCE_ROWS] = "sum_rows", [CALL_DOT] = "dot", [CALL_SPREAD] = "spread",
-                                         [CALL_ROWS] = "rows"};
 static void (*const emitters[])(Kernel *) = {[CALL_MAP] = emit_map, [CALL_REDUCE_LANES] = emit_reduce_lanes,
                                              [CALL_REDUCE_ROWS] = emit_reduce_rows, [CALL_DOT] = emit_dot,
                                              [CALL_SPREAD] = emit_spread, [CALL_ROWS] = emit_rows};
@@ -300,16 +297,20 @@ static Kernel kernel_state(Emit *e, const Call *c) {
   return k;
 }
 
-static Type declare(Emit *e, Params *ps, Value *fn, const char *name) {
+// Other parts see a kernel, nobody else does.
+void kernel_declare(Emit *e, KernelFn *f) {
   LL *l = &e->l;
-  Type *types = NEW_ARRAY(e->arena, Type, ps->n + 2);
-  for (int i = 0; i < ps->n; i++) types[i] = ps->data[i].kind == PARAM_PTR ? l->ptr : l->i64;
-  types[ps->n] = types[ps->n + 1] = l->i64;
-  Type t = LLVMFunctionType(l->none, types, (unsigned)ps->n + 2, 0);
-  *fn = LLVMAddFunction(l->m, name, t);
-  LLVMSetLinkage(*fn, LLVMInternalLinkage);
-  function_attributes(e, *fn);
-  return t;
+  Params ps = {0};
+  if (f->fn) return;
+  kernel_params(e, f->call, NULL, &ps);
+  Type *types = NEW_ARRAY(e->arena, Type, ps.n + 2);
+  for (int i = 0; i < ps.n; i++) types[i] = ps.data[i].kind == PARAM_PTR ? l->ptr : l->i64;
+  types[ps.n] = types[ps.n + 1] = l->i64;
+  f->type = LLVMFunctionType(l->none, types, (unsigned)ps.n + 2, 0);
+  f->fn = LLVMAddFunction(l->m, f->name, f->type);
+  if (e->part.of == 1) LLVMSetLinkage(f->fn, LLVMInternalLinkage);
+  else LLVMSetVisibility(f->fn, LLVMHiddenVisibility);
+  function_attributes(e, f->fn);
 }
 
 static void bind_params(Kernel *k, const Params *ps) {
@@ -329,17 +330,15 @@ Value named_rows(Kernel *k) {                                 // how many ids th
   return LLVMBuildZExt(l->b, ll_load(l, l->i32, k->sorted, 4, "named"), l->i64, "");
 }
 
-static void define(Emit *e, const Call *c, KernelFn *kf) {
+void kernel_define(Emit *e, KernelFn *f) {
   LL *l = &e->l;
+  const Call *c = f->call;
   Kernel k = kernel_state(e, c);
   Params ps = {0};
   kernel_params(e, c, &k, &ps);
-  const char *name = arena_printf(e->arena, "%s.%s", kind_names[c->kind], c->name ? c->name : "unnamed");
-  kf->type = declare(e, &ps, &kf->fn, name);
-  Value back_fn = l->fn;
-  Block back = ll_here(l);
-  l->fn = kf->fn;
-  LineState lines = lines_function(e, kf->fn, c->at);
+  kernel_declare(e, f);
+  l->fn = f->fn;
+  LineState lines = lines_function(e, f->fn, c->at);
   bind_params(&k, &ps);
   for (int v = 0; v < c->n_vals; v++) k.deps[v] = val_deps(&k, v);
   k.entry = ll_block(l, "entry");
@@ -353,27 +352,4 @@ static void define(Emit *e, const Call *c, KernelFn *kf) {
   ll_go(l, k.entry);
   ll_br(l, start);
   lines_back(e, lines);
-  l->fn = back_fn;
-  ll_go(l, back);
-}
-
-KernelFn *kernel_for(Emit *e, const Call *c) {
-  Text key = {0};
-  kernel_key(e, c, &key);
-  KernelFn *found = NULL;
-  for (int i = 0; i < e->kernels.n && !found; i++)
-    if (strcmp(e->kernels.data[i]->key, key.data) == 0) found = e->kernels.data[i];
-  if (!found) {
-    found = NEW(e->arena, KernelFn);
-    found->key = arena_strdup(e->arena, key.data);
-    vec_push(e->arena, &e->kernels, found);
-    define(e, c, found);
-  }
-  text_free(&key);
-  const char *name = c->name ? c->name : "unnamed";
-  if (!found->last_served || strcmp(found->last_served, name) != 0) {
-    text_printf(&found->serves, "%s%s", found->serves.n ? ", " : "", name);
-    found->last_served = name;
-  }
-  return found;
 }

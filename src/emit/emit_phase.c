@@ -167,12 +167,11 @@ static void emit_calls(PhaseState *s, const Phase *p, const Ordered *o, Value lo
 }
 
 // Calls over rows stay in order; fixed calls, which do not touch what others write, by kernel, in order of its first call.
-static Ordered in_order(Emit *e, const Phase *p) {
+static Ordered in_order(Emit *e, const Phase *p, KernelFn *const *k) {
   int n = p->n_calls;
   Ordered o = {NEW_ARRAY(e->arena, const Call *, n + 1), NEW_ARRAY(e->arena, KernelFn *, n + 1), NEW_ARRAY(e->arena, int64_t, n + 1), 0};
   bool *taken = NEW_ARRAY(e->arena, bool, n + 1);
-  KernelFn **k = NEW_ARRAY(e->arena, KernelFn *, n + 1);
-  for (int i = 0; i < n; i++) k[i] = kernel_for(e, &p->calls[i]);
+  for (int i = 0; i < n; i++) kernel_declare(e, k[i]);
   for (int i = 0; i < n; i++)
     for (int j = i; j < n && !taken[i]; j++) {
       if (taken[j] || (j > i && (p->over_rows || k[j] != k[i]))) continue;
@@ -211,7 +210,7 @@ static void rows_body(PhaseState *s, const Phase *p, const Ordered *o, Value lo,
   loop_end(e, &item, NULL);
 }
 
-void emit_phase(Emit *e, const Phase *p) {
+void emit_phase(Emit *e, const Phase *p, const PhaseCode *code) {
   LL *l = &e->l;
   Type t = LLVMFunctionType(l->none, (Type[]){l->ptr, l->i64, l->i64, l->i64}, 4, 0);
   l->fn = LLVMAddFunction(l->m, p->symbol, t);
@@ -228,7 +227,7 @@ void emit_phase(Emit *e, const Phase *p) {
       s.n = ll_load(l, l->i64, ll_at(l, l->i64, rt, ll_i64(l, RT_N)), 8, "n");
     }
   if (!s.n) { emit_error(e, "the schedule has no buffer of run-time integers"); s.n = ll_i64(l, 0); }
-  Ordered o = in_order(e, p);
+  Ordered o = in_order(e, p, code->kernel);
   load_buffers(&s, &o);
   if (p->over_rows) rows_body(&s, p, &o, lo, hi);
   else emit_calls(&s, p, &o, lo, hi);

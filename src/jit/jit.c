@@ -19,14 +19,26 @@ static void key_text(const Schedule *s, const Target *t, Text *key) {
   schedule_key(s, key);
 }
 
-char *jit_emit(const Schedule *s, TargetId t, EmitWhat what, size_t *size, Diag *d) {
-  if (!target_or_error(t, d)) return NULL;
-  EmitFn *emit = module_emit(d);
-  if (!emit) return NULL;
-  char *error = NULL, *bytes = emit(s, t, what, size, &error);
+static char *emitted(char *bytes, char *error, Diag *d) {
   if (!bytes) diag_machine(d, "emit-failed", "LLVM: %s", error ? error : "no message");
   free(error);
   return bytes;
+}
+
+char *jit_emit(const Schedule *s, TargetId t, EmitWhat what, size_t *size, Diag *d) {
+  char *error = NULL;
+  EmitFn *emit = target_or_error(t, d) ? module_emit(d) : NULL;
+  if (!emit) return NULL;
+  char *bytes = emit(s, t, what, (Part){ 0, 1 }, size, &error);
+  return emitted(bytes, error, d);
+}
+
+static char *make_object(const Schedule *s, TargetId t, size_t *size, Diag *d) {
+  char *error = NULL;
+  EmitFn *emit = module_emit(d);
+  if (!emit) return NULL;
+  char *bytes = parts_emit(emit, s, t, size, &error);
+  return emitted(bytes, error, d);
 }
 
 static bool resolve_symbols(const Schedule *s, const Image *im, Arena *a, StepCode *code, Diag *d) {
@@ -65,7 +77,7 @@ bool jit(const Schedule *s, TargetId t, Arena *a, StepCode *code, JitInfo *info,
   char *object = NULL;
   size_t n = 0;
   info->cached = cache_get(key.data, key.n, &object, &n);
-  if (!object) object = jit_emit(s, t, EMIT_OBJECT, &n, d);
+  if (!object) object = make_object(s, t, &n, d);
   if (object && !info->cached) cache_put(key.data, key.n, object, n);
   text_free(&key);
   if (!object) return false;

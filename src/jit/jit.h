@@ -15,7 +15,8 @@ void jit_free(StepCode *code);
 // --emit llvm, asm, obj: always compiles. malloc'd.
 char *jit_emit(const Schedule *s, TargetId t, EmitWhat what, size_t *size, Diag *d);
 
-// loader.c: a relocatable ELF64 object (x86-64, AArch64) in memory → executable memory. Every offset is checked.
+// loader.c: a relocatable ELF64 object (x86-64, AArch64), or several that call one another (parts.c), in memory → executable memory. Every offset is
+// checked.
 typedef struct { void *base; size_t bytes; } Image;
 bool image_load(const void *object, size_t n, Image *im, Diag *d);
 void *image_symbol(const Image *im, const char *name);

@@ -1,14 +1,14 @@
-// loader.c: a relocatable ELF64 object → executable memory. Sections that occupy memory are laid out one after the
-// other in one mapping, followed by a global offset table and stubs for the few outside functions that generated code
-// may call; relocations are applied, then the pages become read-and-execute. The object may come from a cache on disk:
-// every offset, index and size is checked before it is used.
+// loader.c: relocatable ELF64 objects → executable memory. Sections that occupy memory are laid out one after the
+// other in one mapping, those of each object followed by a global offset table and stubs for the few outside functions that
+// generated code may call; relocations are applied, then the pages become read-and-execute. The objects may come from a cache
+// on disk: every offset, index and size is checked before it is used.
 #include <elf.h>
 #include <fcntl.h>
 #include <math.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "jit.h"
+#include "module.h"
 
 static const struct { const char *name; void *address; } outside[] = {
   { "memset", (void *)memset }, { "memcpy", (void *)memcpy }, { "memmove", (void *)memmove },
@@ -18,15 +18,17 @@ static const struct { const char *name; void *address; } outside[] = {
 };
 enum { STUB_BYTES = 32, MAX_SYMBOLS = 1 << 16 };
 
-typedef struct {
+typedef struct Loader Loader;
+struct Loader {                           // of one object
   const unsigned char *file; size_t n;
   const Elf64_Ehdr *eh; const Elf64_Shdr *sh;
   const Elf64_Sym *sym; size_t n_sym;
   const char *str; size_t n_str;
-  unsigned char *base; size_t bytes;      // the mapping
+  unsigned char *base;                    // the mapping, of all objects
   size_t *at;                             // offset of each section in it, SIZE_MAX: none
   size_t got, stubs;                      // offsets; one entry per symbol
-} Loader;
+  const Loader *all; int n_all;           // the objects
+};
 
 static bool fail(Diag *d, const char *what) {
   diag_machine(d, "bad-object", "the compiled object cannot be loaded: %s", what);
@@ -69,9 +71,10 @@ static bool read_symbols(Loader *l, Diag *d) {
   return true;
 }
 
-static bool lay_out(Loader *l, Arena *a, Diag *d) {
+// From *bytes of the mapping on, which it moves.
+static bool lay_out(Loader *l, size_t *bytes, Arena *a, Diag *d) {
   l->at = NEW_ARRAY(a, size_t, l->eh->e_shnum);
-  size_t end = 0;
+  size_t end = *bytes;
   for (int i = 0; i < l->eh->e_shnum; i++) {
     l->at[i] = SIZE_MAX;
     const Elf64_Shdr *s = &l->sh[i];
@@ -85,17 +88,22 @@ static bool lay_out(Loader *l, Arena *a, Diag *d) {
   }
   l->got = (end + 15) & ~(size_t)15;
   l->stubs = l->got + l->n_sym * 8;
-  l->bytes = (l->stubs + l->n_sym * STUB_BYTES + 4095) & ~(size_t)4095;
-  l->base = mmap(NULL, l->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (l->base == MAP_FAILED) {
-    l->base = NULL;
-    diag_machine(d, "out-of-memory", "no memory for %zu bytes of code", l->bytes);
-    return false;
-  }
+  *bytes = (l->stubs + l->n_sym * STUB_BYTES + 4095) & ~(size_t)4095;
+  return true;
+}
+
+static unsigned char *map_pages(size_t bytes, Diag *d) {
+  void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (base != MAP_FAILED) return base;
+  diag_machine(d, "out-of-memory", "no memory for %zu bytes of code", bytes);
+  return NULL;
+}
+
+static void copy_sections(Loader *l, unsigned char *base) {
+  l->base = base;
   for (int i = 0; i < l->eh->e_shnum; i++)
     if (l->at[i] != SIZE_MAX && l->sh[i].sh_type != SHT_NOBITS)
       memcpy(l->base + l->at[i], l->file + l->sh[i].sh_offset, l->sh[i].sh_size);
-  return true;
 }
 
 // A jump through an absolute address, for functions farther than the instruction reaches.
@@ -111,17 +119,31 @@ static void write_stub(unsigned char *p, uint64_t target) {
 #endif
 }
 
+// Where the object has it, in the mapping.
+static bool defined_at(const Loader *l, const Elf64_Sym *s, uint64_t *address, Diag *d) {
+  if (s->st_shndx >= l->eh->e_shnum || l->at[s->st_shndx] == SIZE_MAX || s->st_value > l->sh[s->st_shndx].sh_size)
+    return fail(d, "a symbol lies outside its section");
+  *address = (uint64_t)(uintptr_t)(l->base + l->at[s->st_shndx]) + s->st_value;
+  return true;
+}
+
+static const Elf64_Sym *global_symbol(const Loader *l, const char *name) {
+  for (size_t i = 0; i < l->n_sym; i++)
+    if (ELF64_ST_BIND(l->sym[i].st_info) == STB_GLOBAL && l->sym[i].st_shndx != SHN_UNDEF && !strcmp(l->str + l->sym[i].st_name, name))
+      return &l->sym[i];
+  return NULL;
+}
+
 static bool symbol_address(Loader *l, size_t i, uint64_t *address, bool *is_outside, Diag *d) {
   const Elf64_Sym *s = &l->sym[i];
   *is_outside = false;
   if (s->st_shndx == SHN_ABS) { *address = s->st_value; return true; }
-  if (s->st_shndx != SHN_UNDEF) {
-    if (s->st_shndx >= l->eh->e_shnum || l->at[s->st_shndx] == SIZE_MAX || s->st_value > l->sh[s->st_shndx].sh_size)
-      return fail(d, "a symbol lies outside its section");
-    *address = (uint64_t)(uintptr_t)(l->base + l->at[s->st_shndx]) + s->st_value;
-    return true;
-  }
+  if (s->st_shndx != SHN_UNDEF) return defined_at(l, s, address, d);
   const char *name = l->str + s->st_name;
+  for (int k = 0; k < l->n_all; k++) {
+    const Elf64_Sym *other = &l->all[k] == l ? NULL : global_symbol(&l->all[k], name);
+    if (other) return defined_at(&l->all[k], other, address, d);
+  }
   for (int k = 0; k < COUNT_OF(outside); k++)
     if (!strcmp(outside[k].name, name)) {
       *address = (uint64_t)(uintptr_t)outside[k].address;
@@ -245,10 +267,9 @@ static bool relocate(Loader *l, Diag *d) {
 
 // The image begins with what image_symbol needs: the table of global functions, kept beside the mapping.
 typedef struct { const char *name; void *address; } Symbol;
-typedef struct { Arena *arena; Symbol *symbols; int n; unsigned char *code; size_t code_bytes; struct JitEntry *gdb; } Loaded;
+typedef struct { Arena *arena; Symbol *symbols; int n; unsigned char *code; size_t code_bytes; struct JitEntry *gdb[MAX_PARTS]; } Loaded;
 
 static void collect_symbols(const Loader *l, Loaded *out) {
-  out->symbols = NEW_ARRAY(out->arena, Symbol, l->n_sym);
   for (size_t i = 0; i < l->n_sym; i++) {
     const Elf64_Sym *s = &l->sym[i];
     if (ELF64_ST_BIND(s->st_info) != STB_GLOBAL || s->st_shndx == SHN_UNDEF || s->st_shndx >= l->eh->e_shnum) continue;
@@ -324,26 +345,40 @@ static void gdb_forgets(JitEntry *e) {
 }
 
 // ---------------------------------------------------------------- an image
+static bool load_objects(Loader *l, int n, Loaded *out, Diag *d) {
+  size_t n_sym = 0;
+  for (int i = 0; i < n; i++) {
+    if (!read_headers(&l[i], d) || !read_symbols(&l[i], d) || !lay_out(&l[i], &out->code_bytes, out->arena, d)) return false;
+    n_sym += l[i].n_sym;
+  }
+  out->code = map_pages(out->code_bytes, d);
+  if (!out->code) return false;
+  for (int i = 0; i < n; i++) copy_sections(&l[i], out->code);
+  out->symbols = NEW_ARRAY(out->arena, Symbol, n_sym + 1);
+  for (int i = 0; i < n; i++) {
+    if (!relocate(&l[i], d)) return false;
+    collect_symbols(&l[i], out);
+    write_perf_map(&l[i]);
+    out->gdb[i] = tell_gdb(&l[i]);
+  }
+  if (mprotect(out->code, out->code_bytes, PROT_READ | PROT_EXEC)) return fail(d, "the system allows no executable memory");
+#if defined(__aarch64__)
+  __builtin___clear_cache((char *)out->code, (char *)out->code + out->code_bytes);
+#endif
+  return true;
+}
+
 bool image_load(const void *object, size_t n, Image *im, Diag *d) {
-  *im = (Image){0};
+  const char *file[MAX_PARTS];
+  size_t bytes[MAX_PARTS];
+  Loader l[MAX_PARTS];
+  int n_objects = parts_of(object, n, file, bytes);
   Loaded *out = xcalloc(1, sizeof *out);
   out->arena = arena_new();
-  Loader l = { .file = object, .n = n };
+  for (int i = 0; i < n_objects; i++) l[i] = (Loader){ .file = (const unsigned char *)file[i], .n = bytes[i], .all = l, .n_all = n_objects };
   bool ok = (uintptr_t)object % 8 == 0 || fail(d, "it is not aligned");
-  ok = ok && read_headers(&l, d) && read_symbols(&l, d) && lay_out(&l, out->arena, d) && relocate(&l, d);
-  if (ok) {
-    collect_symbols(&l, out);
-    write_perf_map(&l);
-    out->gdb = tell_gdb(&l);
-    ok = mprotect(l.base, l.bytes, PROT_READ | PROT_EXEC) == 0 || fail(d, "the system allows no executable memory");
-#if defined(__aarch64__)
-    __builtin___clear_cache((char *)l.base, (char *)l.base + l.bytes);
-#endif
-  }
-  out->code = l.base;
-  out->code_bytes = l.bytes;
-  im->base = out;
-  im->bytes = l.bytes;
+  ok = ok && (n_objects > 0 || fail(d, "its parts are broken")) && load_objects(l, n_objects, out, d);
+  *im = (Image){ .base = out, .bytes = out->code_bytes };
   if (!ok) image_free(im);
   return ok;
 }
@@ -358,7 +393,7 @@ void *image_symbol(const Image *im, const char *name) {
 void image_free(Image *im) {
   Loaded *l = im->base;
   if (!l) return;
-  gdb_forgets(l->gdb);
+  for (int i = 0; i < MAX_PARTS; i++) gdb_forgets(l->gdb[i]);
   if (l->code) munmap(l->code, l->code_bytes);
   arena_free(l->arena);
   free(l);

@@ -240,19 +240,26 @@ static void ref_call(Bench *b, const Call *c) {
 }
 
 // ---------------------------------------------------------------- compiled
+// In one, two and three parts, by turns.
 static Image load(const Schedule *s, TargetId t, PhaseFn **fn) {
-  char *error = NULL;
-  size_t size;
+  static int turn;
+  int parts = 1 + turn++ % 3;
+  char *part[MAX_PARTS], *error = NULL;
+  size_t bytes[MAX_PARTS], size;
   Image im;
   Diag *d = diag_new(s->arena, NULL);
-  char *object = mtlc_emit(s, t, EMIT_OBJECT, &size, &error);
-  if (error) print_message("%s\n", error);
-  assert_non_null(object);
-  assert_null(error);
-  assert_true(image_load(object, size, &im, d));
+  for (int i = 0; i < parts; i++) {
+    part[i] = mtlc_emit(s, t, EMIT_OBJECT, (Part){i, parts}, &bytes[i], &error);
+    if (error) print_message("%s\n", error);
+    assert_non_null(part[i]);
+    assert_null(error);
+  }
+  char *object = parts > 1 ? parts_join(part, bytes, parts, &size) : part[0];
+  assert_true(image_load(object, parts > 1 ? size : bytes[0], &im, d));
   *(void **)fn = image_symbol(&im, "train_0");
   assert_non_null(*(void **)fn);
-  free(object);
+  for (int i = 0; i < parts; i++) free(part[i]);
+  if (parts > 1) free(object);
   return im;
 }
 
@@ -653,7 +660,7 @@ static void test_spread_of_lists(void **state) {
 
 static char *text_of(Bench *b, EmitWhat what) {
   size_t size;
-  char *error = NULL, *text = mtlc_emit(&b->s, TARGET_AVX2, what, &size, &error);
+  char *error = NULL, *text = mtlc_emit(&b->s, TARGET_AVX2, what, (Part){0, 1}, &size, &error);
   assert_non_null(text);
   assert_int_equal(strlen(text), size);
   return text;
@@ -801,6 +808,35 @@ static void test_key_names_ops(void **state) {
   }
 }
 
+static char *object_of(Bench *b, int part, int parts, size_t *bytes) {
+  char *error = NULL, *object = mtlc_emit(&b->s, TARGET_PORTABLE, EMIT_OBJECT, (Part){part, parts}, bytes, &error);
+  assert_non_null(object);
+  return object;
+}
+
+static void test_parts_that_are_broken(void **state) {
+  (void)state;
+  Bench *b = equal_calls(3);
+  size_t bytes[2], size;
+  char *part[2] = {object_of(b, 0, 2, &bytes[0]), object_of(b, 1, 2, &bytes[1])}, *all = parts_join(part, bytes, 2, &size);
+  Diag *d = diag_new(b->a, NULL);
+  Image im;
+  for (size_t n = 0; n < size; n += n < 128 ? 1 : 97) {          // cut
+    assert_false(image_load(all, n, &im, d));
+    assert_null(im.base);
+  }
+  for (size_t i = 8; i < 32; i++) {                              // another number of objects, other lengths
+    all[i] ^= 0x55;
+    assert_false(image_load(all, size, &im, d));
+    all[i] ^= 0x55;
+  }
+  assert_false(image_load(part[0], bytes[0], &im, d) && image_load(part[1], bytes[1], &im, d));   // one calls the other
+  assert_true(image_load(all, size, &im, d));
+  image_free(&im);
+  free(all), free(part[0]), free(part[1]);
+  bench_free(b);
+}
+
 static void test_broken_schedule_is_an_error(void **state) {
   (void)state;
   Bench *b = bench_new(F32, 5);
@@ -810,7 +846,7 @@ static void test_broken_schedule_is_an_error(void **state) {
   output(c, F32, op(c, OP_DOT, F32, 0, input(c, F32, 0, x, 0, 1, 0, 0), -1, -1), x, 0, 1, 0, 0);
   size_t size;
   char *error = NULL;
-  assert_null(mtlc_emit(&b->s, TARGET_AVX2, EMIT_OBJECT, &size, &error));
+  assert_null(mtlc_emit(&b->s, TARGET_AVX2, EMIT_OBJECT, (Part){0, 1}, &size, &error));
   assert_non_null(error);
   free(error);
   bench_free(b);
@@ -824,6 +860,6 @@ int main(void) {
     cmocka_unit_test(test_dot_with_gather), cmocka_unit_test(test_dot_over_rows), cmocka_unit_test(test_reduce_lanes),
     cmocka_unit_test(test_reduce_rows), cmocka_unit_test(test_spread), cmocka_unit_test(test_spread_of_lists), cmocka_unit_test(test_equal_calls_are_one_kernel), cmocka_unit_test(test_runs_of_calls_are_a_loop),
     cmocka_unit_test(test_six_axes), cmocka_unit_test(test_sums_of_six_axes), cmocka_unit_test(test_key_names_ops),
-    cmocka_unit_test(test_broken_schedule_is_an_error)};
+    cmocka_unit_test(test_broken_schedule_is_an_error), cmocka_unit_test(test_parts_that_are_broken)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
