@@ -55,11 +55,12 @@ double scheduled_rate(const PlanSchedule *s, double rate, int64_t step, int64_t 
 int64_t plateau_falls(const double *loss, int64_t n, int64_t patience);
 
 // ---- weights.c: safetensors, exactly to its format; names and metadata sorted; true extents, no padding; a digest per
-// tensor. with_state: OPT and BALANCE slots too, not PARAM and STATE alone.
-bool weights_save(const char *path, const StepPlan *p, const void *slots, bool with_state, Diag *d);
+// tensor.
+typedef enum { SLOTS_OF_MODEL, SLOTS_ALL, SLOTS_OF_TRAINING } SlotPart;    // PARAM and STATE; all; OPT and BALANCE
+bool weights_save(const char *path, const StepPlan *p, const void *slots, SlotPart part, Diag *d);
 // Names, shapes, dtypes and digests must match, all of them; else `bad-weights` and the slots as they were.
-bool weights_load(const char *path, const StepPlan *p, void *slots, bool with_state, Diag *d);
-// All parameters and states of a file, whatever they belong to: by name; rows of the matrix [product of all axes but the last, last] without
+bool weights_load(const char *path, const StepPlan *p, void *slots, SlotPart part, Diag *d);
+// All tensors of a file, whatever they belong to: by name; rows of the matrix [product of all axes but the last, last] without
 // gaps. NULL: `bad-weights`.
 typedef struct { const char *path; DType dtype; int rank; int64_t shape[6], elements; const void *data; } StoredTensor;
 typedef struct { const StoredTensor *tensors; int n; uint64_t digest; void *memory; } StoredWeights;   // digest: of the whole file
@@ -70,7 +71,7 @@ void           weights_unread(StoredWeights *w);           // the tensors' data 
 bool file_write_whole(const char *path, const void *data, size_t n, Diag *d);
 // The same, safe from a stop of the machine only after folder_sync of their folder: many files at the price of one.
 bool file_write_soon(const char *path, const void *data, size_t n, Diag *d);
-bool weights_save_soon(const char *path, const StepPlan *p, const void *slots, bool with_state, Diag *d);
+bool weights_save_soon(const char *path, const StepPlan *p, const void *slots, SlotPart part, Diag *d);
 bool folder_sync(const char *dir, Diag *d);
 
 // ---- train.c. A task's loss is Σ w·ℓ / Σ w; NAN where Σ w = 0 (it then adds nothing to a total).
@@ -99,6 +100,7 @@ typedef struct {
   int held_out;                             // 1 valid, 2 test, −1 none
   double step_us, rows_per_s;               // median of steps; rows trained on per second of the loop with validation
   double first_step;                        // monotonic_seconds() when the first step was done; 0: there was none
+  int64_t steps;                            // until best_epoch was done or, where there was none, until now
   bool interrupted;                         // then nothing is tested, and no require judged
   double *require_value;                    // the metric; always(): how many held-out rows break it
   bool *require_met;

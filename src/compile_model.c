@@ -27,6 +27,15 @@ static void name_buffers(Model *m, const Schedule *s) {
   for (int i = 0; i < m->train.n_terms; i++) CHECK((terms[i].buffer = buffer_of(s, "term", arena_printf(m->arena, "%d", i))) >= 0);
 }
 
+static int by_path(const void *key, const void *x) { return strcmp(key, ((const Begun *)x)->path); }
+
+static void set_begun(const Model *m, Graph *g) {
+  for (int i = 0; i < g->slots.n && m->n_begun; i++) {
+    const Begun *b = bsearch(g->slots.data[i].path, m->begun, (size_t)m->n_begun, sizeof *b, by_path);
+    if (b) g->slots.data[i].begun = b->steps;
+  }
+}
+
 bool compile(Model *m, DType dtype, Compiled *out, Diag *d) {
   Graph *g = build(m, dtype, d);
   if (!g || diag_errors(d)) return false;
@@ -34,6 +43,7 @@ bool compile(Model *m, DType dtype, Compiled *out, Diag *d) {
   g->blas = m->blas;
   g->clip = m->clip;
   g->by_call = m->by_call;
+  set_begun(m, g);
   if (!compile_graph(g, m->optimizer.of.row, m->optimizer.of.args, m->data.dense_width, m->data.n_ids, m->data.n_labels + m->data.batch_groups, out, d)) return false;
   name_buffers(m, out->schedule);
   out->balance.text = out->balance.method >= 0 ? m->balance.text : NULL;

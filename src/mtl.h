@@ -67,7 +67,7 @@ int mtl_reproduce(mtl_context *c, const mtl_reproduce_options *o, char **report)
 typedef struct {
   const char *run, *spec;
   const char *const *data;                            // rows: the plan is exact; NULL: what only the rows say is unknown in it
-  bool allow_drop, json;
+  bool allow_drop, no_state, json;
 } mtl_plan_options;
 // What `mtl_run` with `from` takes of a run, tensor by tensor. 1: weights would be dropped, and allow_drop is not set.
 int mtl_plan(mtl_context *c, const mtl_plan_options *o, char **report);
@@ -85,6 +85,7 @@ typedef struct {
   const char *out;                                    // run folder, NULL: runs/MODEL-N, N the next free number
   const char *from;                                   // a run to start from, in place of the one that the spec names; NULL: the spec's
   bool allow_drop;                                    // with from: weights of the run that the spec has no place for may be left
+  bool no_state;                                      // without the optimizer's state: none is taken of a run that this one starts from, none is kept
   const char *resume;                                 // a run folder to go on with; spec, data, test NULL then
   int64_t epochs;                                     // 0: the spec's
   int64_t seed; bool has_seed;

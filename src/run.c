@@ -1,6 +1,7 @@
 // run.c: mtl_run: data → compiled step → training → a run folder, or nothing.
 #include <limits.h>
 #include <math.h>
+#include <unistd.h>
 #include "warm_start.h"
 #include "version/registry.h"
 
@@ -63,11 +64,14 @@ static bool may_drop(mtl_context *c, const mtl_run_options *o, const Run *r) {
 
 // The run that the spec starts from is opened and compared before any row is read.
 static bool open_old(mtl_context *c, const mtl_run_options *o, Run *r, const Graph *g) {
+  r->info.no_state = o->no_state;
   if (!o->from && !r->m->from.name) return true;
-  r->old = o->from ? warm_open(c, real_run(c, o->from), (Place){0}) : warm_open(c, beside(c->arena, o->spec, r->m->from.file), r->m->from.file_at);
+  r->old = o->from ? warm_open(c, real_run(c, o->from), !o->no_state, (Place){0})
+                   : warm_open(c, beside(c->arena, o->spec, r->m->from.file), !o->no_state, r->m->from.file_at);
   if (!r->old) return false;
   r->inputs = warm_inputs(c, r->m, g, r->old);
   r->warm = warm_plan(r->m, g, NULL, &r->inputs, r->old);
+  r->m->begun = r->info.begun = r->warm.begun, r->m->n_begun = r->info.n_begun = r->warm.n_begun;
   return o->from ? may_drop(c, o, r) : warm_check(c, r->m, g, &r->warm, &r->inputs, r->old);
 }
 
@@ -81,7 +85,7 @@ static void start_slots(Run *r) {
   engine_init(r->ready.engine, r->m->train.seed);
   if (!r->old) return;
   r->warm = warm_plan(r->m, r->ready.compiled.forward, &r->data->prep, &r->inputs, r->old);
-  warm_apply(&r->warm, r->ready.engine);
+  warm_apply(&r->warm, r->old, r->ready.engine);
   r->info.from = warm_json(r->m, &r->warm, &r->inputs, r->old);
 }
 
@@ -110,6 +114,8 @@ static bool open_interrupted(mtl_context *c, const mtl_run_options *o, Run *r) {
   if (!r->m) return false;
   r->m->train.epochs = o->epochs > 0 ? o->epochs : r->info.epochs;
   r->m->train.seed = r->m->data.seed = r->info.seed;
+  r->m->begun = r->info.begun, r->m->n_begun = r->info.n_begun;
+  r->info.no_state = access(arena_printf(c->arena, "%s/" OPTIMIZER_FILE, o->resume), F_OK) != 0;
   if (!find_files(c, r->m, NULL, r->info.files.test, &r->info, NULL, &r->info.files)) return false;
   r->data = data_split_again(&r->m->data, &r->prep, &r->info.files, c->diag);
   r->m->by_call = o->profile;
@@ -128,6 +134,9 @@ static void say_start(mtl_context *c, const mtl_run_options *o, const Run *r) {
   text_free(&t);
   if (r->old) {
     warm_text(r->m, &r->warm, &r->inputs, r->old, &t);
+    text_char(&t, '\n');
+    warm_state_text(&r->warm, &t);
+    if (t.data[t.n - 1] == '\n') t.data[--t.n] = 0;
     say(o, t.data);
     text_free(&t);
   }
@@ -141,6 +150,7 @@ static bool keep(mtl_context *c, Run *r, const TrainReport *t, RunSeconds second
   r->info.seed = r->m->train.seed;
   r->info.epochs = r->m->train.epochs;
   r->info.best_epoch = t->best_epoch;
+  r->info.steps = t->steps;
   r->info.status = t->interrupted ? "interrupted" : "complete";
   r->info.hashes = run_hashes(c, r->m, &r->ready, &r->data->prep);
   json_t *metrics = report_json(r->m, r->data, &r->ready, t, &r->info, r->final_name, seconds);

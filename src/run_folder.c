@@ -3,6 +3,7 @@
 //   weights.safetensors  the kept weights                  metrics.json   the report of the run
 //   spec.lock            imports, vocabularies, statistics, data as digests
 //   vocab.INPUT.txt      values that the spec has of a file (run_vocabularies.c)
+//   optimizer.safetensors  what the optimizer and balancing know, for a training that goes on from this one (warm_state.c)
 //   run.json             data, seed, versions, status      checkpoint.safetensors, state.json: only when interrupted
 #include <dirent.h>
 #include <errno.h>
@@ -81,6 +82,23 @@ static json_t *sources_json(const Model *m, const DataFiles *f) {   // {name: pa
   return j;
 }
 
+static json_t *begun_json(const RunInfo *info) {
+  json_t *j = json_object();
+  for (int i = 0; i < info->n_begun; i++) json_object_set_new(j, info->begun[i].path, json_integer(info->begun[i].steps));
+  return j;
+}
+
+static int by_path(const void *x, const void *y) { return strcmp(((const Begun *)x)->path, ((const Begun *)y)->path); }
+
+static void read_begun(Arena *a, json_t *j, RunInfo *info) {
+  json_t *all = json_object_get(j, "begun"), *value;
+  Begun *begun = NEW_ARRAY(a, Begun, json_object_size(all) + 1);
+  const char *path;
+  json_object_foreach(all, path, value) begun[info->n_begun++] = (Begun){arena_strdup(a, path), json_integer_value(value)};
+  qsort(begun, (size_t)info->n_begun, sizeof *begun, by_path);
+  info->begun = begun;
+}
+
 static json_t *run_json(const Model *m, const Dataset *data, const Ready *r, const RunInfo *info, json_t *files) {
   json_t *rows = json_pack("{s:I, s:I, s:I}", "train", (json_int_t)data->prep.rows[0], "valid", (json_int_t)data->prep.rows[1], "test",
                            (json_int_t)data->prep.rows[2]);
@@ -91,6 +109,8 @@ static json_t *run_json(const Model *m, const Dataset *data, const Ready *r, con
   json_object_set_new(j, "test", f->test ? json_string(f->test) : json_null());
   json_object_set_new(j, "sources", sources_json(m, f));
   json_object_set_new(j, "version", json_integer(m->version));
+  json_object_set_new(j, "steps", json_integer(info->steps));
+  if (info->n_begun) json_object_set_new(j, "begun", begun_json(info));
   json_object_set(j, "files", files);
   if (info->hashes) json_object_set(j, "hashes", info->hashes);
   if (info->from)                      // what it started from; tensor by tensor in metrics.json
@@ -126,7 +146,8 @@ bool run_folder_write(mtl_context *c, const char *dir, const Model *m, const Dat
   lock_text(m, NULL, &data->prep, files, &lock);
   ok = ok && file_write_soon(path_in(c->arena, dir, "spec.lock"), lock.data, lock.n, c->diag);
   text_free(&lock);
-  ok = ok && weights_save_soon(path_in(c->arena, dir, "weights.safetensors"), &r->compiled.plan, r->engine->slots, false, c->diag);
+  ok = ok && weights_save_soon(path_in(c->arena, dir, "weights.safetensors"), &r->compiled.plan, r->engine->slots, SLOTS_OF_MODEL, c->diag);
+  if (ok && !info->no_state) ok = weights_save_soon(path_in(c->arena, dir, OPTIMIZER_FILE), &r->compiled.plan, r->engine->slots, SLOTS_OF_TRAINING, c->diag);
   if (metrics && ok) ok = write_json(c, path_in(c->arena, dir, "metrics.json"), json_incref(metrics));
   json_t *run = run_json(m, data, r, info, files);
   json_decref(files);
@@ -175,6 +196,8 @@ bool run_folder_read(mtl_context *c, const char *dir, RunInfo *info) {
   if (ok && format == 1) {
     *info = (RunInfo){ .folder = arena_strdup(c->arena, dir), .status = arena_strdup(c->arena, status), .seed = (uint64_t)seed,
                        .epochs = epochs, .best_epoch = best };
+    info->steps = json_integer_value(json_object_get(j, "steps"));           // of an older run: 0, and it keeps no state
+    read_begun(c->arena, j, info);
     read_files(c->arena, j, data, info);
   }
   json_decref(j);
@@ -195,5 +218,5 @@ Model *run_folder_model(mtl_context *c, const char *dir, PrepState *prep) {
 }
 
 bool run_folder_weights(mtl_context *c, const char *dir, const Ready *r) {
-  return weights_load(path_in(c->arena, dir, "weights.safetensors"), &r->compiled.plan, r->engine->slots, false, c->diag);
+  return weights_load(path_in(c->arena, dir, "weights.safetensors"), &r->compiled.plan, r->engine->slots, SLOTS_OF_MODEL, c->diag);
 }

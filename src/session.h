@@ -38,13 +38,16 @@ void    profile_text(mtl_context *c, const Ready *r, Text *out);
 double  peak_flops(TargetId t);                                      // products and sums of f32 a second, one core
 double  peak_bytes(void);                                            // read from memory a second, one core
 
-// run_folder.c: spec.mtl prep.json weights.safetensors metrics.json run.json [checkpoint.safetensors state.json]
+// run_folder.c: spec.mtl prep.json weights.safetensors metrics.json run.json [optimizer.safetensors] [checkpoint.safetensors state.json]
+#define OPTIMIZER_FILE "optimizer.safetensors"
 typedef struct {
   const char *folder;
   DataFiles files; int n_files; const char *const *file_names;       // absolute paths; the names of the sources
   uint64_t seed; int64_t epochs;
   const char *status;                                                // "complete", "interrupted"
-  int64_t best_epoch;
+  int64_t best_epoch, steps;                                         // steps: until then
+  const Begun *begun; int n_begun;                                   // by path: parameters whose optimizer went on from another run
+  bool no_state;                                                     // to be written without the optimizer's state
   json_t *from;                                                      // of a run that started from another: warm_json; or NULL
   json_t *hashes;                                                    // to be written; owned by who sets it
 } RunInfo;

@@ -8,22 +8,33 @@
 // ---------------------------------------------------------------- the run
 bool warm_is_there(mtl_context *c, const char *folder) { return access(arena_printf(c->arena, "%s/run.json", folder), F_OK) == 0; }
 
-WarmRun *warm_open(mtl_context *c, const char *folder, Place at) {
+static bool read_run(mtl_context *c, WarmRun *r, bool with_state) {
+  if (!run_folder_read(c, r->folder, &r->info)) return false;
+  r->m = run_folder_model(c, r->folder, &r->prep);
+  r->g = check_graph(c, r->m);
+  if (r->g) r->weights = weights_read(arena_printf(c->arena, "%s/weights.safetensors", r->folder), c->arena, c->diag);
+  return r->weights && (!with_state || warm_state_read(c, r));
+}
+
+WarmRun *warm_open(mtl_context *c, const char *folder, bool with_state, Place at) {
   WarmRun *r = NEW(c->arena, WarmRun);
   r->folder = arena_strdup(c->arena, folder);
   if (!warm_is_there(c, folder)) {
     diag_error(c->diag, "no-run", at, "there is no run in `%s`: it has no run.json", folder);
     return NULL;
   }
-  if (!run_folder_read(c, folder, &r->info)) return NULL;
-  r->m = run_folder_model(c, folder, &r->prep);
-  if (r->m) r->g = build(r->m, F32, c->diag);
-  if (r->g && !diag_errors(c->diag)) r->weights = weights_read(arena_printf(c->arena, "%s/weights.safetensors", folder), c->arena, c->diag);
-  return r->weights ? r : NULL;
+  Diag *all = c->diag;
+  c->diag = diag_new(c->arena, c->sources);                  // warnings of the run's spec were told when it was trained
+  bool fine = read_run(c, r, with_state);
+  if (!fine) diag_take(all, c->diag);
+  c->diag = all;
+  return fine ? r : NULL;
 }
 
 void warm_close(WarmRun *r) {
-  if (r) weights_unread(r->weights);
+  if (!r) return;
+  weights_unread(r->weights);
+  weights_unread(r->state);
 }
 
 // ---------------------------------------------------------------- inputs and labels
@@ -272,6 +283,7 @@ WarmPlan warm_plan(const Model *m, const Graph *g, const PrepState *prep, const 
   add_dropped(&p, &w, w.n);
   qsort(w.tensors, (size_t)w.n, sizeof *w.tensors, by_action_and_path);
   for (int i = 0; i < w.n; i++) w.count[w.tensors[i].action]++;
+  warm_state_plan(m, old, &w);
   return w;
 }
 
@@ -294,14 +306,13 @@ static int64_t element_in_run(const WarmTensor *t, int64_t at) {
   return old;
 }
 
-static void copy_tensor(const WarmTensor *t, Engine *e) {
-  const PlanSlot *s = slot_at(e->plan, t->path);
-  CHECK(s && s->rank == t->rank && s->dtype == t->old->dtype);
+void warm_copy(const WarmTensor *t, const StoredTensor *stored, const PlanSlot *s, Engine *e) {
+  CHECK(s && s->rank == t->rank && s->dtype == stored->dtype && stored->rank == t->old_rank);
   for (int i = 0; i < t->rank; i++) CHECK(s->shape[i] == t->shape[i]);
   const Buffer *b = &e->plan->buffers[s->buffer];
   size_t width = s->dtype == F64 || s->dtype == I64 ? 8 : 4;
   char *to = e->buf[s->buffer];
-  const char *from = t->old->data;
+  const char *from = stored->data;
   for (int64_t r = 0; r < b->rows_a; r++)
     for (int64_t col = 0; col < b->cols; col++) {
       int64_t k = element_in_run(t, r * b->cols + col);
@@ -309,9 +320,10 @@ static void copy_tensor(const WarmTensor *t, Engine *e) {
     }
 }
 
-void warm_apply(const WarmPlan *p, Engine *e) {
+void warm_apply(const WarmPlan *p, const WarmRun *old, Engine *e) {
   for (int i = 0; i < p->n; i++)
-    if (p->tensors[i].action <= WARM_PAD) copy_tensor(&p->tensors[i], e);
+    if (p->tensors[i].action <= WARM_PAD) warm_copy(&p->tensors[i], p->tensors[i].old, slot_at(e->plan, p->tensors[i].path), e);
+  warm_state_apply(p, old, e);
 }
 
 // ---------------------------------------------------------------- what `from` promises
@@ -425,7 +437,7 @@ bool warm_check_spec(mtl_context *c, const Model *m, const Graph *g, const char 
     diag_help(c->diag, "names, shapes and preparations are compared with it by `mtlc run`, or here once it is there");
     return true;
   }
-  WarmRun *old = warm_open(c, folder, m->from.file_at);
+  WarmRun *old = warm_open(c, folder, true, m->from.file_at);
   if (!old) return false;
   WarmInputs in = warm_inputs(c, m, g, old);
   WarmPlan p = warm_plan(m, g, NULL, &in, old);
@@ -449,6 +461,8 @@ json_t *warm_json(const Model *m, const WarmPlan *p, const WarmInputs *in, const
                           t->why, "frozen", t->frozen, "state", t->state);
     json_object_set_new(j, "shape", t->path ? shape_json(t->shape, t->rank) : json_null());
     json_object_set_new(j, "old_shape", t->old ? shape_json(t->old_shape, t->old_rank) : json_null());
+    json_object_set_new(j, "optimizer", t->goes_on ? json_string("goes on") : t->path && !t->state && !t->frozen ? json_string("begins anew") : json_null());
+    if (t->state_why) json_object_set_new(j, "optimizer_why", json_string(t->state_why));
     json_array_append_new(tensors, j);
   }
   for (int i = 0; i < m->data.n_inputs; i++)
@@ -457,8 +471,9 @@ json_t *warm_json(const Model *m, const WarmPlan *p, const WarmInputs *in, const
     if (in->label[i] >= 0) json_array_append_new(labels, json_string(m->data.labels[i].name));
   char digest[17], path[PATH_MAX];
   snprintf(digest, sizeof digest, "%016llx", (unsigned long long)old->weights->digest);
-  return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "run", old->folder, "path", realpath(old->folder, path) ? path : old->folder, "model", old->m->name, "weights", digest, "tensors", tensors, "inputs",
-                   inputs, "labels", labels);
+  return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:s?}", "run", old->folder, "path", realpath(old->folder, path) ? path : old->folder, "model",
+                   old->m->name, "weights", digest, "tensors", tensors, "inputs", inputs, "labels", labels, "balance",
+                   p->balance_goes_on ? "goes on" : p->balance_why ? "begins anew" : NULL);
 }
 
 // The bindings and tasks that the tensors of an action belong to, each with how many: "trunk (4), ctr (2)".

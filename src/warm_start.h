@@ -20,9 +20,10 @@ typedef struct {
   Model *m; Graph *g;                  // g: forward, not bound
   PrepState prep;
   StoredWeights *weights;              // by path
+  StoredWeights *state;                // of its optimizer and balancing, by path: "trunk.w:adam.m"; NULL: it keeps none, or none is wanted
 } WarmRun;
 // Needs a run that can be read: else NULL, and errors of which the first has the place `at` (of the clause that names it, or nowhere).
-WarmRun *warm_open(mtl_context *c, const char *folder, Place at);
+WarmRun *warm_open(mtl_context *c, const char *folder, bool with_state, Place at);
 bool     warm_is_there(mtl_context *c, const char *folder);          // is it a run's folder at all?
 void     warm_close(WarmRun *r);                                     // NULL is fine; the plans made of it are gone
 
@@ -53,8 +54,14 @@ typedef struct {
   const int64_t *from[WARM_RANK];      // per axis of the model: the run's index of each index, −1: none; NULL: the same index
   const StoredTensor *old;
   int slot;                            // of the graph
+  bool goes_on;                        // of a parameter that trains: what the optimizer knows of it is taken, too, element by element as it is
+  const char *state_why;               // why not: "the run keeps none"; NULL: there is nothing to take
 } WarmTensor;
-typedef struct { const Graph *g; WarmTensor *tensors; int n; int count[WARM_DROP + 1]; } WarmPlan;   // by path; those that are dropped last
+typedef struct {
+  const Graph *g; WarmTensor *tensors; int n; int count[WARM_DROP + 1];      // by path; those that are dropped last
+  Begun *begun; int n_begun;                                                 // for Model.begun: of those that go on
+  bool balance_goes_on; const char *balance_why;                             // of what balancing remembers; NULL and false: it remembers nothing
+} WarmPlan;
 // prep: what the model's rows are prepared by, the graph being bound to it; NULL: not known yet (a table of a learned vocabulary that `in`
 // gives has the run's size; any other has an unknown one, and is remapped). Reports nothing: every tensor has an action.
 WarmPlan warm_plan(const Model *m, const Graph *g, const PrepState *prep, const WarmInputs *in, const WarmRun *old);
@@ -64,7 +71,14 @@ bool     warm_check(mtl_context *c, const Model *m, const Graph *g, const WarmPl
 // The same for `mtlc check`, of a spec at `spec`: without the run, a warning says what could not be checked. True where nothing starts from a run.
 bool     warm_check_spec(mtl_context *c, const Model *m, const Graph *g, const char *spec);
 // Writes what the plan takes from the run into the slots, initialised before.
-void     warm_apply(const WarmPlan *p, Engine *e);
+void     warm_apply(const WarmPlan *p, const WarmRun *old, Engine *e);
+// ---- warm_state.c: the optimizer's part of it.
+bool warm_state_read(mtl_context *c, WarmRun *r);                    // false: an error; a run without the file is fine
+void warm_state_plan(const Model *m, const WarmRun *old, WarmPlan *p);     // p: its tensors are planned
+void warm_state_apply(const WarmPlan *p, const WarmRun *old, Engine *e);
+void warm_state_text(const WarmPlan *p, Text *out);                  // lines: for how many tensors it goes on, for how many not, and why
+void warm_copy(const WarmTensor *t, const StoredTensor *from, const PlanSlot *to, Engine *e);     // warm_start.c: element by element, as t says
+
 json_t  *warm_json(const Model *m, const WarmPlan *p, const WarmInputs *in, const WarmRun *old);
 // "12 tensors from runs/v4, 3 anew, 2 left"
 const char *warm_line(Arena *a, const WarmPlan *p, const WarmRun *old);

@@ -338,11 +338,12 @@ has out "what is found by its key"            "remap       trunk.plan.table"
 has out "how"                                 "by value; 3 of 6 values of"
 has out "what begins"                         "initialise  arrives_late.dense.w"
 has out "in all"                              "10 tensors loaded, 2 anew, 0 left"
-expect 0 "plan --data --json"                 "$mtlc" plan runs/v1 v2.mtl --data rows.csv --json
-cp "$tmp/out" planned
-check "the plan has tensors"                  grep -q '"action": "remap"' planned
 # what is printed is what happens: the same tensors in the report; and the kept tasks start where they were
 sed 's/adam(0.01)/sgd(1e-12)/; s/epochs = 3/epochs = 1/' v2.mtl >still.mtl
+expect 0 "plan --data --json"                 "$mtlc" plan runs/v1 still.mtl --data rows.csv --json
+cp "$tmp/out" planned
+check "the plan has tensors"                  grep -q '"action": "remap"' planned
+check "and their optimizer's state"           grep -q '"optimizer_why": "it is sgd, and was adam in the run"' planned
 expect 0 "run --from"                         "$mtlc" run still.mtl --from runs/v1 --data rows.csv -o runs/v2 -q --json
 check "the report has the plan"               sh -c 'tr -d " \n" <"$1" | grep -qF "$(tr -d " \n" <"$0" | sed "s/.*\"tensors\":\[//; s/\],\"inputs\".*//")"' planned "$tmp/out"
 "$mtlc" eval runs/v1 >was

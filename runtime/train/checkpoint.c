@@ -114,7 +114,7 @@ bool checkpoint_save(Trainer *t) {
   if (access(p.state, F_OK) == 0) {                          // a pair that fits stands there: keep its half
     if (access(p.previous, F_OK) != 0 && link(p.slots, p.previous) && errno != ENOENT) unlink(p.state);   // no links here
   }
-  if (!tensors_save(p.slots, t->e->plan, sets, slot_sets(t, t->best_slots, sets), true, &digest, t->diag)) return false;
+  if (!tensors_save(p.slots, t->e->plan, sets, slot_sets(t, t->best_slots, sets), SLOTS_ALL, &digest, t->diag)) return false;
   if (!write_state(t, p.state, digest)) return false;
   unlink(p.previous);
   t->saved = monotonic_seconds();
@@ -262,7 +262,7 @@ static bool load_slots(Reader *r, const Paths *p, const json_t *j) {
     uint64_t digest;
     char text[17];
     if (i && access(files[i], F_OK) != 0) break;
-    if (!tensors_load(files[i], t->e->plan, sets, slot_sets(t, t->best_slots, sets), true, &digest, t->diag)) return false;
+    if (!tensors_load(files[i], t->e->plan, sets, slot_sets(t, t->best_slots, sets), SLOTS_ALL, &digest, t->diag)) return false;
     snprintf(text, sizeof text, "%016" PRIx64, digest);
     const char *named = json_string_value(json_object_get(j, "checkpoint"));
     if (!named || strcmp(named, text)) continue;

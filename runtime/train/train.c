@@ -271,6 +271,11 @@ static void test(Trainer *t, TrainReport *r) {
   judge_requires(tp, p, r->test_metric, r->require_value, r->require_met);
 }
 
+static int64_t kept_steps(Trainer *t) {
+  t->epoch = kept_epoch(t) + 1;
+  return steps_before(t);
+}
+
 static TrainReport *report(Trainer *t, const Watcher *w, bool interrupted) {
   TrainReport *r = NEW(t->arena, TrainReport);
   *r = (TrainReport){ .epochs = t->reports.data,
@@ -286,6 +291,7 @@ static TrainReport *report(Trainer *t, const Watcher *w, bool interrupted) {
   if (t->data->split[1].n > 0) r->held_out = 1;
   if (t->data->split[2].n > 0) r->held_out = 2;
   for (int i = 0; i < t->tp->n_requires; i++) r->require_value[i] = NAN;
+  r->steps = interrupted ? t->e->step : kept_steps(t);
   if (interrupted) return r;
   if (t->best.epoch && t->best_slots) memcpy(t->e->slots, t->best_slots, (size_t)t->e->plan->slot_bytes);
   warn_undefined(t);

@@ -12,9 +12,9 @@ bool whole_close(WholeFile *f, bool durable);                        // frees f.
 // ---- weights.c: several copies of the slots in one file, each under a prefix of its names.
 typedef struct { const char *prefix; void *slots; } SlotSet;
 // *digest: of the header, and so, through its digests of the tensors, of the whole file.
-bool tensors_save(const char *path, const StepPlan *p, const SlotSet *sets, int n_sets, bool with_state, uint64_t *digest,
+bool tensors_save(const char *path, const StepPlan *p, const SlotSet *sets, int n_sets, SlotPart part, uint64_t *digest,
                   Diag *d);
-bool tensors_load(const char *path, const StepPlan *p, const SlotSet *sets, int n_sets, bool with_state, uint64_t *digest,
+bool tensors_load(const char *path, const StepPlan *p, const SlotSet *sets, int n_sets, SlotPart part, uint64_t *digest,
                   Diag *d);
 
 // ---- metric.c, metric_rank.c: a function a row of metric.def

@@ -29,8 +29,9 @@ typedef struct {
 typedef struct { Tensor *data; int n; size_t bytes, largest; } Tensors;
 
 // ---------------------------------------------------------------- what the plan says
-static bool is_kept(const PlanSlot *s, bool with_state) {
-  return with_state || s->role == SLOT_PARAM || s->role == SLOT_STATE;
+static bool is_kept(const PlanSlot *s, SlotPart part) {
+  bool of_model = s->role == SLOT_PARAM || s->role == SLOT_STATE;
+  return part == SLOTS_ALL || of_model == (part == SLOTS_OF_MODEL);
 }
 
 static Tensor tensor_of(const StepPlan *p, const PlanSlot *s, const SlotSet *set) {
@@ -57,11 +58,11 @@ static int by_layout(const void *x, const void *y) {
   return strcmp(a->name, b->name);
 }
 
-static Tensors tensors_of(const StepPlan *p, const SlotSet *sets, int n_sets, bool with_state) {
+static Tensors tensors_of(const StepPlan *p, const SlotSet *sets, int n_sets, SlotPart part) {
   Tensors t = { .data = xcalloc((size_t)p->n_slots * (size_t)n_sets, sizeof(Tensor)) };
   for (int k = 0; k < n_sets; k++)
     for (int i = 0; i < p->n_slots; i++)
-      if (is_kept(&p->slots[i], with_state)) t.data[t.n++] = tensor_of(p, &p->slots[i], &sets[k]);
+      if (is_kept(&p->slots[i], part)) t.data[t.n++] = tensor_of(p, &p->slots[i], &sets[k]);
   qsort(t.data, (size_t)t.n, sizeof *t.data, by_layout);
   for (int i = 0; i < t.n; i++) {
     t.data[i].offset = (int64_t)t.bytes;
@@ -129,9 +130,9 @@ static void add_all(WholeFile *f, const Text *header, const Tensors *t, void *ro
   for (int i = 0; i < t->n; i++) whole_add(f, packed(&t->data[i], room), t->data[i].bytes);
 }
 
-static bool save(const char *path, const StepPlan *p, const SlotSet *sets, int n_sets, bool with_state, bool durable,
+static bool save(const char *path, const StepPlan *p, const SlotSet *sets, int n_sets, SlotPart part, bool durable,
                  uint64_t *digest, Diag *d) {
-  Tensors t = tensors_of(p, sets, n_sets, with_state);
+  Tensors t = tensors_of(p, sets, n_sets, part);
   void *room = xmalloc(t.largest);
   for (int i = 0; i < t.n; i++) t.data[i].digest = hash_bytes(packed(&t.data[i], room), t.data[i].bytes, 0);
   Text header = header_text(&t);
@@ -145,19 +146,19 @@ static bool save(const char *path, const StepPlan *p, const SlotSet *sets, int n
   return fine;
 }
 
-bool tensors_save(const char *path, const StepPlan *p, const SlotSet *sets, int n_sets, bool with_state, uint64_t *digest,
+bool tensors_save(const char *path, const StepPlan *p, const SlotSet *sets, int n_sets, SlotPart part, uint64_t *digest,
                   Diag *d) {
-  return save(path, p, sets, n_sets, with_state, true, digest, d);
+  return save(path, p, sets, n_sets, part, true, digest, d);
 }
 
-bool weights_save(const char *path, const StepPlan *p, const void *slots, bool with_state, Diag *d) {
+bool weights_save(const char *path, const StepPlan *p, const void *slots, SlotPart part, Diag *d) {
   uint64_t digest;
-  return save(path, p, &(SlotSet){ "", (void *)slots }, 1, with_state, true, &digest, d);
+  return save(path, p, &(SlotSet){ "", (void *)slots }, 1, part, true, &digest, d);
 }
 
-bool weights_save_soon(const char *path, const StepPlan *p, const void *slots, bool with_state, Diag *d) {
+bool weights_save_soon(const char *path, const StepPlan *p, const void *slots, SlotPart part, Diag *d) {
   uint64_t digest;
-  return save(path, p, &(SlotSet){ "", (void *)slots }, 1, with_state, false, &digest, d);
+  return save(path, p, &(SlotSet){ "", (void *)slots }, 1, part, false, &digest, d);
 }
 
 // ---------------------------------------------------------------- reading
@@ -319,11 +320,11 @@ static void unpack(const Tensor *t, const char *from) {
   for (int64_t r = 0; r < t->rows; r++) memcpy(t->at + (size_t)(r * t->ld) * t->width, from + (size_t)r * row, row);
 }
 
-bool tensors_load(const char *path, const StepPlan *p, const SlotSet *sets, int n_sets, bool with_state, uint64_t *digest,
+bool tensors_load(const char *path, const StepPlan *p, const SlotSet *sets, int n_sets, SlotPart part, uint64_t *digest,
                   Diag *d) {
   Reader r = { .path = path, .fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), .diag = d };
   if (r.fd < 0) return bad(&r, "they cannot be opened: %s", strerror(errno));
-  Tensors t = tensors_of(p, sets, n_sets, with_state);
+  Tensors t = tensors_of(p, sets, n_sets, part);
   bool fine = read_header(&r, &t, digest) && check_header(&r, &t) && read_data(&r, &t);
   for (int i = 0; fine && i < t.n; i++) unpack(&t.data[i], r.data + t.data[i].offset);
   json_decref(r.header);
@@ -333,9 +334,9 @@ bool tensors_load(const char *path, const StepPlan *p, const SlotSet *sets, int 
   return fine;
 }
 
-bool weights_load(const char *path, const StepPlan *p, void *slots, bool with_state, Diag *d) {
+bool weights_load(const char *path, const StepPlan *p, void *slots, SlotPart part, Diag *d) {
   uint64_t digest;
-  return tensors_load(path, p, &(SlotSet){ "", slots }, 1, with_state, &digest, d);
+  return tensors_load(path, p, &(SlotSet){ "", slots }, 1, part, &digest, d);
 }
 
 // ---------------------------------------------------------------- a file of any tensors

@@ -2,7 +2,7 @@
 #include "command.h"
 
 int cmd_plan(const Args *a) {
-  mtl_plan_options o = {.run = a->operand[0], .spec = a->operand[1], .data = a->data, .allow_drop = a->allow_drop, .json = a->json};
+  mtl_plan_options o = {.run = a->operand[0], .spec = a->operand[1], .data = a->data, .allow_drop = a->allow_drop, .no_state = a->no_state, .json = a->json};
   mtl_context *c = mtl_new();
   mtl_memory(c, a->memory);
   char *report = NULL;

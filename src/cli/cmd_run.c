@@ -4,7 +4,7 @@
 #include "watch.h"
 
 static int resumed_alone(const Args *a) {
-  if (a->n_operands || a->data || a->test || a->out || a->has_seed || a->from)
+  if (a->n_operands || a->data || a->test || a->out || a->has_seed || a->from || a->no_state)
     return wrong_usage("run", "--resume RUN goes on with the run's own spec, data and seed: only --epochs may be with it");
   return 0;
 }
@@ -14,7 +14,8 @@ int cmd_run(const Args *a) {
   if (a->allow_drop && !a->from) return wrong_usage("run", "--allow-drop goes with --from RUN");
   if (!a->resume && !a->n_operands) return wrong_usage("run", "what it works on is missing: SPEC, or --resume RUN");
   volatile int *stop = stop_on_signal("stopping after this step and saving; once more ends at once");
-  mtl_run_options o = { .spec = a->n_operands ? a->operand[0] : NULL, .data = a->data, .test = a->test, .out = a->out, .resume = a->resume, .from = a->from, .allow_drop = a->allow_drop,
+  mtl_run_options o = { .spec = a->n_operands ? a->operand[0] : NULL, .data = a->data, .test = a->test, .out = a->out, .resume = a->resume,
+                        .from = a->from, .allow_drop = a->allow_drop, .no_state = a->no_state,
                         .epochs = a->epochs, .seed = a->seed, .has_seed = a->has_seed, .json = a->json, .profile = a->profile, .stop = stop };
   if (!a->quiet) {
     o.progress = term_is_live() ? show_progress : NULL;

@@ -26,8 +26,8 @@ const Command command_table[] = {
     "  mtlc explain shop.mtl\n"
     "  mtlc explain shop.mtl --json\n" },
   { "run", "SPEC", "prepare the data, compile, train, judge on held-out rows, keep a run folder", cmd_run, 0, 1,
-    TAKES_ALWAYS | TAKES(DATA) | TAKES(TEST) | TAKES(OUT) | TAKES(SEED) | TAKES(EPOCHS) | TAKES(RESUME) | TAKES(FROM) | TAKES(ALLOW_DROP) | TAKES(MEMORY) |
-      TAKES(THREADS) | TAKES(PROFILE),
+    TAKES_ALWAYS | TAKES(DATA) | TAKES(TEST) | TAKES(OUT) | TAKES(SEED) | TAKES(EPOCHS) | TAKES(RESUME) | TAKES(FROM) | TAKES(ALLOW_DROP) | TAKES(NO_STATE) |
+      TAKES(MEMORY) | TAKES(THREADS) | TAKES(PROFILE),
     "  mtlc run shop.mtl --data rows.csv                the run is kept in runs/MODEL-N\n"
     "  mtlc run shop.mtl --data train.csv --test test.csv -o runs/first --seed 7\n"
     "  mtlc run shop.mtl --data rows.csv.gz --epochs 3 --json > report.json\n"
@@ -63,7 +63,7 @@ const Command command_table[] = {
     "  mtlc diff runs/first shop.mtl --category weights     exit 1 where its weights do not fit, too\n"
     "  mtlc diff shop.mtl@v3 shop.mtl --format github       annotations of a review; or sarif\n" },
   { "plan", "RUN SPEC", "what a run would give a spec to start from, tensor by tensor", cmd_plan, 2, 2,
-    TAKES_ALWAYS | TAKES(DATA) | TAKES(ALLOW_DROP) | TAKES(MEMORY),
+    TAKES_ALWAYS | TAKES(DATA) | TAKES(ALLOW_DROP) | TAKES(NO_STATE) | TAKES(MEMORY),
     "  mtlc plan prod shop.mtl\n"
     "  mtlc plan prod shop.mtl --data rows.csv    exact, for vocabularies that the rows say\n"
     "  mtlc run shop.mtl --from prod --data rows.csv      does precisely this\n" },

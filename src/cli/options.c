@@ -33,6 +33,7 @@ const Option option_table[] = {
   { 0,   "threads", "N",    "threads that work on a step; default: one a processor; results do not depend on it", OPTION_THREADS, AT(threads) },
   { 0,   "from",   "RUN",   "start from the weights of this run: see mtlc plan",           OPTION_TEXT,  AT(from) },
   { 0,   "allow-drop", NULL, "weights that the spec has no place for may be left behind",  OPTION_FLAG,  AT(allow_drop) },
+  { 0,   "no-state", NULL,  "without the optimizer's state: none is taken of a run, none is kept", OPTION_FLAG, AT(no_state) },
   { 0,   "verify", NULL,    "change nothing; exit 1 where something is not as it is pinned", OPTION_FLAG, AT(verify) },
   { 0,   "profile", NULL,   "what each kernel of a step takes, by the spec's lines; on one thread", OPTION_FLAG,  AT(profile) },
   { 0,   NULL,     NULL,    NULL,                                                          OPTION_FLAG,  0 },

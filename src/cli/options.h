@@ -10,7 +10,7 @@ typedef struct {
   const char *test, *out, *resume, *emit, *label, *with, *category, *format, *against, *since, *best, *from;      // NULL: not given
   int64_t memory;                                      // bytes; 0: not given
   int64_t epochs, rows, seed, seeds, threads;          // 0: not given; seed: see has_seed
-  bool has_seed, json, quiet, help, check, explain, strict, tags, allow_drop, verify, profile;
+  bool has_seed, json, quiet, help, check, explain, strict, tags, allow_drop, no_state, verify, profile;
 } Args;
 
 typedef enum { OPTION_FLAG, OPTION_TEXT, OPTION_FILES, OPTION_SIZE, OPTION_COUNT, OPTION_SEED, OPTION_STAGE, OPTION_THREADS } OptionKind;   // COUNT: ≥ 1; FILES: may be given again; SIZE: bytes, K, M, G
@@ -29,7 +29,7 @@ typedef enum {
   TAKES_DATA, TAKES_TEST, TAKES_OUT, TAKES_SEED, TAKES_SEEDS, TAKES_WITH, TAKES_EPOCHS, TAKES_ROWS, TAKES_RESUME, TAKES_MEMORY, TAKES_EMIT, TAKES_LABEL,
   TAKES_JSON, TAKES_QUIET, TAKES_HELP, TAKES_CHECK, TAKES_EXPLAIN, TAKES_STRICT,
   TAKES_CATEGORY, TAKES_FORMAT, TAKES_AGAINST, TAKES_SINCE, TAKES_TAGS, TAKES_BEST,
-  TAKES_THREADS, TAKES_FROM, TAKES_ALLOW_DROP, TAKES_VERIFY,
+  TAKES_THREADS, TAKES_FROM, TAKES_ALLOW_DROP, TAKES_NO_STATE, TAKES_VERIFY,
   TAKES_PROFILE,
   N_OPTIONS
 } OptionId;

@@ -58,6 +58,7 @@ typedef struct {                          // all that survives a step
   bool frozen;
   bool lazy;                              // of a table: a step changes the rows (and their optimizer state) whose ids its batch has, no other
   StepRule rule;                          // of a PARAM
+  int64_t begun;                          // of a PARAM: steps that its optimizer has behind it when the training begins
   NodeId read;                            // the LEAF that reads it
   Place at;
 } Slot;

@@ -9,6 +9,7 @@ struct Step {
   const double *args;
   const Step *base;          // the same optimizer at another rate, begun before: counts of steps are its
   double rate;               // factor of the learning rate
+  int64_t begun;             // steps behind it at the start
   NodeId lr;                 // f64 scalar
   NodeId bias[2];            // Adam: 1 − β1^t, 1 − β2^t, f64
   NodeId neg_lr;             // −lr in the arithmetic type; FTRL: 1/lr
@@ -89,10 +90,12 @@ static NodeId update_rmsprop(Step *s, int slot, NodeId p, NodeId dp) {
 }
 
 // ---------------------------------------------------------------- adam, adamw, amsgrad, lamb
-// 1 − β^t. The slot holds β^(t−1) before step t; it starts at 1.
+// 1 − β^t. The slot holds β^(t−1) before step t; it starts at 1, or at what the steps before have made of it.
 static NodeId one_minus_power(Step *s, const char *path, double beta) {
+  double start = 1;
+  for (int64_t i = 0; i < s->begun && start > 0; i++) start *= beta;
   if (s->number) path = arena_printf(s->g->arena, "%s[%d]", path, s->number);
-  int slot = graph_slot(s->g, path, SLOT_OPT, F64, 0, NULL, (Init){.kind = INIT_ONES}, s->g->at);
+  int slot = graph_slot(s->g, path, SLOT_OPT, F64, 0, NULL, (Init){.kind = s->begun ? INIT_CONSTANT : INIT_ONES, .a = start}, s->g->at);
   NodeId before = g_read(s->g, slot), power = mul(s, before, wide(s, beta));
   graph_assign(s->g, slot, power);
   return sub(s, wide(s, 1), power);
@@ -292,18 +295,18 @@ static bool same_optimizer(int row, const double *x, const double *y) {
 // The steps begun so far, each once: an optimizer at a factor of the graph's learning rate.
 typedef struct { Graph *g; Step *steps; int n; } Steps;
 
-static Step *step_for(Steps *all, int row, const double *args, double rate) {
+static Step *step_for(Steps *all, int row, const double *args, double rate, int64_t begun) {
   const Step *base = NULL;
   int number = 0;
   for (int i = 0; i < all->n; i++) {
     Step *s = &all->steps[i];
     if (s->number >= number) number = s->number + 1;
-    if (s->row != row || !same_optimizer(row, s->args, args)) continue;
+    if (s->row != row || s->begun != begun || !same_optimizer(row, s->args, args)) continue;
     if (s->rate == rate) return s;
     if (!base) base = s;
   }
   Step *s = &all->steps[all->n++];
-  *s = (Step){.g = all->g, .row = row, .number = base ? base->number : number, .args = args, .rate = rate, .base = base, .lr = g_rt(all->g, RT_LR)};
+  *s = (Step){.g = all->g, .row = row, .number = base ? base->number : number, .args = args, .rate = rate, .begun = begun, .base = base, .lr = g_rt(all->g, RT_LR)};
   if (rate != 1) s->lr = mul(s, s->lr, wide(s, rate));
   updates[row].begin(s);
   return s;
@@ -319,7 +322,7 @@ void optim(Graph *g, int row, const double *args, const int *slots, const NodeId
     if (p.frozen || !grads[i]) continue;
     const Optim *own = p.rule.optimizer;
     int by = own ? own->row : row;
-    Step *s = step_for(&all, by, own ? own->args : args, own ? p.rule.rate * (own->args[0] / args[0]) : p.rule.rate);
+    Step *s = step_for(&all, by, own ? own->args : args, own ? p.rule.rate * (own->args[0] / args[0]) : p.rule.rate, p.begun);
     g->at = p.at;
     NodeId read = g_read(g, slots[i]);
     CHECK(same_shape(g, read, grads[i]) && node(g, read)->dtype == node(g, grads[i])->dtype);

@@ -42,6 +42,7 @@ typedef struct { const char *name, *sha256; bool is_std; } ModelImport;   // as 
 typedef struct { const char *name, *file; Place at, file_at; } FromRun;   // from NAME { file = "…" }; file: as written, NULL after an error
 typedef struct { const char *name, *old; Place at; } Rename;           // what has its parameters under `name` had them under `old` in that run
 typedef struct { Optim of; Place at; const char *text; } OptimizerSpec;
+typedef struct { const char *path; int64_t steps; } Begun;             // a parameter whose optimizer has so many steps behind it
 
 typedef struct {                       // how the tasks' losses are balanced
   struct BalanceSpec spec;             // row −1: static, their weighted sum; spec.over: filled by build
@@ -77,6 +78,7 @@ typedef struct {
   struct { const char *what, *value; Place at; } *defaults; int n_defaults;   // every value that the spec left out
   BlasUse blas;                        // train's clause
   bool by_call;                        // set by who wants a profile: Graph.by_call
+  const Begun *begun; int n_begun;     // set before compile(), by path: of a training that goes on from another; the others begin
   // For explain, set by the caller: the rule by which OpenBLAS gets gradients of weights (NULL: none), and by what ("OpenBLAS
   // 0.3.21, kernels for Haswell"), or why they stay ours.
   const GemmRule *gemm; const char *gemm_by, *gemm_why_not;

@@ -9,7 +9,7 @@ typedef struct { Model *m; Graph *g; WarmRun *old; WarmInputs in; WarmPlan plan;
 static bool plan_start(mtl_context *c, const mtl_plan_options *o, Start *s) {
   s->m = open_spec(c, o->spec);
   s->g = check_graph(c, s->m);
-  s->old = s->g ? warm_open(c, run_path(c, o->run), (Place){0}) : NULL;
+  s->old = s->g ? warm_open(c, run_path(c, o->run), !o->no_state, (Place){0}) : NULL;
   if (!s->old) return false;
   s->in = warm_inputs(c, s->m, s->g, s->old);
   if (o->data) {
@@ -57,7 +57,7 @@ static void plan_text(const Start *s, bool allow_drop, Text *out) {
     text_printf(out, "%-10s  %s%s%s\n", s->in.input[i] >= 0 ? "prepared" : "learned", s->m->data.inputs[i].name, s->in.input[i] >= 0 ? " as in the run" : " from the rows",
                 why ? arena_printf(s->m->arena, ": %s", why) : "");
   }
-  text_add(out, "the optimizer begins anew: a run keeps its weights, not what led to them\n");
+  warm_state_text(&s->plan, out);
   text_printf(out, "%s\n", warm_line(s->m->arena, &s->plan, s->old));
   if (s->plan.count[WARM_DROP] && !allow_drop) text_add(out, "weights would be dropped: `mtlc run --from` asks for --allow-drop\n");
 }

@@ -102,8 +102,8 @@ static void round_trip(void **s) {
     unsigned char a[ARENA], b[ARENA];
     fill(a, 7);
     fill(b, 8);
-    assert_true(weights_save(path, &plan, a, with_state, diag));
-    assert_true(weights_load(path, &plan, b, with_state, diag));
+    assert_true(weights_save(path, &plan, a, (SlotPart)with_state, diag));
+    assert_true(weights_load(path, &plan, b, (SlotPart)with_state, diag));
     assert_true(same(a, b, with_state));
     assert_int_equal(same(a, b, true), with_state);
     assert_int_equal(diag_errors(diag), 0);
@@ -115,8 +115,8 @@ static void equal_weights_give_equal_bytes(void **s) {
   unsigned char a[ARENA], b[ARENA];
   fill(a, 7);
   fill(b, 8);                                                 // other bytes between the rows
-  assert_true(weights_save(path, &plan, a, true, diag) && weights_load(path, &plan, b, true, diag));
-  assert_true(weights_save(other, &plan, b, true, diag));
+  assert_true(weights_save(path, &plan, a, SLOTS_ALL, diag) && weights_load(path, &plan, b, SLOTS_ALL, diag));
+  assert_true(weights_save(other, &plan, b, SLOTS_ALL, diag));
   size_t n, m;
   char *x = slurp(path, &n), *y = slurp(other, &m);
   assert_int_equal(n, m);
@@ -129,7 +129,7 @@ static void format(void **s) {
   (void)s;
   unsigned char a[ARENA];
   fill(a, 7);
-  assert_true(weights_save(path, &plan, a, true, diag));
+  assert_true(weights_save(path, &plan, a, SLOTS_ALL, diag));
   size_t n;
   char *x = slurp(path, &n);
   uint64_t header;
@@ -152,18 +152,18 @@ static void every_cut_is_found(void **s) {
   fill(a, 7);
   fill(b, 8);
   memcpy(c, b, ARENA);
-  assert_true(weights_save(path, &plan, a, true, diag));
+  assert_true(weights_save(path, &plan, a, SLOTS_ALL, diag));
   size_t n;
   char *x = slurp(path, &n);
   for (size_t k = 0; k < n; k++) {
     spit(other, x, k);
-    assert_false(weights_load(other, &plan, b, true, diag));
+    assert_false(weights_load(other, &plan, b, SLOTS_ALL, diag));
     assert_memory_equal(b, c, ARENA);                         // the slots are as they were
     says("bad-weights", other);
   }
   memcpy(x + n, "xxxxxxxx", 8);
   spit(other, x, n + 8);
-  assert_false(weights_load(other, &plan, b, true, diag));
+  assert_false(weights_load(other, &plan, b, SLOTS_ALL, diag));
   says("bad-weights", "bytes of tensors");
   free(x);
 }
@@ -172,7 +172,7 @@ static void no_flipped_bit_is_loaded(void **s) {
   (void)s;
   unsigned char a[ARENA], b[ARENA];
   fill(a, 7);
-  assert_true(weights_save(path, &plan, a, true, diag));
+  assert_true(weights_save(path, &plan, a, SLOTS_ALL, diag));
   size_t n;
   char *x = slurp(path, &n);
   uint64_t seed = 3;
@@ -183,7 +183,7 @@ static void no_flipped_bit_is_loaded(void **s) {
     x[bit / 8] ^= (char)(1 << bit % 8);
     spit(other, x, n);
     fill(b, 8);
-    if (weights_load(other, &plan, b, true, diag)) {          // nothing that matters: what was loaded is right
+    if (weights_load(other, &plan, b, SLOTS_ALL, diag)) {          // nothing that matters: what was loaded is right
       assert_true(same(a, b, true));
       loaded++;
     } else says("bad-weights", other);
@@ -198,7 +198,7 @@ static void forge(const char *from, const char *to, const char *what) {
   unsigned char a[ARENA], b[ARENA];
   fill(a, 7);
   memcpy(b, a, ARENA);
-  assert_true(weights_save(path, &plan, a, true, diag));
+  assert_true(weights_save(path, &plan, a, SLOTS_ALL, diag));
   size_t n;
   char *x = slurp(path, &n);
   uint64_t length;
@@ -216,7 +216,7 @@ static void forge(const char *from, const char *to, const char *what) {
   text_addn(&file, t.data, t.n);
   text_addn(&file, x + 8 + length, n - 8 - length);
   spit(other, file.data, file.n);
-  assert_false(weights_load(other, &plan, b, true, diag));
+  assert_false(weights_load(other, &plan, b, SLOTS_ALL, diag));
   assert_memory_equal(a, b, ARENA);
   says("bad-weights", what);
   text_free(&t);
@@ -258,19 +258,19 @@ static void forged_lengths(void **s) {
   const uint64_t lengths[] = { 0, 1, 7, 100, UINT64_MAX, UINT64_MAX - 7, INT64_MAX, 100000001, 1u << 20 };
   unsigned char a[ARENA];
   fill(a, 7);
-  assert_true(weights_save(path, &plan, a, true, diag));
+  assert_true(weights_save(path, &plan, a, SLOTS_ALL, diag));
   size_t n;
   char *x = slurp(path, &n);
   for (int i = 0; i < COUNT_OF(lengths); i++) {
     memcpy(x, &lengths[i], 8);
     spit(other, x, n);
-    assert_false(weights_load(other, &plan, a, true, diag));
+    assert_false(weights_load(other, &plan, a, SLOTS_ALL, diag));
     says("bad-weights", other);
   }
   int fd = open(other, O_WRONLY | O_CREAT | O_TRUNC, 0666);   // 1 TB, none of it written: found before any of it is read
   uint64_t big = 90000000;
   if (ftruncate(fd, (off_t)1 << 40) == 0 && pwrite(fd, &big, 8, 0) == 8) {
-    assert_false(weights_load(other, &plan, a, true, diag));
+    assert_false(weights_load(other, &plan, a, SLOTS_ALL, diag));
     says("bad-weights", "longer than this model's");
   }
   close(fd);
@@ -281,12 +281,12 @@ static void other_models(void **s) {
   (void)s;
   unsigned char a[ARENA];
   fill(a, 7);
-  assert_true(weights_save(path, &plan, a, false, diag));
-  assert_false(weights_load(path, &plan, a, true, diag));     // it wants the optimizer's state, too
+  assert_true(weights_save(path, &plan, a, SLOTS_OF_MODEL, diag));
+  assert_false(weights_load(path, &plan, a, SLOTS_ALL, diag));     // it wants the optimizer's state, too
   says("bad-weights", "bytes of tensors");
-  assert_false(weights_load("/nonexistent/w", &plan, a, true, diag));
+  assert_false(weights_load("/nonexistent/w", &plan, a, SLOTS_ALL, diag));
   says("bad-weights", "cannot be opened");
-  assert_false(weights_load(dir, &plan, a, true, diag));
+  assert_false(weights_load(dir, &plan, a, SLOTS_ALL, diag));
   says("bad-weights", "no file");
 }
 
