@@ -9,7 +9,7 @@
 // loop over the tile put into memory.
 #include "emit_int.h"
 
-enum { LIGHT_COST = 8 };
+enum { LIGHT_COST = 8, SPAN_ROWS = 48, SPAN_COLUMNS = 128 };
 
 typedef struct {
   Kernel *k;
@@ -171,42 +171,56 @@ static void finish(Tile *t, Value *acc, Value from, Value to) {
 }
 
 // ---------------------------------------------------------------- tiles
-static void sum_over_k(Tile *t, Value *acc) {
-  Kernel *k = t->k;
-  Value extent = k->extent[AXIS_REDUCED];
-  if (k->c->reduced.is_rows) tree_sum(k, extent, acc_type(t), t->mr * t->nv, chain, t, acc);
-  else chain(k, ll_i64(&k->e->l, 0), extent, acc, t);
-}
-
 static Value left_row(Kernel *k, Value row) {              // &left[row, 0]
   LL *l = &k->e->l;
   return ll_at(l, emit_type(k->e, k->c->left.dtype), k->left, ll_mul(l, row, k->left_mn));
 }
 
-// Rows lo … hi−1 of the tile's columns. What is left at the end is made by the tile that ends there: its first rows are made
-// once more, perhaps from rows of another call's range, and left alone. Where a batch has fewer rows than a tile, each is a
-// tile of its own, with a stride of 0.
-static void row_loop(Tile t) {
+// A span: rows × columns of the result, over some of k. Where that is a block of rows, the tiles' partial sums lie in memory, for
+// each level of the tree [SPAN_COLUMNS / columns of a tile][SPAN_ROWS][columns of a tile].
+typedef struct {
+  Value row, row_to, col, col_to, k, k_to;
+  Value block, more, partials;              // number of the block, whether others follow; NULL: all of k
+} Span;
+
+static void tile(Tile *t, const Span *s, Value row, Value step) {
+  Kernel *k = t->k;
+  LL *l = &k->e->l;
+  Value acc[MAX_TILE], from = ll_sub(l, row, t->row);
+  chain(k, s->k, s->k_to, acc, t);
+  if (!s->block) { finish(t, acc, from, step); return; }
+  Value down = ll_mul(l, ll_sub(l, row, s->row), ll_i64(l, t->nv * t->width)), along = ll_mul(l, ll_sub(l, t->col, s->col), ll_i64(l, SPAN_ROWS));
+  Partials p = {k, acc_type(t), t->mr * t->nv, ll_at(l, acc_elem(k), s->partials, ll_add(l, down, along)), SPAN_ROWS * SPAN_COLUMNS / t->width};
+  Block push = tree_step(&p, s->block, s->more, acc), next = ll_block(l, "next");
+  finish(t, acc, from, step);
+  ll_br(l, next);
+  ll_go(l, push);
+  ll_br(l, next);
+  ll_go(l, next);
+}
+
+// What is left of the rows at the end is made by the tile that ends there: its first rows are made once more, perhaps from rows
+// of another call's range, and left alone. Where a batch has fewer rows than a tile, each is a tile of its own, with a stride of 0.
+static void row_loop(Tile t, const Span *s) {
   Kernel *k = t.k;
   LL *l = &k->e->l;
   Loop rows;
-  Value acc[MAX_TILE], mr = ll_i64(l, t.mr), step = mr;
+  Value mr = ll_i64(l, t.mr), step = mr;
   t.stride = k->left_mn;
   if (k->c->dims[0].is_rows) {
-    Value few = ll_icmp(l, LLVMIntSLT, k->hi, mr);
+    Value few = ll_icmp(l, LLVMIntSLT, s->row_to, mr);
     step = ll_select(l, few, ll_i64(l, 1), mr);
     t.stride = ll_select(l, few, ll_i64(l, 0), t.stride);
   }
-  loop_begin(k->e, &rows, k->lo, k->hi, t.mr, "row", 0, NULL);
+  loop_begin(k->e, &rows, s->row, s->row_to, t.mr, "row", 0, NULL);
   rows.step = step;
-  t.row = ll_min(l, rows.i, ll_sub(l, k->hi, step));
+  t.row = ll_min(l, rows.i, ll_sub(l, s->row_to, step));
   t.left = left_row(k, t.row);
-  sum_over_k(&t, acc);
-  finish(&t, acc, ll_sub(l, rows.i, t.row), step);
+  tile(&t, s, rows.i, step);
   loop_end(k->e, &rows, NULL);
 }
 
-static void column_loop(Tile t, Value from, Value to, bool masked, const char *name) {
+static void column_loop(Tile t, const Span *s, Value from, Value to, bool masked, const char *name) {
   Kernel *k = t.k;
   Emit *e = k->e;
   LL *l = &e->l;
@@ -216,7 +230,7 @@ static void column_loop(Tile t, Value from, Value to, bool masked, const char *n
   t.right = ll_at(l, emit_type(e, k->c->right.dtype), k->right, t.col);
   for (int v = 0; v < t.nv && masked; v++)
     t.mask[v] = lane_mask(e, t.width, ll_sub(l, k->extent[1], ll_add(l, t.col, ll_i64(l, v * t.width))));
-  row_loop(t);
+  row_loop(t, s);
   loop_end(e, &cols, NULL);
 }
 
@@ -229,6 +243,13 @@ static void swap(Value *a, Value *b) {
   *b = t;
 }
 
+static void column_sum(Tile *t, Value *acc) {
+  Kernel *k = t->k;
+  Value extent = k->extent[AXIS_REDUCED];
+  if (k->c->reduced.is_rows) tree_sum(k, extent, acc_type(t), t->mr * t->nv, chain, t, acc);
+  else chain(k, ll_i64(&k->e->l, 0), extent, acc, t);
+}
+
 // left has stride 1 along m: it is the operand of vectors, and the column the one of scalars.
 static void column_vector(Kernel *k, Point *p, void *ctx) {
   LL *l = &k->e->l;
@@ -237,7 +258,7 @@ static void column_vector(Kernel *k, Point *p, void *ctx) {
   Tile t = {.k = k, .mr = 1, .nv = 1, .width = p->width, .mask = {p->mask}, .left = k->right, .stride = ll_i64(l, 0)};
   t.right = left_row(k, k->st.idx[0]);
   swap(&k->left_k, &k->right_k);
-  sum_over_k(&t, &acc);
+  column_sum(&t, &acc);
   swap(&k->left_k, &k->right_k);
   p->memo[k->c->anchor] = acc;
   eval_outputs(k, p);
@@ -254,7 +275,7 @@ static void column_rows(Kernel *k, Value from, Value to, int rows, const char *n
   State back = kernel_enter(k, 0, lp.i);
   if (rows == 1) kernel_resolve(k, -1);
   t.left = left_row(k, lp.i);
-  sum_over_k(&t, acc);
+  column_sum(&t, acc);
   for (int r = 0; r < rows && rows > 1; r++) all = ll_insert(l, all, acc[r], r);
   Point p = point_new(k, rows, 0, NULL);
   p.memo[k->c->anchor] = rows > 1 ? all : acc[0];
@@ -283,7 +304,8 @@ DotTiles dot_tiles(const Emit *e, const Call *c) {
   DotTiles t = {.mr = target->mr, .nv = target->nv, .columns = 'm'};
   int width = kernel_width(e), most = target->mr * target->nv;
   if (!m->is_rows && m->size < t.mr) t.mr = (int)m->size;
-  while (2 * t.nv * t.mr <= most && (n->is_rows || 2 * t.nv * width <= n->size)) t.nv *= 2;
+  if (m->is_rows && c->reduced.is_rows) t.mr = 1;          // partial sums of single rows have no place in a span
+  while (2 * t.nv * t.mr <= most && 2 * t.nv * width <= (n->is_rows || n->size > SPAN_COLUMNS ? SPAN_COLUMNS : n->size)) t.nv *= 2;
   int step = t.nv * width;
   if (n->is_rows) return t;
   if (n->size % step == 0) t.columns = 'w';
@@ -293,20 +315,49 @@ DotTiles dot_tiles(const Emit *e, const Call *c) {
 }
 
 // Masks are free in AVX-512: the wide tile there also takes a last block of more than one vector.
-void emit_dot(Kernel *k) {
+static void span(Kernel *k, const DotTiles *shape, const Span *s) {
   Emit *e = k->e;
   LL *l = &e->l;
-  DotTiles shape = dot_tiles(e, k->c);
-  int nv = shape.nv, step = nv * k->width;
-  char columns = shape.columns;
-  bool masked = e->has_mask && e->target->lanes_f32 == 16 && columns == 'm';
-  CHECK(shape.mr * nv <= MAX_TILE);
-  if (columns == '1') { one_column(k); return; }
-  Value n = k->extent[1], blocks = ll_add(l, n, ll_i64(l, masked ? (nv - 1) * k->width - 1 : 0)), zero = ll_i64(l, 0);
-  Value whole = columns == 'w' ? n : columns == 'n' ? zero
-              : ll_mul(l, LLVMBuildUDiv(l->b, blocks, ll_i64(l, step), ""), ll_i64(l, step));
-  Tile wide = {.k = k, .mr = shape.mr, .nv = nv, .width = k->width};
-  if (columns != 'n') column_loop(wide, zero, whole, masked, "col");
-  Tile narrow = {.k = k, .mr = shape.mr, .nv = 1, .width = e->has_mask ? k->width : 1, .narrow = true};
-  if (columns != 'w') column_loop(narrow, whole, n, e->has_mask, "narrow");
+  int nv = shape->nv, step = nv * k->width;
+  bool masked = e->has_mask && e->target->lanes_f32 == 16 && shape->columns == 'm';
+  Value n = ll_sub(l, s->col_to, s->col), blocks = ll_add(l, n, ll_i64(l, masked ? (nv - 1) * k->width - 1 : 0));
+  Value whole = shape->columns == 'w' ? s->col_to : shape->columns == 'n' ? s->col
+              : ll_add(l, s->col, ll_mul(l, LLVMBuildUDiv(l->b, blocks, ll_i64(l, step), ""), ll_i64(l, step)));
+  Tile wide = {.k = k, .mr = shape->mr, .nv = nv, .width = k->width};
+  if (shape->columns != 'n') column_loop(wide, s, s->col, whole, masked, "col");
+  Tile narrow = {.k = k, .mr = shape->mr, .nv = 1, .width = e->has_mask ? k->width : 1, .narrow = true};
+  if (shape->columns != 'w') column_loop(narrow, s, whole, s->col_to, e->has_mask, "narrow");
+}
+
+// Block by block over a span that is small enough for its operands to stay near.
+static void spans_over_rows(Kernel *k, const DotTiles *shape) {
+  Emit *e = k->e;
+  LL *l = &e->l;
+  Value zero = ll_i64(l, 0), extent = k->extent[AXIS_REDUCED], block = ll_i64(l, e->s->block);
+  Value partials = kernel_alloca(k, acc_elem(k), (int64_t)SPAN_ROWS * SPAN_COLUMNS * e->tree_levels, "partials");
+  Loop rows, cols, blocks;
+  loop_begin(e, &rows, k->lo, k->hi, SPAN_ROWS, "span", 0, NULL);
+  loop_begin(e, &cols, zero, k->extent[1], SPAN_COLUMNS, "span.col", 0, NULL);
+  loop_begin(e, &blocks, zero, ll_max(l, extent, ll_i64(l, 1)), e->s->block, "block", 0, NULL);
+  Value next = ll_add(l, blocks.i, block);
+  Span s = {
+    .row = rows.i, .row_to = ll_min(l, ll_add(l, rows.i, ll_i64(l, SPAN_ROWS)), k->hi),
+    .col = cols.i, .col_to = ll_min(l, ll_add(l, cols.i, ll_i64(l, SPAN_COLUMNS)), k->extent[1]),
+    .k = blocks.i, .k_to = ll_min(l, next, extent),
+    .block = LLVMBuildUDiv(l->b, blocks.i, block, ""), .more = ll_icmp(l, LLVMIntSLT, next, extent), .partials = partials,
+  };
+  span(k, shape, &s);
+  loop_end(e, &blocks, NULL);
+  loop_end(e, &cols, NULL);
+  loop_end(e, &rows, NULL);
+}
+
+void emit_dot(Kernel *k) {
+  LL *l = &k->e->l;
+  DotTiles shape = dot_tiles(k->e, k->c);
+  Span all = {.row = k->lo, .row_to = k->hi, .col = ll_i64(l, 0), .col_to = k->extent[1], .k = ll_i64(l, 0), .k_to = k->extent[AXIS_REDUCED]};
+  CHECK(shape.mr * shape.nv <= MAX_TILE && SPAN_COLUMNS % (shape.nv * k->width) == 0);
+  if (shape.columns == '1') one_column(k);
+  else if (k->c->reduced.is_rows) spans_over_rows(k, &shape);
+  else span(k, &shape, &all);
 }

@@ -148,6 +148,10 @@ void nest(Kernel *k, int n_scalar, BodyFn *body, void *ctx);            // scala
 void lanes(Kernel *k, int axis, Value from, Value to, BodyFn *body, void *ctx);
 Value lane_mask(Emit *e, int width, Value left);                        // lane < left
 // Sum over 0 … extent−1 by blocks, combined by the aligned binary tree (see emit_reduce.c).
+typedef struct { Kernel *k; Type t; int n; Value mem; int64_t level; } Partials;    // n vectors; level: vectors from one level to the next
+// acc, the partial sum of block b, and what it completes: in acc, where no `more` blocks follow, and the builder stands there; else
+// put away at the end of the block returned, which still has to go on to the next.
+Block tree_step(const Partials *p, Value b, Value more, Value *acc);
 typedef void PartialFn(Kernel *k, Value from, Value to, Value *acc, void *ctx);
 void tree_sum(Kernel *k, Value extent, Type t, int n, PartialFn *partial, void *ctx, Value *acc);
 

@@ -10,29 +10,31 @@
 #include <math.h>
 
 // ---------------------------------------------------------------- the tree
-typedef struct { Kernel *k; Type t; int n; unsigned align; Value stack; } Stack;
+static Value partial_slot(const Partials *p, Value level, int i) {
+  LL *l = &p->k->e->l;
+  return ll_at(l, p->t, p->mem, ll_add(l, ll_mul(l, level, ll_i64(l, p->level)), ll_i64(l, i)));
+}
 
-static Value stack_slot(Stack *s, Value level, int i) {
-  LL *l = &s->k->e->l;
-  Value at = ll_add(l, ll_mul(l, level, ll_i64(l, s->n)), ll_i64(l, i));
-  return ll_at(l, s->t, s->stack, at);
+static unsigned type_align(Type t, LL *l) {
+  unsigned bytes = (unsigned)ll_width(t) * (ll_elem(t) == l->f64 ? 8 : 4);
+  return bytes > 64 ? 64 : bytes;
 }
 
 // while ((t & 1) && sp > 0) { sp--; acc = stack[sp] + acc; t >>= 1; }   returns sp
-static Value fold_stack(Stack *s, Value t, Value sp, Value *acc) {
-  LL *l = &s->k->e->l;
+static Value fold(const Partials *p, Value t, Value sp, Value *acc) {
+  LL *l = &p->k->e->l;
   Block from = ll_here(l), head = ll_block(l, "tree"), body = ll_block(l, "tree.add"), done = ll_block(l, "tree.done");
   ll_br(l, head);
   ll_go(l, head);
   Value t_phi = ll_phi(l, l->i64, "t"), sp_phi = ll_phi(l, l->i64, "sp"), a[MAX_TILE];
-  for (int i = 0; i < s->n; i++) a[i] = ll_phi(l, s->t, "");
+  for (int i = 0; i < p->n; i++) a[i] = ll_phi(l, p->t, "");
   Value odd = ll_icmp(l, LLVMIntNE, ll_and(l, t_phi, ll_i64(l, 1)), ll_i64(l, 0));
   ll_if(l, ll_and(l, odd, ll_icmp(l, LLVMIntSGT, sp_phi, ll_i64(l, 0))), body, done);
   ll_go(l, body);
   Value sp_next = ll_sub(l, sp_phi, ll_i64(l, 1));
   Value t_next = LLVMBuildAShr(l->b, t_phi, ll_i64(l, 1), "");
-  for (int i = 0; i < s->n; i++) {
-    Value sum = ll_fadd(l, ll_load(l, s->t, stack_slot(s, sp_next, i), s->align, ""), a[i]);
+  for (int i = 0; i < p->n; i++) {
+    Value sum = ll_fadd(l, ll_load(l, p->t, partial_slot(p, sp_next, i), type_align(p->t, l), ""), a[i]);
     ll_from(a[i], acc[i], from);
     ll_from(a[i], sum, body);
     acc[i] = a[i];
@@ -46,35 +48,33 @@ static Value fold_stack(Stack *s, Value t, Value sp, Value *acc) {
   return sp_phi;
 }
 
-static unsigned type_align(Type t, LL *l) {
-  unsigned bytes = (unsigned)ll_width(t) * (ll_elem(t) == l->f64 ? 8 : 4);
-  return bytes > 64 ? 64 : bytes;
+// Before block b the stack holds a partial sum for each bit of b.
+Block tree_step(const Partials *p, Value b, Value more, Value *acc) {
+  LL *l = &p->k->e->l;
+  Value depth = fold(p, ll_select(l, more, b, ll_i64(l, -1)), ll_intrinsic(l, "llvm.ctpop", &l->i64, 1, &b, 1), acc);
+  Block push = ll_block(l, "push"), last = ll_block(l, "sum");
+  ll_if(l, more, push, last);
+  ll_go(l, push);
+  for (int i = 0; i < p->n; i++) ll_store(l, acc[i], partial_slot(p, depth, i), type_align(p->t, l));
+  ll_go(l, last);
+  return push;
 }
 
 void tree_sum(Kernel *k, Value extent, Type t, int n, PartialFn *partial, void *ctx, Value *acc) {
   LL *l = &k->e->l;
-  int64_t block = k->e->s->block;
-  Stack st = {k, t, n, type_align(t, l), NULL};
-  st.stack = kernel_alloca(k, t, (int64_t)n * k->e->tree_levels, "partials");
-  Value zero = ll_i64(l, 0), step = ll_i64(l, block);
+  Partials p = {k, t, n, kernel_alloca(k, t, (int64_t)n * k->e->tree_levels, "partials"), n};
+  Value zero = ll_i64(l, 0);
   Block from = ll_here(l), head = ll_block(l, "block");
   ll_br(l, head);
   ll_go(l, head);
-  Value row = ll_phi(l, l->i64, "row"), b = ll_phi(l, l->i64, "b"), sp = ll_phi(l, l->i64, "depth");
-  Value next_row = ll_add(l, row, step);
+  Value row = ll_phi(l, l->i64, "row"), b = ll_phi(l, l->i64, "b"), next_row = ll_add(l, row, ll_i64(l, k->e->s->block));
   partial(k, row, ll_min(l, next_row, extent), acc, ctx);
-  Value more = ll_icmp(l, LLVMIntSLT, next_row, extent);
-  Value sp_after = fold_stack(&st, ll_select(l, more, b, ll_i64(l, -1)), sp, acc);
-  Block push = ll_block(l, "push"), done = ll_block(l, "sum");
-  ll_if(l, more, push, done);
+  Block push = tree_step(&p, b, ll_icmp(l, LLVMIntSLT, next_row, extent), acc), done = ll_here(l);
   ll_go(l, push);
-  for (int i = 0; i < n; i++) ll_store(l, acc[i], stack_slot(&st, sp_after, i), st.align);
   ll_from(row, zero, from);
   ll_from(row, next_row, push);
   ll_from(b, zero, from);
   ll_from(b, ll_add(l, b, ll_i64(l, 1)), push);
-  ll_from(sp, zero, from);
-  ll_from(sp, ll_add(l, sp_after, ll_i64(l, 1)), push);
   ll_br(l, head);
   ll_go(l, done);
 }

@@ -482,7 +482,7 @@ static void dot_program(Call *c, DType t, int acc, int bias, int other, bool hea
 
 static void dot_of(DType t, DotCase d) {
   Bench *b = bench_new(t, d.n);
-  enum { LD = 80 };
+  enum { LD = 144 };
   int left = buffer(b, t, CAPACITY * LD, "left"), right = buffer(b, t, CAPACITY * LD, "right");
   int bias = buffer(b, t, LD, "bias"), other = buffer(b, t, CAPACITY * LD, "other");
   int o1 = buffer(b, t, CAPACITY * LD, "o1");
@@ -562,6 +562,8 @@ static void test_dot_over_rows(void **state) {            // dW: k is rows, in b
     for (int64_t width = 1; width <= 40; width += 13)
       dot_of(F32, (DotCase){.n = rows[i], .m_size = 30, .width = width, .k_rows = true, .transposed = true, .heavy = i & 1});
   dot_of(F32, (DotCase){.n = 70, .m_size = 30, .width = 1, .k_rows = true, .heavy = true});
+  dot_of(F32, (DotCase){.n = 200, .m_size = 103, .width = 141, .k_rows = true, .transposed = true});     // several spans each way
+  dot_of(F64, (DotCase){.n = 200, .m_size = 49, .width = 129, .k_rows = true, .transposed = true});
   dot_of(F64, (DotCase){.n = 300, .m_size = 9, .width = 10, .k_rows = true, .transposed = true, .heavy = true});
 }
 
