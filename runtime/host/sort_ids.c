@@ -1,25 +1,32 @@
 // sort_ids.c: the ids of a batch in ascending order, each with its places: what a table's rows are updated by. Radix sort, stable, so that
-// places of one id stay in order of inputs, rows and items; as many digits as the largest id has.
+// places of one id stay in order of inputs, rows and items; digits as even as can be, counted together before the first is sorted by.
 #include <stdlib.h>
 #include "../host.h"
 
-enum { DIGIT = 11, BUCKETS = 1 << DIGIT };
+enum { LONGEST_DIGIT = 11, MOST_DIGITS = 3 };
 
-typedef struct { uint32_t *id, *place; } Keys;
+typedef struct { uint32_t id, place; } Key;
+typedef struct { int n, bits; uint32_t at[MOST_DIGITS][1 << LONGEST_DIGIT]; } Digits;   // at: how many keys have that digit, then where they go
 
-static void sort_by_digit(const Keys *from, const Keys *to, int64_t n, int shift) {
-  uint32_t at[BUCKETS] = {0}, sum = 0;
-  for (int64_t i = 0; i < n; i++) at[from->id[i] >> shift & (BUCKETS - 1)]++;
-  for (int b = 0; b < BUCKETS; b++) {
-    uint32_t here = at[b];
-    at[b] = sum;
+static Digits *digits_of(Digits *d, int64_t size) {                // of ids below `size`
+  int bits = 1;
+  while (bits < 32 && (size - 1) >> bits) bits++;
+  d->n = (bits + LONGEST_DIGIT - 1) / LONGEST_DIGIT;
+  d->bits = (bits + d->n - 1) / d->n;
+  for (int i = 0; i < d->n; i++) memset(d->at[i], 0, sizeof *d->at[i] << d->bits);
+  return d;
+}
+
+static uint32_t digit(const Digits *d, int i, uint32_t id) { return id >> (i * d->bits) & ((1u << d->bits) - 1); }
+
+static void sort_by_digit(Digits *d, int i, const Key *from, Key *to, int64_t n) {
+  uint32_t sum = 0;
+  for (int b = 0; b < 1 << d->bits; b++) {
+    uint32_t here = d->at[i][b];
+    d->at[i][b] = sum;
     sum += here;
   }
-  for (int64_t i = 0; i < n; i++) {
-    uint32_t k = at[from->id[i] >> shift & (BUCKETS - 1)]++;
-    to->id[k] = from->id[i];
-    to->place[k] = from->place[i];
-  }
+  for (int64_t k = 0; k < n; k++) to[d->at[i][digit(d, i, from[k].id)]++] = from[k];
 }
 
 // ---------------------------------------------------------------- the inputs that name ids
@@ -36,23 +43,16 @@ static int next_in(const Source *s, int in) { return in + (s->lengths ? 2 : 1); 
 static int64_t end_of(const Source *s) { return s->first + s->ids->extent[0] * s->m; }
 
 // The ids that are there, with their places; returns how many keys there are now.
-static int64_t collect(void *const *buf, const Source *s, int64_t n, const Keys *k, int64_t count) {
+static int64_t collect(void *const *buf, const Source *s, int64_t n, Digits *d, Key *k, int64_t count) {
   const uint32_t *id = (const uint32_t *)buf[s->ids->buffer] + s->ids->offset;
   for (int64_t r = 0; r < n; r++) {
     int64_t items = s->lengths ? (int64_t)host_get(buf, s->lengths, (int64_t[]){ r, 0 }) : 1;
     for (int64_t i = 0; i < items && i < s->m; i++, count++) {
-      k->id[count] = id[r * s->ids->stride[0] + (s->lengths ? i * s->ids->stride[1] : 0)];
-      k->place[count] = (uint32_t)(s->first + r * s->m + i);
+      k[count] = (Key){ id[r * s->ids->stride[0] + (s->lengths ? i * s->ids->stride[1] : 0)], (uint32_t)(s->first + r * s->m + i) };
+      for (int j = 0; j < d->n; j++) d->at[j][digit(d, j, k[count].id)]++;
     }
   }
   return count;
-}
-
-static uint32_t largest_of(const uint32_t *id, int64_t n) {
-  uint32_t most = 0;
-  for (int64_t i = 0; i < n; i++)
-    if (id[i] > most) most = id[i];
-  return most;
 }
 
 // ---------------------------------------------------------------- the routine
@@ -66,38 +66,41 @@ static int sources_of(const HostArgs *a, Source *out) {
   return n;
 }
 
-static void sort_keys(Keys *k, Keys *other, int64_t n) {
-  uint32_t largest = largest_of(k->id, n);
-  for (int shift = 0; shift < 32 && largest >> shift; shift += DIGIT) {
-    sort_by_digit(k, other, n, shift);
-    Keys t = *k;
-    *k = *other, *other = t;
+// The sorted keys as host.h has them. Items are written over keys that are no longer needed.
+static void write(const HostArgs *a, const Source *source, int n, int64_t places, const Key *k, int64_t count, uint32_t *out) {
+  int64_t c = a->i[1], starts = 0, distinct = 0;
+  uint32_t *id = out + SORTED_IDS, *start = out + sorted_starts(c), *row = out + sorted_rows(c, n), *item = out + sorted_items(c, n, places);
+  for (int64_t i = 0; i < count; i++) {
+    Key x = k[i];
+    int from = 0;
+    while (x.place >= end_of(&source[from])) from++;
+    if (i == 0 || x.id != id[distinct - 1]) {
+      CHECK(distinct < c);
+      id[distinct++] = x.id;
+    }
+    while (starts <= (distinct - 1) * n + from) start[starts++] = (uint32_t)i;
+    uint32_t at = x.place - (uint32_t)source[from].first, m = (uint32_t)source[from].m;
+    row[i] = m > 1 ? at / m : at;
+    item[i] = m > 1 ? at % m : 0;
   }
+  while (starts <= distinct * n) start[starts++] = (uint32_t)count;
+  memset(id + distinct, 0, sizeof *id * (size_t)(c - distinct));
+  out[0] = (uint32_t)distinct;
 }
 
 void host_sort_ids(void *const *buf, const HostArgs *a, int64_t n, int64_t lo, int64_t hi) {
   (void)lo, (void)hi;
   Source source[SORT_SOURCES];
+  Digits digits, *d = digits_of(&digits, a->i[3]);
   int s = sources_of(a, source);
+  int64_t places = end_of(&source[s - 1]), count = 0;
   uint32_t *out = (uint32_t *)buf[a->out.buffer] + a->out.offset;
-  int64_t c = a->i[1], most = end_of(&source[s - 1]), count = 0, distinct = 0;
-  uint32_t *id = out + SORTED_IDS, *start = out + sorted_starts(c), *rows = out + sorted_rows(c, s), *items = out + sorted_items(c, s, most);
-  Keys k = { items, items + most }, other = { items + 2 * most, items + 3 * most };   // items are written last, over keys no longer needed
-  for (int i = 0; i < s; i++) count = collect(buf, &source[i], n, &k, count);
-  sort_keys(&k, &other, count);
-  memset(start, 0, sizeof *start * (size_t)(c * s + 1));
-  for (int64_t i = 0; i < count; i++) {
-    int from = 0;
-    while (k.place[i] >= end_of(&source[from])) from++;
-    if (i == 0 || k.id[i] != id[distinct - 1]) {
-      CHECK(distinct < c);
-      id[distinct++] = k.id[i];
-    }
-    start[(distinct - 1) * s + from + 1]++;
-    rows[i] = (uint32_t)((k.place[i] - source[from].first) / source[from].m);
-    items[i] = (uint32_t)((k.place[i] - source[from].first) % source[from].m);
+  Key *k = (Key *)(out + sorted_items(a->i[1], s, places)), *other = k + places;
+  for (int i = 0; i < s; i++) count = collect(buf, &source[i], n, d, k, count);
+  for (int i = 0; i < d->n; i++) {
+    sort_by_digit(d, i, k, other, count);
+    Key *t = k;
+    k = other, other = t;
   }
-  for (int64_t i = 0; i < distinct * s; i++) start[i + 1] += start[i];
-  memset(id + distinct, 0, sizeof *id * (size_t)(c - distinct));
-  out[0] = (uint32_t)distinct;
+  write(a, source, s, places, k, count, out);
 }

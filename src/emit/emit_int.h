@@ -119,6 +119,13 @@ void kernel_resolve(Kernel *k, int lane_axis);
 Value named_rows(Kernel *k);                                            // of `sorted`: how many ids there are
 void function_attributes(Emit *e, Value fn);
 
+// ---- emit_ahead.c: rows of large tables that a loop along an axis selects by ids, before the loop and at its position i
+bool is_far(const Emit *e, const Input *in);                            // rows of a large table: part of the key
+void fetch_first(Kernel *k, int axis, Value from, Value to);
+void fetch_next(Kernel *k, int axis, Value i, Value to);
+Value position_ahead(Kernel *k, Value i, Value to);                     // where a loop to `to` will be when what is fetched at i is there
+void fetch_elements(Kernel *k, DType t, Value p, Value elements);
+
 // ---- emit_map.c: evaluation of a program at a point
 Point point_new(Kernel *k, int width, int lane_axis, Value mask);
 Value eval(Kernel *k, Point *p, int val);                               // in the val's dtype, p->width lanes
@@ -147,6 +154,9 @@ typedef void BodyFn(Kernel *k, Point *p, void *ctx);
 void nest(Kernel *k, int n_scalar, BodyFn *body, void *ctx);            // scalar loops, then lanes over the dim left
 void lanes(Kernel *k, int axis, Value from, Value to, BodyFn *body, void *ctx);
 Value lane_mask(Emit *e, int width, Value left);                        // lane < left
+enum { MAX_ROW_VECTORS = 4 };
+int   whole_row(const Kernel *k, Value to);                             // vectors of 0 … to−1 where these are so few that no loop is made; else 0
+Value row_mask(Kernel *k, int vector, Value to);                        // of that vector of them; NULL: all lanes are on
 // Sum over 0 … extent−1 by blocks, combined by the aligned binary tree (see emit_reduce.c).
 typedef struct { Kernel *k; Type t; int n; Value mem; int64_t level; } Partials;    // n vectors; level: vectors from one level to the next
 // acc, the partial sum of block b, and what it completes: in acc, where no `more` blocks follow, and the builder stands there; else

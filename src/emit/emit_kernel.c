@@ -1,6 +1,7 @@
 // emit_kernel.c: one function per structure of calls: its key, its parameters, and the state of its loop nest.
 // The key says everything that decides the kernel's code and nothing that does not: sizes, offsets and strides are
-// arguments, only whether a stride is 0, 1 along the lanes, or something else, is part of the key.
+// arguments, only whether a stride is 0, 1 along the lanes, or something else, is part of the key; and the length of short rows of
+// large tables, which are too short to be a loop.
 #include "emit_int.h"
 
 // ---------------------------------------------------------------- domains
@@ -24,26 +25,46 @@ static int lane_axis_of(const Call *c, bool prologue) {
   return dot_is_column(c) ? 0 : c->kind == CALL_SPREAD && c->n_dims == 3 ? 1 : c->n_dims - 1;
 }
 
+// Elements of a row, where the call is about single rows of a large table; 0: of any number.
+static int64_t short_row(const Emit *e, const Call *c) {
+  enum { SHORT = 64 };
+  bool far = c->kind == CALL_ROWS;
+  for (int i = 0; i < c->n_inputs; i++) far |= is_far(e, &c->inputs[i]);
+  bool is_short = c->n_dims == 2 && !c->dims[1].is_rows && c->dims[1].size <= SHORT;
+  return far && is_short && (c->kind == CALL_ROWS || c->kind == CALL_MAP) ? c->dims[1].size : 0;
+}
+
+// The input that an output to a row of a table is the new value of, element by element; −1: none.
+static int read_at(const Call *c, const Output *o) {
+  for (int i = 0; o->by && i < c->n_inputs; i++) {
+    const Input *in = &c->inputs[i];
+    bool same = in->buffer == o->buffer && in->offset == o->offset && in->index == o->by - 1 && in->index_stride == o->row_stride;
+    for (int d = 0; d < c->n_dims; d++) same &= in->stride[d] == o->stride[d];
+    if (same && !input_prologue(c, i)) return i;
+  }
+  return -1;
+}
+
 // ---------------------------------------------------------------- key
 static char stride_class(int64_t stride, bool is_lane) { return stride == 0 ? '0' : is_lane && stride == 1 ? '1' : 's'; }
 
-static void key_operands(const Call *c, Text *out) {
+static void key_operands(const Emit *e, const Call *c, Text *out) {
   for (int i = 0; i < c->n_inputs; i++) {
     const Input *in = &c->inputs[i];
     bool pro = input_prologue(c, i);
-    text_printf(out, " i%d:%d:%d:", in->dtype, in->index, pro);
+    text_printf(out, " i%d:%d:%d:%d:", in->dtype, in->index, is_far(e, in), pro);
     for (int d = 0; d < domain_rank(c, pro); d++)
       text_char(out, stride_class(in->stride[d], domain_axis(c, pro, d) == lane_axis_of(c, pro)));
   }
   for (int i = 0; i < c->n_outputs; i++) {
     const Output *o = &c->outputs[i];
-    text_printf(out, " o%d:%d:%d:", o->val, o->dtype, o->by);
+    text_printf(out, " o%d:%d:%d:%d:", o->val, o->dtype, o->by, read_at(c, o));
     for (int d = 0; d < c->n_dims; d++) text_char(out, stride_class(o->stride[d], d == lane_axis_of(c, false)));
   }
 }
 
 void kernel_key(const Emit *e, const Call *c, Text *out) {
-  text_printf(out, "%d %d %d %d %d", c->kind, c->n_dims, c->reduce_op, c->anchor, c->sorted.sources);
+  text_printf(out, "%d %d %d %d %d %lld", c->kind, c->n_dims, c->reduce_op, c->anchor, c->sorted.sources, (long long)short_row(e, c));
   if (c->kind == CALL_DOT) {
     DotTiles t = dot_tiles(e, c);
     text_printf(out, " dot%d:%d:%d:%d:%dx%d%c:%c%c", c->dims[0].is_rows, c->reduced.is_rows, c->left.dtype, c->right.dtype, t.mr, t.nv,
@@ -57,7 +78,7 @@ void kernel_key(const Emit *e, const Call *c, Text *out) {
     if (x->kind == VAL_CONST) text_printf(out, ":%a", x->f);
     for (int i = 0; i < x->n_in; i++) text_printf(out, ",%d", x->in[i]);
   }
-  key_operands(c, out);
+  key_operands(e, c, out);
 }
 
 // ---------------------------------------------------------------- parameters
@@ -102,6 +123,7 @@ static void input_params(Emit *e, const Call *c, Kernel *k, Params *out) {
 static void output_params(Emit *e, const Call *c, Kernel *k, Params *out) {
   for (int i = 0; i < c->n_outputs; i++) {
     const Output *o = &c->outputs[i];
+    if (read_at(c, o) >= 0) continue;
     param_ptr(e, out, k ? &k->st.out[i] : NULL, "out", i, o->buffer, o->offset, o->dtype);
     for (int d = 0; d < c->n_dims; d++)
       if (stride_class(o->stride[d], d == lane_axis_of(c, false)) == 's')
@@ -143,7 +165,9 @@ void kernel_params(Emit *e, const Call *c, Kernel *k, Params *out) {
   if (c->kind == CALL_DOT) dot_params(e, c, k, out);
   input_params(e, c, k, out);
   output_params(e, c, k, out);
-  for (int d = 1; d < c->n_dims; d++) extent_param(e, out, k ? &k->extent[d] : NULL, c->dims[d], "size", d);
+  int64_t row = short_row(e, c);
+  if (row && k) k->extent[1] = ll_i64(&e->l, row);
+  for (int d = row ? 2 : 1; d < c->n_dims; d++) extent_param(e, out, k ? &k->extent[d] : NULL, c->dims[d], "size", d);
   if (c->kind != CALL_MAP) extent_param(e, out, k ? &k->extent[AXIS_REDUCED] : NULL, c->reduced, "reduced", -1);
 }
 
@@ -323,6 +347,12 @@ static void bind_params(Kernel *k, const Params *ps) {
   }
   k->lo = LLVMGetParam(fn, (unsigned)ps->n);
   k->hi = LLVMGetParam(fn, (unsigned)ps->n + 1);
+  for (int i = 0; i < k->c->n_outputs; i++) {
+    int in = read_at(k->c, &k->c->outputs[i]);
+    if (in < 0) continue;
+    k->st.out[i] = k->st.in[in], k->row_stride[i] = k->index_stride[in];
+    memcpy(k->out_stride[i], k->in_stride[in], sizeof k->out_stride[i]);
+  }
 }
 
 Value named_rows(Kernel *k) {                                 // how many ids the batch names

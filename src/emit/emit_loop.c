@@ -53,10 +53,24 @@ static void at(Kernel *k, int axis, Value i, int width, Value mask, BodyFn *body
   kernel_leave(k, back);
 }
 
+int whole_row(const Kernel *k, Value to) {
+  if (!LLVMIsAConstantInt(to)) return 0;
+  int64_t n = LLVMConstIntGetSExtValue(to), vectors = (n + k->width - 1) / k->width;
+  return vectors <= MAX_ROW_VECTORS && (k->e->has_mask || n % k->width == 0) ? (int)vectors : 0;
+}
+
+Value row_mask(Kernel *k, int vector, Value to) {
+  int64_t left = LLVMConstIntGetSExtValue(to) - (int64_t)vector * k->width;
+  return left < k->width ? lane_mask(k->e, k->width, ll_i64(&k->e->l, left)) : NULL;
+}
+
 void lanes(Kernel *k, int axis, Value from, Value to, BodyFn *body, void *ctx) {
   Emit *e = k->e;
   LL *l = &e->l;
   Loop full, rest;
+  int vectors = ll_is_const(from, 0) ? whole_row(k, to) : 0;
+  for (int v = 0; v < vectors; v++) at(k, axis, ll_i64(l, (int64_t)v * k->width), k->width, row_mask(k, v, to), body, ctx);
+  if (vectors) return;
   Value whole = ll_add(l, from, ll_and(l, ll_sub(l, to, from), ll_i64(l, -(int64_t)k->width)));
   loop_begin(e, &full, from, whole, k->width, "lanes", 0, NULL);
   at(k, axis, full.i, k->width, NULL, body, ctx);
@@ -79,7 +93,9 @@ static void nest_at(Kernel *k, int d, int n_scalar, BodyFn *body, void *ctx) {
   }
   static const char *const names[MAX_DIMS] = {"d0", "d1", "d2", "d3", "d4", "d5"};
   Loop lp;
+  fetch_first(k, d, from, to);
   loop_begin(k->e, &lp, from, to, 1, names[d], 0, NULL);
+  fetch_next(k, d, lp.i, to);
   State back = kernel_enter(k, d, lp.i);
   kernel_resolve(k, -1);
   kernel_hoist(k, -1);

@@ -4,8 +4,6 @@
 // way ahead are fetched meanwhile.
 #include "emit_int.h"
 
-enum { AHEAD = 8 };
-
 typedef struct {
   Value ids, starts, rows, items;                                    // lists: see host.h
   Value bound[SORT_SOURCES + 1];                                     // of the id at hand: entries of source s are bound[s] … bound[s + 1] − 1
@@ -32,68 +30,98 @@ static void find_bounds(Kernel *k, Places *x, Value u) {
   for (int s = 0; s <= k->c->sorted.sources; s++) x->bound[s] = word(k, x->starts, ll_add(l, first, ll_i64(l, s)));
 }
 
-static Value value_at(Kernel *k, const Point *p, const Places *x, int source, Value entry) {
+static State to_place(Kernel *k, const Places *x, int source, Value entry) {
   LL *l = &k->e->l;
-  DType t = k->c->inputs[source].dtype;
   State back = kernel_enter(k, AXIS_REDUCED, word(k, x->rows, entry));
   Value item = ll_mul(l, word(k, x->items, entry), k->item_stride[source]);
-  k->st.in[source] = ll_at(l, emit_type(k->e, t), k->st.in[source], item);
-  Value v = load_input(k, p, source);
-  kernel_leave(k, back);
-  return convert(k->e, v, t, k->c->vals[k->c->anchor].dtype);
+  k->st.in[source] = ll_at(l, emit_type(k->e, k->c->inputs[source].dtype), k->st.in[source], item);
+  return back;
 }
 
-static Value zero(Kernel *k, const Point *p) { return ll_real(ll_vec(emit_type(k->e, k->c->vals[k->c->anchor].dtype), p->width), 0); }
+// The values at a place some way ahead: they lie by rows of the batch, and are come to by ids.
+static void fetch_values(Kernel *k, const Places *x) {
+  if (k->c->sorted.sources > 1) return;
+  State back = to_place(k, x, 0, position_ahead(k, x->bound[0], k->ids));
+  fetch_elements(k, k->c->inputs[0].dtype, k->st.in[0], k->c->n_dims > 1 ? k->extent[1] : ll_i64(&k->e->l, 1));
+  kernel_leave(k, back);
+}
 
-static Value sum_of_source(Kernel *k, const Point *p, const Places *x, int source) {
-  Value acc = zero(k, p);
+static Value value_at(Kernel *k, const Point *p, int source) {
+  return convert(k->e, load_input(k, p, source), k->c->inputs[source].dtype, k->c->vals[k->c->anchor].dtype);
+}
+
+static Value zero(Kernel *k, int width) { return ll_real(ll_vec(emit_type(k->e, k->c->vals[k->c->anchor].dtype), width), 0); }
+
+// The sums of `n` vectors side by side from points p on, so that each place is looked up once for them.
+static void sum_of_source(Kernel *k, const Point *p, int n, const Places *x, int source, Value *sum) {
+  LL *l = &k->e->l;
+  Value next[MAX_ROW_VECTORS] = {NULL};
+  for (int v = 0; v < n; v++) next[v] = zero(k, p->width);
   Loop entry;
-  loop_begin(k->e, &entry, x->bound[source], x->bound[source + 1], 1, "entry", 1, &acc);
-  acc = ll_fadd(&k->e->l, entry.carried[0], value_at(k, p, x, source, entry.i));
-  loop_end(k->e, &entry, &acc);
-  return entry.carried[0];
+  loop_begin(k->e, &entry, x->bound[source], x->bound[source + 1], 1, "entry", n, next);
+  State back = to_place(k, x, source, entry.i);
+  for (int v = 0; v < n; v++) {
+    State first = k->st;
+    if (v) kernel_enter(k, 1, ll_i64(l, (int64_t)v * p->width));
+    next[v] = ll_fadd(l, entry.carried[v], value_at(k, &p[v], source));
+    k->st = first;
+  }
+  kernel_leave(k, back);
+  loop_end(k->e, &entry, next);
+  memcpy(sum, entry.carried, sizeof *sum * (size_t)n);
+}
+
+static void sums(Kernel *k, const Point *p, int n, const Places *x, Value *sum) {
+  sum_of_source(k, p, n, x, 0, sum);
+  for (int s = 1; s < k->c->sorted.sources; s++) {
+    Value more[MAX_ROW_VECTORS];
+    sum_of_source(k, p, n, x, s, more);
+    for (int v = 0; v < n; v++) sum[v] = ll_fadd(&k->e->l, sum[v], more[v]);
+  }
 }
 
 static void at_row(Kernel *k, Point *p, void *ctx) {
-  const Places *x = ctx;
-  Value sum = sum_of_source(k, p, x, 0);
-  for (int s = 1; s < k->c->sorted.sources; s++) sum = ll_fadd(&k->e->l, sum, sum_of_source(k, p, x, s));
-  p->memo[k->c->anchor] = sum;
+  sums(k, p, 1, ctx, &p->memo[k->c->anchor]);
   eval_outputs(k, p);
+}
+
+// A row of few vectors.
+static void at_whole_row(Kernel *k, int n, const Places *x) {
+  LL *l = &k->e->l;
+  Point p[MAX_ROW_VECTORS];
+  Value sum[MAX_ROW_VECTORS];
+  for (int v = 0; v < n; v++) p[v] = point_new(k, k->width, 1, row_mask(k, v, k->extent[1]));
+  sums(k, p, n, x, sum);
+  for (int v = 0; v < n; v++) {
+    State back = kernel_enter(k, 1, ll_i64(l, (int64_t)v * k->width));
+    p[v].memo[k->c->anchor] = sum[v];
+    eval_outputs(k, &p[v]);
+    kernel_leave(k, back);
+  }
 }
 
 // Behind the last id: what goes to no row of a table is made of a sum of nothing.
 static void behind(Kernel *k, Point *p, void *ctx) {
   (void)ctx;
   const Call *c = k->c;
-  p->memo[c->anchor] = zero(k, p);
+  p->memo[c->anchor] = zero(k, p->width);
   for (int i = 0; i < c->n_outputs; i++)
     if (!c->outputs[i].by) store_output(k, p, i, convert(k->e, eval(k, p, c->outputs[i].val), c->vals[c->outputs[i].val].dtype, c->outputs[i].dtype));
 }
 
 static void at_id(Kernel *k, Value u, BodyFn *body, Places *x) {
-  int lane_axis = k->c->n_dims > 1 ? 1 : -1;
+  int lane_axis = k->c->n_dims > 1 ? 1 : -1, vectors = lane_axis > 0 && body == at_row ? whole_row(k, k->extent[1]) : 0;
   State back = kernel_enter(k, 0, u);
   kernel_resolve(k, lane_axis);
   kernel_hoist(k, lane_axis);
-  if (lane_axis > 0) lanes(k, 1, ll_i64(&k->e->l, 0), k->extent[1], body, x);
+  if (body == at_row) fetch_values(k, x);
+  if (vectors) at_whole_row(k, vectors, x);
+  else if (lane_axis > 0) lanes(k, 1, ll_i64(&k->e->l, 0), k->extent[1], body, x);
   else {
     Point p = point_new(k, 1, -1, NULL);
     body(k, &p, x);
   }
   kernel_leave(k, back);
-}
-
-static void fetch(Kernel *k, Value id) {                              // the rows that are read there
-  LL *l = &k->e->l;
-  unsigned prefetch = LLVMLookupIntrinsicID("llvm.prefetch", 13);
-  for (int i = 0; i < k->c->n_inputs; i++) {
-    if (k->c->inputs[i].index < 0) continue;
-    Value p = ll_at(l, emit_type(k->e, k->c->inputs[i].dtype), k->st.in[i], ll_mul(l, id, k->index_stride[i]));
-    Value f = LLVMGetIntrinsicDeclaration(l->m, prefetch, &l->ptr, 1);
-    Value args[] = {p, ll_i32(l, 0), ll_i32(l, 3), ll_i32(l, 1)};
-    LLVMBuildCall2(l->b, LLVMIntrinsicGetType(l->cx, prefetch, &l->ptr, 1), f, args, 4, "");
-  }
 }
 
 void emit_rows(Kernel *k) {
@@ -104,10 +132,11 @@ void emit_rows(Kernel *k) {
     return;
   }
   Places x = places(k);
-  Value end = ll_min(l, k->hi, named_rows(k)), last = ll_sub(l, end, ll_i64(l, 1));
+  Value end = ll_min(l, k->hi, named_rows(k));
   Loop id;
+  fetch_first(k, 0, k->lo, end);
   loop_begin(e, &id, k->lo, end, 1, "id", 0, NULL);
-  fetch(k, word(k, x.ids, ll_min(l, ll_add(l, id.i, ll_i64(l, AHEAD)), last)));
+  fetch_next(k, 0, id.i, end);
   find_bounds(k, &x, id.i);
   at_id(k, id.i, at_row, &x);
   loop_end(e, &id, NULL);

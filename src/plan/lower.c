@@ -239,7 +239,7 @@ static NodeId sort_ids(Lower *l, const NodeId *ids, int n, AxisId v, Place at) {
     if (length >= 0) in[n_in++] = g_dense(t, length, 1);
   }
   if (places < distinct) distinct = places > 2 ? places : 2;         // an axis of size 1 is none
-  return graph_add(t, OP_SORT_IDS, in, n_in, (Attr){ .i = { (int64_t)v, distinct, sorted_words(distinct, n, places) } }, at);
+  return graph_add(t, OP_SORT_IDS, in, n_in, (Attr){ .i = { (int64_t)v, distinct, sorted_words(distinct, n, places), axis_size(t, v) } }, at);
 }
 
 static Named name_rows(Lower *l, const NodeId *ids, int n, AxisId v, Place at) {
