@@ -17,23 +17,33 @@ static bool slow_number(const char *s, double *v) {
 }
 
 // ---------------------------------------------------------------- digits, eight at a time
-// Adds the digits at s to *m; returns what is behind them. 8 of them become a number by three multiplications, of pairs, of fours, of
-// eights (Lemire 2018, "Quickly parsing eight digits").
-static inline const char *add_digits(const char *s, uint64_t *m) {
+typedef struct { uint64_t value, other; } Eight;             // bytes: as values of digits; the top bit of those that are none
+
+// Exact up to the first byte that is no digit, and up to the second where that is a dot.
+static inline Eight load_digits(const char *s) {
+  uint64_t x = load8(s) ^ 0x3030303030303030u;
+  return (Eight){x, (x | (x + 0x7676767676767676u)) & 0x8080808080808080u};
+}
+
+static inline int first_of(uint64_t tops) { return tops ? __builtin_ctzll(tops) / 8 : 8; }
+
+// Of the first n digits, 0 < n ≤ 8: three multiplications, of pairs, of fours, of eights (Lemire 2018, "Quickly parsing eight digits").
+static inline uint64_t number_of(uint64_t digits, int n) {
+  uint64_t x = digits << (64 - 8 * n);                       // zeros in front
+  x = (x * (1 + (10 << 8)) >> 8) & 0x00ff00ff00ff00ffu;
+  x = (x * (1 + (100 << 16)) >> 16) & 0x0000ffff0000ffffu;
+  return x * (1 + ((uint64_t)10000 << 32)) >> 32;
+}
+
+// Adds the digits at s to *m; returns what is behind them.
+static const char *add_digits(const char *s, uint64_t *m) {
   static const uint64_t ten[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
-  for (;;) {
-    uint64_t x = load8(s) ^ 0x3030303030303030u;             // a digit is its value now
-    uint64_t other = (x | (x + 0x7676767676767676u)) & 0x8080808080808080u;   // above 9: exact up to the first such byte
-    int n = other ? __builtin_ctzll(other) / 8 : 8;
-    if (!n) return s;
-    x <<= 64 - 8 * n;                                        // zeros in front
-    x = (x * (1 + (10 << 8)) >> 8) & 0x00ff00ff00ff00ffu;
-    x = (x * (1 + (100 << 16)) >> 16) & 0x0000ffff0000ffffu;
-    x = x * (1 + ((uint64_t)10000 << 32)) >> 32;
-    *m = *m * ten[n] + x;
-    s += n;
-    if (n < 8) return s;
+  for (int n = 8; n == 8; s += n) {
+    Eight x = load_digits(s);
+    n = first_of(x.other);
+    if (n) *m = *m * ten[n] + number_of(x.value, n);
   }
+  return s;
 }
 
 // ---------------------------------------------------------------- m · 10^e, rounded once
@@ -78,24 +88,47 @@ static bool exponent(const char *s, int *e) {
   return true;
 }
 
-bool parse_cell(const char *s, double *v) {
-  static const double sign[] = {1, -1};
-  bool negative = *s == '-';
-  const char *from = s + (negative || *s == '+');
+// Of any length, behind its sign.
+static bool long_number(const char *s, double *v) {
   uint64_t m = 0;
-  const char *p = add_digits(from, &m);
-  int64_t whole = p - from, decimals = 0, digits = m || whole > MOST_DIGITS ? whole : 0;       // zeros in front count for nothing
+  const char *p = add_digits(s, &m);
+  int64_t whole = p - s, decimals = 0;
   if (*p == '.') {
-    from = p + 1;
+    const char *from = p + 1;
     p = add_digits(from, &m);
     decimals = p - from;
   }
   if (!whole && !decimals) return false;
-  if (digits + decimals > MOST_DIGITS) return slow_number(s, v);
+  if (whole + decimals - (*s == '0') > MOST_DIGITS) return slow_number(s, v);
   int e = -(int)decimals;
   if (*p && ((*p | 32) != 'e' || !exponent(p + 1, &e))) return slow_number(s, v);
   if (m && (e > MOST_POWER || e < -MOST_POWER)) return slow_number(s, v);
-  *v = sign[negative] * (m ? scaled(m, e) : 0);
+  *v = m ? scaled(m, e) : 0;
+  return true;
+}
+
+// Digits, or digits around a dot, that fit into 8 bytes, as most do: the dot goes, and all become a number at once. false: there is more.
+static inline bool short_number(const char *s, double *v) {
+  Eight x = load_digits(s);
+  int dot = first_of(x.other), end = dot, decimals = 0;
+  if (dot < 8 && s[dot] == '.') {
+    uint64_t before = ((uint64_t)1 << 8 * dot) - 1;
+    x.value = (x.value & before) | (x.value >> 8 & ~before);
+    end = first_of(x.other & (x.other - 1));
+    decimals = end - dot - 1;
+  }
+  int digits = dot + decimals;
+  if (s[end] || !digits) return false;
+  *v = (double)(int64_t)number_of(x.value, digits) / tens[decimals];
+  return true;
+}
+
+bool parse_cell(const char *s, double *v) {
+  static const double sign[] = {1, -1};
+  bool negative = *s == '-';
+  s += negative || *s == '+';
+  if (!short_number(s, v) && !long_number(s, v)) return false;
+  *v *= sign[negative];
   return true;
 }
 
