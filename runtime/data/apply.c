@@ -4,13 +4,14 @@
 #include <math.h>
 #include "data_int.h"
 
+typedef struct { bool made; uint32_t *of_text, missing; } IdMap;   // of_text: of each text of a category; NULL: its code is the id
 typedef struct {
   Raw *r;
   const PrepState *prep;
   int split;
   int64_t *row;                // [n]: row of the file, from 0: of a piece of the rows
   int64_t n, next;             // next: where the next piece begins in the file
-  uint32_t **id;               // [n_inputs]: of each text of a category
+  IdMap *ids;                  // [n_inputs]
   double *sum_known; int64_t *known;   // [n_labels]
   Rows *out;                   // what of them is the piece's; out->n is that of all
   DataSummary *sum;
@@ -131,29 +132,29 @@ static void apply_time(Apply *k, int at) {
   }
 }
 
-// Of each text of the column, made once; NULL: its code is the id.
-static const uint32_t *id_map(Apply *k, int at) {
+static IdMap *id_map(Apply *k, int at) {
   const DataInput *in = &k->r->plan->inputs[at];
-  if (item_kind(in) == INPUT_ID) return NULL;
   const Distinct *d = &k->r->id[in->id_at];
   const Vocabulary *v = vocabulary_of(k->r->plan, k->prep, in);
-  if (k->id[at]) return k->id[at];
-  k->id[at] = xmalloc(sizeof *k->id[at] * (size_t)(d->n + 1));
-  for (int64_t c = 0; c < d->n; c++) k->id[at][c] = (uint32_t)(vocabulary_find(v, d->value[c]) + 1);
-  return k->id[at];
+  IdMap *m = &k->ids[at];
+  if (m->made) return m;
+  *m = (IdMap){.made = true, .missing = in->prep.missing == MISSING_MODE ? mode_id(v) : id_of(in, v, "")};
+  if (item_kind(in) == INPUT_ID) return m;
+  m->of_text = xmalloc(sizeof *m->of_text * (size_t)(d->n + 1));
+  for (int64_t c = 0; c < d->n; c++) m->of_text[c] = (uint32_t)(vocabulary_find(v, d->value[c]) + 1);
+  return m;
 }
 
 static void apply_ids(Apply *k, int at) {
   const DataInput *in = &k->r->plan->inputs[at];
   const Distinct *d = &k->r->id[in->id_at];
-  const Vocabulary *v = vocabulary_of(k->r->plan, k->prep, in);
-  const uint32_t *id = id_map(k, at);
-  uint32_t missing = in->prep.missing == MISSING_MODE ? mode_id(v) : id_of(in, v, "");
+  const IdMap *map = id_map(k, at);
+  const uint32_t *id = map->of_text;
   bool first = true;
   uint32_t *out = k->out->ids + in->id_at;
   for (int64_t i = 0; i < k->n; i++, out += k->r->plan->n_ids) {
     int32_t code = d->code[k->row[i]];
-    *out = code < 0 ? missing : id ? id[code] : (uint32_t)code;
+    *out = code < 0 ? map->missing : id ? id[code] : (uint32_t)code;
     k->sum->input[at].missing += code < 0;
     if (code < 0 && in->prep.missing == MISSING_ERROR) {
       missing_value(k, k->row[i], in, (Cell){input_cell(in, 0), in->name}, first);
@@ -168,7 +169,7 @@ static void apply_ids(Apply *k, int at) {
 static void apply_item_ids(Apply *k, int at) {
   const DataInput *in = &k->r->plan->inputs[at];
   const ItemList *l = &k->r->list[at];
-  const uint32_t *id = id_map(k, at);
+  const uint32_t *id = id_map(k, at)->of_text;
   for (int64_t i = 0; i < k->n; i++) {
     uint32_t *out = k->out->ids + i * k->r->plan->n_ids + in->id_at;
     for (int64_t j = items_from(l, k->row[i]); j < l->end[k->row[i]]; j++) {
@@ -270,7 +271,7 @@ static void apply_label(Apply *k, int at) {
 }
 
 // ---------------------------------------------------------------- the whole
-enum { PIECE = 1 << 16 };      // rows, where they lie in a file
+enum { PIECE = 1 << 16, CACHED = 1 << 16 };      // rows, where they lie in a file; bytes of prepared rows that stay in a core's cache
 
 static bool open_rows(Apply *k, Rows *out) {
   const Store *s = &k->r->store;
@@ -324,29 +325,49 @@ static Rows behind(const DataPlan *p, const Rows *r, int64_t at) {
                 NULL};
 }
 
+static void apply_pieces(Apply *k, Rows *out, int64_t most, bool quietly) {
+  const DataPlan *p = k->r->plan;
+  Rows piece;
+  int64_t faults = k->r->faults;
+  k->row = xmalloc(sizeof *k->row * (size_t)(most + 1));
+  k->out = &piece;
+  k->next = 0;
+  for (int64_t at = 0; at < out->n && !(quietly && k->r->faults != faults); at += k->n) {
+    piece = behind(p, out, at);
+    take_rows(k, most);
+    apply_piece(k);
+    rows_touch(out, rows_bytes(p, k->n));
+    store_touch(&k->r->store, k->n * k->r->store.row_bytes);
+  }
+  free(k->row);
+}
+
+// In small pieces as long as there is no error. With one, nothing is prepared: then again in large ones, which tell of each input at a time.
+static void apply_split(Apply *k, Rows *out) {
+  Raw *r = k->r;
+  int64_t faults = r->faults, few = CACHED / (4 * (int64_t)(r->plan->dense_width + r->plan->n_ids) + 1) + 64;
+  bool mute = r->mute;
+  r->mute = true;
+  apply_pieces(k, out, few, true);
+  r->mute = mute;
+  if (r->faults == faults) return;
+  r->faults = faults;
+  apply_pieces(k, out, out->file ? PIECE : out->n, false);
+}
+
 bool prep_apply(Raw *r, const PrepState *s, int split, Rows *out, DataSummary *sum, Arena *a) {
   const DataPlan *p = r->plan;
-  Rows piece;
-  Apply k = {.r = r, .prep = s, .split = split, .out = &piece, .sum = sum, .arena = a};
+  Apply k = {.r = r, .prep = s, .split = split, .sum = sum, .arena = a};
   if (!open_rows(&k, out)) return false;
-  int64_t most = out->file ? PIECE : out->n;
-  k.row = xmalloc(sizeof *k.row * (size_t)(most + 1));
-  k.id = xcalloc((size_t)p->n_inputs + 1, sizeof *k.id);
+  k.ids = xcalloc((size_t)p->n_inputs + 1, sizeof *k.ids);
   k.sum_known = xcalloc((size_t)p->n_labels + 1, sizeof *k.sum_known);
   k.known = xcalloc((size_t)p->n_labels + 1, sizeof *k.known);
-  for (int64_t at = 0; at < out->n; at += k.n) {
-    piece = behind(p, out, at);
-    take_rows(&k, most);
-    apply_piece(&k);
-    rows_touch(out, rows_bytes(p, k.n));
-    store_touch(&r->store, k.n * r->store.row_bytes);
-  }
+  apply_split(&k, out);
   count_labels(&k, out->n);
   sum->rows[split] = out->n;
-  for (int i = 0; i < p->n_inputs; i++) free(k.id[i]);
-  free(k.id);
+  for (int i = 0; i < p->n_inputs; i++) free(k.ids[i].of_text);
+  free(k.ids);
   free(k.sum_known);
   free(k.known);
-  free(k.row);
   return true;
 }

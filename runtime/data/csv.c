@@ -18,7 +18,7 @@ typedef struct {
   char *text; size_t cap;      // NUL behind what was read of it, and room for what reads ahead
   uint64_t *mark;              // of the text: scan_marks; one at its end
   char *p, *end;               // what is left of it
-  int64_t before;              // bytes of the file before `text`
+  int64_t before, size;        // bytes of the file before `text`; of all of it, 0: unknown
   bool at_end;                 // the file has no more
   bool cr_ends;                // lines end in CR alone (old Macintosh): in a text without any LF
   char delimiter; bool trim;
@@ -45,6 +45,7 @@ static bool open_text(Csv *s) {
   if (s->fd < 0 || fstat(s->fd, &st)) return cannot_read(s, strerror(errno));
   if (S_ISDIR(st.st_mode)) return cannot_read(s, "it is a folder");
   bool plain = S_ISREG(st.st_mode) && !(pread(s->fd, magic, 2, 0) == 2 && magic[0] == 0x1f && magic[1] == 0x8b);
+  s->size = plain ? (int64_t)st.st_size : 0;
   if (plain) return true;
   s->z = gzdopen(s->fd, "rb");                               // passes what is not gzip through
   if (!s->z) return cannot_read(s, strerror(errno));
@@ -376,8 +377,8 @@ static void finish(Csv *s) {
 }
 
 // A block ends where its rows are enough, or where the text at hand ends within a row.
-static bool csv_next(Reader *r) {
-  Csv *s = (Csv *)r;
+static bool next_block(Csv *s) {
+  Reader *r = &s->reader;
   Table *t = &r->table;
   t->first = s->row;
   t->width = r->want ? r->n_want : t->n_columns;
@@ -402,6 +403,13 @@ static bool csv_next(Reader *r) {
   }
   t->text = s->text;
   return t->n_rows > 0 && !r->failed;
+}
+
+static bool csv_next(Reader *r) {
+  Csv *s = (Csv *)r;
+  bool there = next_block(s);
+  if (s->size) r->share = (double)(s->before + (s->p - s->text)) / (double)s->size;
+  return there;
 }
 
 // ---------------------------------------------------------------- the file

@@ -32,6 +32,7 @@ struct Reader {
   Table table;                 // the block at hand; its cells go with the next
   const int *want; int n_want; // columns of the file whose cells are kept, in this order; NULL: all
   int64_t rows;                // rows of a block at most; 0: all of the file in one block
+  double share;                // of the file, that was read so far; 0: unknown
   bool (*next)(Reader *);      // false: no more rows, or `failed`
   void (*close)(Reader *);     // frees the reader, and the table's parts
   bool failed;                 // errors are in diag
@@ -48,12 +49,14 @@ Table  *reader_table(Reader *r);                          // all rows; closes r.
 typedef struct {
   int32_t *code;               // [rows]: number of the row's text; −1: missing
   const char **value;          // [n]; borrowed, or of the arena
+  uint64_t *key;               // [n]: by which a text is found
   int64_t n, cap;
   int32_t *slot;               // hash table of cap · 2 slots: number + 1
   Arena *copies;               // new texts are copied to it; NULL: they live as long as this
 } Distinct;
 void    distinct_init(Distinct *d, Arena *a, int64_t rows);
 int32_t distinct_add(Distinct *d, const char *s);
+int32_t distinct_add_cell(Distinct *d, const char *s);     // where READ_AHEAD bytes may be read behind s
 int32_t distinct_find(const Distinct *d, const char *s);  // −1: not there
 void    distinct_free(Distinct *d);
 
@@ -77,7 +80,7 @@ typedef struct {
 } Store;
 void store_open(Store *s, Arena *a, const char *folder, int64_t limit, Diag *d);
 void store_add(Store *s, void *data, size_t item);        // data: address of the pointer that store_reserve sets
-bool store_reserve(Store *s, int64_t rows);               // false: error in diag
+bool store_reserve(Store *s, int64_t rows, int64_t likely);   // likely: how many it may be in the end, 0: unknown; false: error in diag
 void store_touch(Store *s, int64_t bytes);                // this much of a column was read or written
 void store_release(Store *s);                             // what is in the file need not stay in memory
 void store_close(Store *s);
@@ -146,6 +149,7 @@ struct Raw {
   double **label;              // [n_labels][n], unscaled; NaN: a class that is a text
   uint8_t **known;             // [n_labels][n]
   Distinct *classes;           // [n_labels]: texts of a CLASS label
+  double *room;                // [n + 1]: for the values of a column, while it is learned
   LabelCheck *check;           // [n_labels]: values that do not fit, so far
   VEC(RowLine) lines;          // from this row on line − row is the same, up to the next
   struct { uint64_t *slot; size_t n, cap; } told;          // cells of joined sources that have an error
@@ -161,6 +165,7 @@ enum { GONE_ABSENT = 1, GONE_DUPLICATE };      // Raw.gone
 // What a file must hold. INPUTS: a label that is absent or wrong is unknown. LABELS: these too. ALL: the split's, too.
 typedef enum { NEED_INPUTS, NEED_LABELS, NEED_ALL } RawNeed;
 Raw *raw_read(const DataPlan *p, const DataFiles *f, RawNeed need, Diag *d);   // NULL: errors in d
+void read_inputs(Raw *r);                                 // read_inputs.c: of the block
 // What the plan reads of a source's file: sets Raw.column and Reader.want. A needed column that is missing is an error.
 void raw_columns(Raw *r, int source, Reader *f);
 void raw_label(Raw *r, int at);                           // fills label `at` in the block; those that it reads are filled
@@ -204,6 +209,34 @@ typedef enum { VALUE_UNKNOWN, VALUE_NUMBER, VALUE_TEXT, VALUE_BOOL } ValueKind;
 typedef struct { ValueKind kind; double number; const char *text; } Value;    // BOOL: number 0 or 1
 Value row_value(Raw *r, int64_t row, const RowExpr *e);
 const char *row_cell(const Raw *r, int64_t row, int column, bool *missing);   // text of a plan column
+// The same for many rows: the cells of a plan column, where those of the rows' table are, or of what is joined to it.
+typedef struct {
+  char *const *cell; int64_t width, first;   // of the table; cell NULL: no file has the column
+  const int32_t *match;        // [n]: row of the joined table; NULL: the rows' own
+  const DataSource *source;
+} Cells;
+Cells cells_of(const Raw *r, int column);
+static inline bool is_missing(const DataSource *f, const char *s) {      // an empty cell is, whatever `na` lists
+  bool missing = !*s;
+  for (int i = 0; i < f->n_na && !missing; i++) missing = *f->na[i] == *s && !strcmp(s, f->na[i]);
+  return missing;
+}
+static inline const char *cell_text(const Cells *c, int64_t row) {       // NULL: none is there
+  int64_t k = c->match ? c->match[row] : row - c->first;
+  return c->cell && k >= 0 ? c->cell[k * c->width] : NULL;
+}
+static inline const char *cell_at(const Cells *c, int64_t row) {         // NULL: missing
+  const char *s = cell_text(c, row);
+  return s && !is_missing(c->source, s) ? s : NULL;
+}
+// The value of an expression in one row after the other, of several rows at once where that meets no error: so errors come row by row.
+enum { VALUE_ROWS = 64 };
+typedef struct { const RowExpr *e; int64_t from, to; bool clean; Value value[VALUE_ROWS]; } Ahead;   // from, to: 0
+void look_ahead(Raw *r, Ahead *a, int64_t row);
+static inline Value value_ahead(Raw *r, Ahead *a, int64_t row) {
+  if (row < a->from || row >= a->to) look_ahead(r, a, row);
+  return a->clean ? a->value[row - a->from] : row_value(r, row, a->e);
+}
 // An error of a row (from 0) of the first source that stands for `count` rows. true: it was reported, so a help may follow.
 bool row_error(Raw *r, int64_t row, int64_t count, const char *code, const char *column, const char *fmt, ...)
   PRINTF_LIKE(6, 7);

@@ -25,10 +25,8 @@ static const char *key_of(const Raw *r, Text *room, int n, CellFn *cell, int64_t
 static const char *own_cell(const Raw *r, int64_t row, int column, bool *missing) {
   int source = r->plan->columns[column].source;
   const Table *t = r->joined[source].table;
-  const DataSource *f = &r->plan->sources[source];
   const char *s = t->cell[row * t->width + r->column[column]];
-  *missing = !*s;
-  for (int i = 0; i < f->n_na && !*missing; i++) *missing = !strcmp(s, f->na[i]);
+  *missing = is_missing(&r->plan->sources[source], s);
   return s;
 }
 

@@ -163,7 +163,7 @@ static void read_cell(Raw *r, int at, int64_t row, CellItems *w) {
   if (fit != CELL_FINE) return;
   int64_t from, n = kept_items(in, w, &from);
   if (w->n > in->max) l->flag[row] |= ITEMS_CUT;
-  if (!store_reserve(&l->items, l->n + n)) {
+  if (!store_reserve(&l->items, l->n + n, 0)) {
     r->failed = true;
     return;
   }

@@ -92,37 +92,52 @@ static void learn_map_and_scale(Raw *r, const Prep *p, ScaleKind scale, double *
                                 Arena *a) {
   bool constant = false;
   learn_bounds(p, x, n, f, a);
-  for (int64_t i = 0; i < n; i++) x[i] = clip_and_map(p, f, x[i]);
+  for (int64_t i = 0; i < n && (p->has_clip || p->map != MAP_NONE); i++) x[i] = clip_and_map(p, f, x[i]);
   learn_scale(scale, x, n, f, &constant);
   if (constant) warn_constant(r, name);
 }
 
-// Values of the training rows; fill, where it is not NULL, stands for missing ones, which are left out else, and counted.
+// Values of the training rows; fill, where it is not NULL, stands for missing ones, which are left out else, and counted. Without branches,
+// which the rows of a split at random would mislead.
 static int64_t training_values(const Raw *r, Numbers c, const double *fill, double *x, int64_t *missing) {
   int64_t n = 0;
+  bool fills = fill && !c.known;
+  double other = fill ? *fill : 0;
   for (int64_t i = 0; i < r->n; i++) {
-    if (r->split[i] != 0) continue;
-    bool has = c.known ? c.known[i] : !isnan(c.value[i]);
-    if (has || (fill && !c.known)) x[n++] = has ? c.value[i] : *fill;
-    *missing += !has && !c.known;
+    bool train = r->split[i] == 0, has = c.known ? c.known[i] : !isnan(c.value[i]);
+    x[n] = has ? c.value[i] : other;
+    n += train & (has | fills);
+    *missing += train & !has & !c.known;
   }
   return n;
 }
 
+static bool has_value(const Raw *r, Numbers c) {
+  for (int64_t i = 0; i < r->n; i++)
+    if (r->split[i] == 0 && (c.known ? c.known[i] : !isnan(c.value[i]))) return true;
+  return false;
+}
+
 // Learns one column of numbers from the training rows; all must be missing for an error.
 static Affine learn_numbers(Raw *r, const Prep *p, ScaleKind scale, Numbers c, Arena *a) {
-  double *x = xmalloc(sizeof *x * (size_t)r->n);
-  int64_t missing = 0, n = training_values(r, c, NULL, x, &missing);
   Affine f = {0, 0, 1, 0, 0, NULL, 0};
-  if (!n) diag_data(r->diag, "all-missing", r->table->path, 0, 0, c.column, "every training row misses `%s`", c.name);
-  if (n && limits_fit(r, p, x, n, &f, c.column, c.name)) {
-    f.missing = replacement(p, x, n);
-    bool fills = missing && p->missing != MISSING_ERROR && p->missing != MISSING_DROP;
-    n = training_values(r, c, fills ? &f.missing : NULL, x, &missing);
-    for (int64_t i = 0; i < n; i++) x[i] = clipped(p, &f, x[i]);
-    learn_map_and_scale(r, p, scale, x, n, c.name, &f, a);
+  bool sorts = p->has_clip || p->missing == MISSING_MEDIAN || p->missing == MISSING_MODE;        // or may
+  if (!has_value(r, c)) {
+    diag_data(r->diag, "all-missing", r->table->path, 0, 0, c.column, "every training row misses `%s`", c.name);
+    return f;
   }
-  free(x);
+  if (scale == SCALE_NONE && p->map != MAP_BUCKETIZE && p->missing != MISSING_MEAN && !sorts) {
+    f.missing = replacement(p, NULL, 0);                     // the values teach nothing
+    return f;
+  }
+  double *x = r->room;
+  int64_t missing = 0, n = training_values(r, c, NULL, x, &missing);
+  if (!limits_fit(r, p, x, n, &f, c.column, c.name)) return f;
+  f.missing = replacement(p, x, n);
+  bool fills = missing && p->missing != MISSING_ERROR && p->missing != MISSING_DROP;
+  if (fills || sorts) n = training_values(r, c, fills ? &f.missing : NULL, x, &missing);
+  for (int64_t i = 0; i < n && p->has_clip; i++) x[i] = clipped(p, &f, x[i]);
+  learn_map_and_scale(r, p, scale, x, n, c.name, &f, a);
   return f;
 }
 
@@ -330,6 +345,8 @@ bool prep_learn(Raw *r, const GivenPrep *given, PrepState *s, Arena *a) {
     return false;
   }
   prep_new(r->plan, s, a);
+  Arena *room = arena_new();
+  r->room = NEW_ARRAY(room, double, r->n + 1);
   s->given = given ? given_digest(given) : 0;
   for (int i = 0; i < r->plan->n_inputs; i++) {
     if (!given_input(given, r->plan, i, s)) learn_input(r, i, s, a);
@@ -339,5 +356,7 @@ bool prep_learn(Raw *r, const GivenPrep *given, PrepState *s, Arena *a) {
     if (!given_label(given, i, s)) learn_label(r, i, s, a);
     store_touch(&r->store, r->n * (int64_t)(2 * sizeof(double)));
   }
+  arena_free(room);
+  r->room = NULL;
   return raw_finish(r) && diag_errors(r->diag) == before;
 }

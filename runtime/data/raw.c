@@ -110,99 +110,6 @@ void raw_columns(Raw *r, int source, Reader *f) {
   free(names);
 }
 
-// ---------------------------------------------------------------- inputs
-static double cell_number(Raw *r, int64_t row, int column) {             // NaN: missing
-  bool missing;
-  const char *s = row_cell(r, row, column, &missing);
-  double x = NAN;
-  if (missing || parse_cell(s, &x)) return x;
-  cell_error(r, row, 1, "not-a-number", column, NULL, "`%s` is no number", shown(r, s));
-  return NAN;
-}
-
-static double real_value(Raw *r, int64_t row, const DataInput *in) {    // NaN: missing
-  if (in->from->op == RX_COLUMN && in->from->numeric) return cell_number(r, row, in->from->index);
-  Value v = row_value(r, row, in->from);
-  double x = v.number;
-  if (!v.kind) return NAN;
-  if (v.kind != VALUE_TEXT || parse_number(v.text, &x)) return x;
-  cell_error(r, row, 1, "not-a-number", input_cell(in, 0), in->name, "`%s` is no number", shown(r, v.text));
-  return NAN;
-}
-
-static void read_vector(Raw *r, int64_t row, const DataInput *in) {
-  for (int k = 0; k < in->width; k++) r->dense[in->dense_at + k][row] = cell_number(r, row, in->first_column + k);
-}
-
-// The next number of a packed vector; *s moves behind it. false: `word` (a text) is none.
-static bool next_number(const char **s, char word[64], double *x) {
-  size_t n = strcspn(*s, " ;,\t");
-  snprintf(word, 64, "%.*s", (int)(n < 63 ? n : 63), *s);
-  *s += n;
-  *s += strspn(*s, " ;,\t");
-  return n < 63 && parse_number(word, x);
-}
-
-static void read_packed(Raw *r, int64_t row, const DataInput *in) {
-  bool missing;
-  const char *s = row_cell(r, row, in->first_column, &missing);
-  for (int k = 0; k < in->width; k++) r->dense[in->dense_at + k][row] = NAN;
-  if (missing) return;
-  int64_t k = 0;
-  for (s += strspn(s, " \t"); *s; k++) {
-    char word[64];
-    double x;
-    if (!next_number(&s, word, &x)) {
-      cell_error(r, row, 1, "not-a-number", in->first_column, NULL, "`%s` is no number", shown(r, word));
-      return;
-    }
-    if (k < in->width) r->dense[in->dense_at + k][row] = x;
-  }
-  if (k != in->width)
-    cell_error(r, row, 1, "wrong-length", in->first_column, NULL, "%lld numbers, but `%s` is a vector(%d)", (long long)k,
-               in->name, in->width);
-}
-
-uint32_t bucket_of(const DataInput *in, const char *s) {
-  return (uint32_t)(hash_bytes(s, strlen(s), in->hash_seed) % (uint64_t)in->buckets);
-}
-
-int32_t text_code(Raw *r, const DataInput *in, const char *s) {
-  return item_kind(in) == INPUT_ID ? (int32_t)bucket_of(in, s) : distinct_add(&r->id[in->id_at], s);
-}
-
-static void read_id(Raw *r, int64_t row, const DataInput *in) {
-  Value v = row_value(r, row, in->from);
-  char number[40];
-  if (v.kind && v.kind != VALUE_TEXT) snprintf(number, sizeof number, "%.17g", v.number);
-  r->id[in->id_at].code[row] = v.kind ? text_code(r, in, v.kind == VALUE_TEXT ? v.text : number) : -1;
-}
-
-static void forget_input(Raw *r, int64_t row, int at) {
-  const DataInput *in = &r->plan->inputs[at];
-  if (has_number(in)) r->number[at][row] = NAN;
-  if (in->id_at >= 0) r->id[in->id_at].code[row] = -1;
-  for (int k = 0; k < in->width; k++) r->dense[in->dense_at + k][row] = NAN;
-}
-
-static void read_inputs(Raw *r) {
-  for (int i = 0; i < r->plan->n_inputs; i++) {
-    const DataInput *in = &r->plan->inputs[i];
-    if (in->kind == INPUT_LIST) {
-      read_list(r, i);
-      continue;
-    }
-    for (int64_t row = r->from; row < r->n; row++) {
-      if (r->gone[row]) forget_input(r, row, i);
-      else if (has_number(in)) r->number[i][row] = real_value(r, row, in);
-      else if (in->id_at >= 0) read_id(r, row, in);
-      else if (in->kind == INPUT_REAL) r->dense[in->dense_at][row] = real_value(r, row, in);
-      else if (in->packed) read_packed(r, row, in);
-      else read_vector(r, row, in);
-    }
-  }
-}
-
 // ---------------------------------------------------------------- labels
 // Values of a binary label that are neither true nor false, each with its first row: told once, with all of their number.
 typedef struct { const char *value; int64_t row, count; } BadValue;
@@ -309,12 +216,13 @@ static bool label_value(Raw *r, int at, int64_t row, Value v, double *x) {
 
 void raw_label(Raw *r, int at) {
   const DataLabel *l = &r->plan->labels[at];
+  Ahead where = {.e = l->where}, from = {.e = l->from};
   for (int64_t row = r->from; row < r->n; row++) {
     bool gone = r->gone && r->gone[row];
-    Value w = l->where && !gone ? row_value(r, row, l->where) : (Value){VALUE_BOOL, !gone, NULL};
+    Value w = l->where && !gone ? value_ahead(r, &where, row) : (Value){VALUE_BOOL, !gone, NULL};
     int64_t faults = r->faults;
     bool has = w.kind && w.number != 0;
-    Value v = has ? row_value(r, row, l->from) : (Value){0};
+    Value v = has ? value_ahead(r, &from, row) : (Value){0};
     double x = 0;
     bool known = v.kind != VALUE_UNKNOWN;
     if (known) known = label_value(r, at, row, v, &x);
@@ -339,20 +247,20 @@ static void read_labels(Raw *r) {
 }
 
 // ---------------------------------------------------------------- weights
-static double weight_of(Raw *r, int64_t row) {
-  const RowExpr *e = r->plan->weight;
+static double weight_of(Raw *r, Ahead *weight, int64_t row) {
   int64_t faults = r->faults;
-  Value v = row_value(r, row, e);
+  Value v = value_ahead(r, weight, row);
   if (v.kind && v.number >= 0) return v.number;
-  int at = expr_column(e);
+  int at = expr_column(weight->e);
   if (v.kind) cell_error(r, row, 1, "negative-weight", at, "weight", "the weight %g of this row is below 0", v.number);
   else if (r->faults == faults) cell_error(r, row, 1, "missing-weight", at, "weight", "this row has no weight");
   return 0;
 }
 
 static void read_weights(Raw *r, RawNeed need) {
+  Ahead weight = {.e = r->plan->weight};
   for (int64_t row = r->from; row < r->n; row++)
-    r->weight[row] = need == NEED_INPUTS || r->gone[row] ? 1 : weight_of(r, row);
+    r->weight[row] = need == NEED_INPUTS || r->gone[row] ? 1 : weight_of(r, &weight, row);
 }
 
 // ---------------------------------------------------------------- groups
@@ -449,12 +357,18 @@ static void keep_lines(Raw *r) {
   }
 }
 
+// Of the file: a little more than rows as long as those so far would be.
+static int64_t likely_rows(const Raw *r) {
+  double share = r->reader->share;
+  return share > 0 ? (int64_t)((double)r->n / share * 1.05) + 1 : 0;
+}
+
 // false: there is no room for it.
 static bool read_block(Raw *r, RawNeed need) {
   const Table *t = r->table;
-  if (!store_reserve(&r->store, t->first + t->n_rows)) return false;
   r->from = t->first;
   r->n = t->first + t->n_rows;
+  if (!store_reserve(&r->store, r->n, likely_rows(r))) return false;
   keep_lines(r);
   memset(r->split + r->from, 0, (size_t)t->n_rows);
   memset(r->gone + r->from, 0, (size_t)t->n_rows);

@@ -18,8 +18,8 @@ int64_t row_line(const Raw *r, int64_t row) {
 
 static bool report(Raw *r, const char *code, int64_t count, const char *path, int64_t row, int64_t line, const char *column,
                    const char *fmt, va_list ap) {
-  if (r->mute) return false;
   r->faults++;
+  if (r->mute) return false;
   r->errors += count;
   if (r->reports == MAX_DATA_ERRORS) return false;
   r->reports++;
@@ -116,34 +116,35 @@ int input_cell(const DataInput *in, int k) {
 }
 
 // ---------------------------------------------------------------- leaves
-// An empty cell is missing, whatever `na` lists; so is one of a row that nothing is joined to.
-const char *row_cell(const Raw *r, int64_t row, int column, bool *missing) {
+Cells cells_of(const Raw *r, int column) {
   int at = r->column[column], source = r->joined ? r->plan->columns[column].source : 0;
   const Table *t = source ? r->joined[source].table : r->table;
-  int64_t k = source && at >= 0 ? r->joined[source].match[row] : row - r->table->first;
-  *missing = true;
-  if (at < 0 || k < 0) return "";
-  const char *s = t->cell[k * t->width + at];
-  const DataSource *f = &r->plan->sources[source];
-  *missing = !*s;
-  for (int i = 0; i < f->n_na && !*missing; i++) *missing = *f->na[i] == *s && !strcmp(s, f->na[i]);
-  return s;
+  Cells c = {.width = 1, .source = &r->plan->sources[source]};
+  if (at >= 0) c = (Cells){t->cell + at, t->width, t->first, source ? r->joined[source].match : NULL, c.source};
+  return c;
 }
 
-static Value column_value(Raw *r, int64_t row, const RowExpr *e) {
-  bool missing;
-  const char *s = row_cell(r, row, e->index, &missing);
-  if (missing) return (Value){0};
-  if (!e->numeric && !e->time) return (Value){VALUE_TEXT, 0, s};
+// One of a row that nothing is joined to is missing.
+const char *row_cell(const Raw *r, int64_t row, int column, bool *missing) {
+  Cells c = cells_of(r, column);
+  const char *s = cell_text(&c, row);
+  *missing = !s || is_missing(c.source, s);
+  return s ? s : "";
+}
+
+static Value cell_value(Raw *r, int64_t row, const RowExpr *e, const char *s) {
   double v;
-  if (e->time) {
-    if (parse_time(s, e->format, &v)) return (Value){VALUE_NUMBER, v, s};
-    time_error(r, row, e->index, s, e->format);
-    return (Value){0};
-  }
-  if (parse_cell(s, &v)) return (Value){VALUE_NUMBER, v, s};
-  cell_error(r, row, 1, "not-a-number", e->index, NULL, "`%s` is no number", shown(r, s));
+  if (!s) return (Value){0};
+  if (!e->numeric && !e->time) return (Value){VALUE_TEXT, 0, s};
+  if (e->time ? parse_time(s, e->format, &v) : parse_cell(s, &v)) return (Value){VALUE_NUMBER, v, s};
+  if (e->time) time_error(r, row, e->index, s, e->format);
+  else cell_error(r, row, 1, "not-a-number", e->index, NULL, "`%s` is no number", shown(r, s));
   return (Value){0};
+}
+
+static void column_values(Raw *r, int64_t row, int n, const RowExpr *e, Value *out) {
+  Cells c = cells_of(r, e->index);
+  for (int i = 0; i < n; i++) out[i] = cell_value(r, row + i, e, cell_at(&c, row + i));
 }
 
 static Value label_value(Raw *r, int64_t row, const RowExpr *e) {
@@ -159,9 +160,8 @@ static Value label_value(Raw *r, int64_t row, const RowExpr *e) {
 // ---------------------------------------------------------------- operators
 static Value truth(bool v) { return (Value){VALUE_BOOL, v, NULL}; }
 
-static Value logic(Raw *r, int64_t row, const RowExpr *e) {
-  bool decides = e->op == RX_OR;                           // the value of one side that settles the whole
-  Value a = row_value(r, row, e->a), b = row_value(r, row, e->b);
+static Value logic(RowOp op, Value a, Value b) {
+  bool decides = op == RX_OR;                              // the value of one side that settles the whole
   if ((a.kind && (a.number != 0) == decides) || (b.kind && (b.number != 0) == decides)) return truth(decides);
   return a.kind && b.kind ? truth(!decides) : (Value){0};
 }
@@ -177,10 +177,10 @@ static bool holds(RowOp op, int order) {                   // order: sign of a �
   }
 }
 
-static Value comparison(const RowExpr *e, Value a, Value b) {
+static Value comparison(RowOp op, Value a, Value b) {
   if (!a.kind || !b.kind) return (Value){0};
-  if (a.kind == VALUE_TEXT && b.kind == VALUE_TEXT) return truth(holds(e->op, strcmp(a.text, b.text)));
-  return truth(holds(e->op, (a.number > b.number) - (a.number < b.number)));
+  if (a.kind == VALUE_TEXT && b.kind == VALUE_TEXT) return truth(holds(op, strcmp(a.text, b.text)));
+  return truth(holds(op, (a.number > b.number) - (a.number < b.number)));
 }
 
 static double remainder_of(double x, double y) {          // of whole numbers without the cost of fmod
@@ -205,22 +205,69 @@ static Value arithmetic(RowOp op, Value a, Value b) {
   return isfinite(v) ? (Value){VALUE_NUMBER, v, NULL} : (Value){0};
 }
 
-Value row_value(Raw *r, int64_t row, const RowExpr *e) {
+static Value unary(const RowExpr *e, Value a) {
+  if (!a.kind) return a;
+  if (e->op == RX_NEG) return (Value){VALUE_NUMBER, -a.number, NULL};
+  if (e->op == RX_PART) return (Value){VALUE_NUMBER, time_part((TimePart)e->index, a.number), NULL};
+  return truth(a.number == 0);
+}
+
+static Value binary(RowOp op, Value a, Value b) {
+  if (op == RX_AND || op == RX_OR) return logic(op, a, b);
+  return op >= RX_EQ && op <= RX_GE ? comparison(op, a, b) : arithmetic(op, a, b);
+}
+
+// ---------------------------------------------------------------- expressions
+static bool is_constant(const RowExpr *e) { return e->op == RX_NUMBER || e->op == RX_TEXT || e->op == RX_BOOL; }
+
+static Value constant(const RowExpr *e) {
+  if (e->op == RX_TEXT) return (Value){VALUE_TEXT, 0, e->text};
+  return e->op == RX_BOOL ? truth(e->number != 0) : (Value){VALUE_NUMBER, e->number, NULL};
+}
+
+// In rows row … row + n − 1, n ≤ VALUE_ROWS.
+static void values(Raw *r, int64_t row, int n, const RowExpr *e, Value *out) {
+  Value b[VALUE_ROWS];
+  int step = e->b && !is_constant(e->b);
+  if (e->a) values(r, row, n, e->a, out);
+  if (e->b) values(r, row, step ? n : 1, e->b, b);
   switch (e->op) {
-  case RX_COLUMN: return column_value(r, row, e);
-  case RX_LABEL: return label_value(r, row, e);
-  case RX_ROW: return (Value){VALUE_NUMBER, (double)row, NULL};
-  case RX_NUMBER: return (Value){VALUE_NUMBER, e->number, NULL};
-  case RX_TEXT: return (Value){VALUE_TEXT, 0, e->text};
-  case RX_BOOL: return truth(e->number != 0);
-  case RX_AND:
-  case RX_OR: return logic(r, row, e);
-  default: break;
+  case RX_COLUMN: column_values(r, row, n, e, out); break;
+  case RX_LABEL:
+    for (int i = 0; i < n; i++) out[i] = label_value(r, row + i, e);
+    break;
+  case RX_ROW:
+    for (int i = 0; i < n; i++) out[i] = (Value){VALUE_NUMBER, (double)(row + i), NULL};
+    break;
+  case RX_NUMBER:
+  case RX_TEXT:
+  case RX_BOOL:
+    for (int i = 0; i < n; i++) out[i] = constant(e);
+    break;
+  case RX_NEG:
+  case RX_PART:
+  case RX_NOT:
+    for (int i = 0; i < n; i++) out[i] = unary(e, out[i]);
+    break;
+  default:
+    for (int i = 0; i < n; i++) out[i] = binary(e->op, out[i], b[i * step]);
   }
-  Value a = row_value(r, row, e->a);
-  if (e->op == RX_NEG) return a.kind ? (Value){VALUE_NUMBER, -a.number, NULL} : a;
-  if (e->op == RX_PART) return a.kind ? (Value){VALUE_NUMBER, time_part((TimePart)e->index, a.number), NULL} : a;
-  if (e->op == RX_NOT) return a.kind ? truth(a.number == 0) : a;
-  Value b = row_value(r, row, e->b);
-  return e->op >= RX_EQ && e->op <= RX_GE ? comparison(e, a, b) : arithmetic(e->op, a, b);
+}
+
+Value row_value(Raw *r, int64_t row, const RowExpr *e) {
+  Value v;
+  values(r, row, 1, e, &v);
+  return v;
+}
+
+void look_ahead(Raw *r, Ahead *a, int64_t row) {
+  bool mute = r->mute;
+  int64_t faults = r->faults;
+  a->from = row;
+  a->to = r->n - row < VALUE_ROWS ? r->n : row + VALUE_ROWS;
+  r->mute = true;
+  values(r, row, (int)(a->to - row), a->e, a->value);
+  r->mute = mute;
+  a->clean = r->faults == faults;
+  r->faults = faults;
 }

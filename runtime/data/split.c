@@ -5,10 +5,11 @@
 
 // ---------------------------------------------------------------- by the cells of the block
 static void by_rule(Raw *r, const Split *s) {
+  Ahead rule[3] = {{.e = s->rule[0]}, {.e = s->rule[1]}, {.e = s->rule[2]}};
   for (int64_t row = r->from; row < r->n; row++) {
     r->split[row] = SPLIT_UNUSED;
     for (int k = 0; k < 3 && r->split[row] < 0 && !r->gone[row]; k++) {
-      Value v = s->rule[k] ? row_value(r, row, s->rule[k]) : (Value){0};
+      Value v = s->rule[k] ? value_ahead(r, &rule[k], row) : (Value){0};
       if (v.kind && v.number != 0) r->split[row] = (int8_t)k;
     }
   }

@@ -62,8 +62,8 @@ void learn_scale(ScaleKind kind, double *v, int64_t n, Affine *f, bool *constant
   if (kind == SCALE_NONE) return;
   double lo = v[0], hi = v[0];
   for (int64_t i = 0; i < n; i++) {
-    if (v[i] < lo) lo = v[i];
-    if (v[i] > hi) hi = v[i];
+    lo = v[i] < lo ? v[i] : lo;
+    hi = v[i] > hi ? v[i] : hi;
   }
   f->shift = lo;
   *constant = lo == hi;

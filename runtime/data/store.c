@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include "data_int.h"
 
-enum { LEAST = 4096 };         // rows of a column on disk: a whole number of pages, whatever the item
+enum { LEAST = 4096 };         // rows: of a column on disk a whole number of pages, whatever the item
 
 void store_open(Store *s, Arena *a, const char *folder, int64_t limit, Diag *d) {
   *s = (Store){.arena = a, .folder = folder, .limit = limit, .fd = -1, .diag = d};
@@ -31,6 +31,24 @@ static bool failed(Store *s, const char *what) {
     diag_help(s->diag, "the rows do not fit into %lld MiB of memory (--memory); XDG_CACHE_HOME may name another disk",
               (long long)(s->limit >> 20));
   return false;
+}
+
+// ---------------------------------------------------------------- in memory
+static void free_in_memory(void *p, size_t bytes) {
+  if (bytes < HUGE_FROM) free(p);
+  else pages_free(p, bytes);
+}
+
+static void grow_in_memory(const Store *s, StoreColumn *c, int64_t cap) {
+  size_t old = c->item * (size_t)s->cap, bytes = c->item * (size_t)cap;
+  if (bytes < HUGE_FROM) {
+    *c->data = xrealloc(*c->data, bytes);
+    return;
+  }
+  void *p = pages_alloc(bytes);
+  if (old) memcpy(p, *c->data, old);
+  free_in_memory(*c->data, old);
+  *c->data = p;
 }
 
 // ---------------------------------------------------------------- on disk
@@ -104,7 +122,7 @@ static bool move_to_disk(Store *s, int64_t cap) {
     *c->data = NULL;
     bool ok = grow_on_disk(s, c, cap);
     if (ok && old) memcpy(*c->data, old, c->item * (size_t)s->cap);
-    free(old);
+    free_in_memory(old, c->item * (size_t)s->cap);
     if (!ok) return false;
   }
   s->cap = cap;
@@ -112,15 +130,16 @@ static bool move_to_disk(Store *s, int64_t cap) {
 }
 
 // ---------------------------------------------------------------- growing
-bool store_reserve(Store *s, int64_t rows) {
+bool store_reserve(Store *s, int64_t rows, int64_t likely) {
   if (s->failed) return false;
   if (rows <= s->cap) return true;
-  int64_t cap = s->cap ? 2 * s->cap : 2048;
+  int64_t cap = s->cap ? 2 * s->cap : LEAST;
   while (cap < rows) cap *= 2;
-  if (s->fd < 0 && s->folder && cap * s->row_bytes > s->limit) return move_to_disk(s, cap < LEAST ? LEAST : cap);
+  if (likely > rows) cap = (likely + LEAST - 1) / LEAST * LEAST;
+  if (s->fd < 0 && s->folder && cap * s->row_bytes > s->limit) return move_to_disk(s, cap);
   for (int i = 0; i < s->columns.n; i++) {
     StoreColumn *c = &s->columns.data[i];
-    if (s->fd < 0) *c->data = xrealloc(*c->data, c->item * (size_t)cap);
+    if (s->fd < 0) grow_in_memory(s, c, cap);
     else if (!grow_on_disk(s, c, cap - s->cap)) return false;
   }
   s->cap = cap;
@@ -145,7 +164,7 @@ void store_close(Store *s) {
   for (int i = 0; i < s->columns.n; i++) {
     StoreColumn *c = &s->columns.data[i];
     if (c->mapped) munmap(*c->data, c->mapped);
-    else if (s->fd < 0) free(*c->data);
+    else if (s->fd < 0) free_in_memory(*c->data, c->item * (size_t)s->cap);
     *c->data = NULL;
   }
   if (s->fd >= 0) close(s->fd);

@@ -10,7 +10,7 @@
 #endif
 
 // ---------------------------------------------------------------- memory
-enum { HUGE_FROM = 4 << 20, HUGE_PAGE = 2 << 20, LINE = 64 };
+enum { HUGE_PAGE = 2 << 20, LINE = 64 };
 
 static NORETURN void no_memory(size_t bytes) {
   base_oom(bytes);

@@ -1,5 +1,7 @@
 // arena.c: memory by lifespan. Blocks grow by doubling; an arena is freed whole. Allocation never returns NULL.
+#define _GNU_SOURCE
 #include "base.h"
+#include <sys/mman.h>
 #include <time.h>
 
 static NORETURN void default_oom(size_t bytes) {
@@ -30,10 +32,30 @@ void *xcalloc(size_t n, size_t bytes) {
   return p;
 }
 
+enum { HUGE_PAGE = 2 << 20 };
+static size_t whole_pages(size_t bytes) { return (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE; }
+
+void *pages_alloc(size_t bytes) {
+  size_t size = whole_pages(bytes), all = size + HUGE_PAGE;
+  char *p = bytes < SIZE_MAX / 2 ? mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) : MAP_FAILED;
+  if (p == MAP_FAILED) out_of_memory(bytes);
+  char *from = (char *)whole_pages((uintptr_t)p);          // what lies before and behind goes back
+  if (from > p) munmap(p, (size_t)(from - p));
+  if (from + size < p + all) munmap(from + size, (size_t)(p + all - from - size));
+#ifdef MADV_HUGEPAGE
+  madvise(from, size, MADV_HUGEPAGE);
+#endif
+  return from;
+}
+
+void pages_free(void *p, size_t bytes) { munmap(p, whole_pages(bytes)); }
+
 typedef struct Block Block;
 struct Block { Block *next; size_t used, size; };       // the data follow, 16-byte aligned
 struct Arena { Block *head; size_t next_size; };
 enum { BLOCK_HEADER = (sizeof(Block) + 15) & ~15, FIRST_BLOCK = 4096, LARGEST_BLOCK = 1 << 20 };
+
+static size_t block_bytes(size_t size) { return BLOCK_HEADER + size + READ_AHEAD; }
 
 Arena *arena_new(void) {
   Arena *a = xcalloc(1, sizeof *a);
@@ -45,14 +67,15 @@ void arena_free(Arena *a) {
   if (!a) return;
   for (Block *b = a->head, *next; b; b = next) {
     next = b->next;
-    free(b);
+    if (b->size < HUGE_FROM) free(b);
+    else pages_free(b, block_bytes(b->size));
   }
   free(a);
 }
 
 static Block *new_block(Arena *a, size_t bytes) {
   size_t size = bytes > a->next_size ? bytes : a->next_size;
-  Block *b = xcalloc(1, BLOCK_HEADER + size + READ_AHEAD);           // zeroed once, handed out once
+  Block *b = size < HUGE_FROM ? xcalloc(1, block_bytes(size)) : pages_alloc(block_bytes(size));   // zeroed once, handed out once
   b->size = size;
   if (a->next_size < LARGEST_BLOCK) a->next_size *= 2;
   if (bytes == size && a->head) {                       // a block of its own: keep filling the current one

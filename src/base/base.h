@@ -35,6 +35,10 @@ extern void (*base_oom)(size_t bytes);
 void *xmalloc(size_t bytes);                              // malloc, realloc, calloc that end in base_oom
 void *xrealloc(void *p, size_t bytes);
 void *xcalloc(size_t n, size_t bytes);
+// Much memory by itself, zeroed, in huge pages where the machine has them: a fault for 2 MiB of it instead of 4 KiB.
+enum { HUGE_FROM = 4 << 20 };                             // bytes from which that is worth it
+void *pages_alloc(size_t bytes);                          // bytes > 0
+void  pages_free(void *p, size_t bytes);                  // bytes as then
 NORETURN void bug(const char *file, int line, const char *fmt, ...) PRINTF_LIKE(3, 4);
 #define BUG(...) bug(__FILE__, __LINE__, __VA_ARGS__)     // our own mistake: message, abort
 #define CHECK(c) ((c) ? (void)0 : bug(__FILE__, __LINE__, "%s", #c))
