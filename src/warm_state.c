@@ -44,10 +44,9 @@ static int64_t steps_behind(const WarmRun *old, const char *path) {
 }
 
 // ---------------------------------------------------------------- the plan
-static const Slot *slot_named(const Graph *g, const char *path) {
-  for (int i = 0; i < g->slots.n; i++)
-    if (!strcmp(g->slots.data[i].path, path)) return &g->slots.data[i];
-  return NULL;
+static const Slot *slot_named(Graph *g, const char *path) {
+  int i = graph_slot_named(g, path);
+  return i < 0 ? NULL : &g->slots.data[i];
 }
 
 static int optimizer_row(const Model *m, const Slot *s) { return s->rule.optimizer ? s->rule.optimizer->row : m->optimizer.of.row; }

@@ -106,12 +106,14 @@ char *arena_strndup(Arena *a, const char *s, size_t n) {
 char *arena_strdup(Arena *a, const char *s) { return arena_strndup(a, s, strlen(s)); }
 
 char *arena_vprintf(Arena *a, const char *fmt, va_list ap) {
+  char small[256];                                      // most are: written once, then copied
   va_list again;
   va_copy(again, ap);
-  int n = vsnprintf(NULL, 0, fmt, ap);
+  int n = vsnprintf(small, sizeof small, fmt, ap);
   CHECK(n >= 0);
   char *p = arena_alloc(a, (size_t)n + 1);
-  vsnprintf(p, (size_t)n + 1, fmt, again);
+  if ((size_t)n < sizeof small) memcpy(p, small, (size_t)n + 1);
+  else vsnprintf(p, (size_t)n + 1, fmt, again);
   va_end(again);
   return p;
 }
@@ -123,9 +125,20 @@ char *arena_printf(Arena *a, const char *fmt, ...) {
   return p;
 }
 
+// Room behind the latest allocation, without a move; false: it is not the latest, or there is none.
+static bool grow_in_place(Arena *a, void *data, size_t from, size_t to) {
+  Block *b = a->head;
+  from = (from + 15) & ~(size_t)15, to = (to + 15) & ~(size_t)15;
+  if (!b || !data || (char *)data + from != (char *)b + BLOCK_HEADER + b->used || b->size - b->used < to - from) return false;
+  b->used += to - from;
+  return true;
+}
+
 void *vec_grow(Arena *a, void *data, int n, int *cap, size_t item) {
   if (*cap > INT32_MAX / 2) out_of_memory((size_t)*cap * item);
+  size_t from = (size_t)*cap * item;
   *cap = *cap ? *cap * 2 : 8;
+  if (grow_in_place(a, data, from, (size_t)*cap * item)) return data;
   void *p = arena_alloc(a, (size_t)*cap * item);
   if (n) memcpy(p, data, (size_t)n * item);
   return p;

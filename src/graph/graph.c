@@ -144,6 +144,25 @@ int graph_slot(Graph *g, const char *path, SlotRole role, DType dtype, int rank,
   return g->slots.n - 1;
 }
 
+// Open addressing by path; slots that came since the last question are added first.
+int graph_slot_named(Graph *g, const char *path) {
+  if (2 * g->slots.n >= g->slot_table_size) {
+    g->slot_table_size = 4 * g->slots.n + 64;
+    g->slot_table = NEW_ARRAY(g->arena, int, g->slot_table_size);
+    g->slots_in_table = 0;
+  }
+  uint64_t size = (uint64_t)g->slot_table_size;
+  for (; g->slots_in_table < g->slots.n; g->slots_in_table++) {
+    const char *name = g->slots.data[g->slots_in_table].path;
+    uint64_t at = hash_bytes(name, strlen(name), 0) % size;
+    while (g->slot_table[at]) at = (at + 1) % size;
+    g->slot_table[at] = g->slots_in_table + 1;
+  }
+  for (uint64_t at = hash_bytes(path, strlen(path), 0) % size; g->slot_table[at]; at = (at + 1) % size)
+    if (!strcmp(g->slots.data[g->slot_table[at] - 1].path, path)) return g->slot_table[at] - 1;
+  return -1;
+}
+
 NodeId graph_read(Graph *g, int slot, Place at) {
   CHECK(slot >= 0 && slot < g->slots.n);
   Slot *s = &g->slots.data[slot];

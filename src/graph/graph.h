@@ -87,6 +87,7 @@ typedef struct {
   Clip clip;                              // before the optimizer
   bool wants_gram;                        // a program for the Gram matrix of the tasks' gradients is to be made
   uint32_t *table; int table_size;        // hash-consing
+  int *slot_table; int slot_table_size, slots_in_table;      // 1 + slot, by path: graph_slot_named
   Diag *diag;                             // shape errors go here; may be NULL in tests (then BUG)
   Place at;                               // of the nodes that the shorthand adds
   BlasUse blas;                           // of a forward graph: what its spec asks for
@@ -113,6 +114,7 @@ int64_t item_elements(const Graph *g, NodeId n);          // without the batch a
 // "shape-mismatch" with both shapes goes to g->diag at `at` and 0 is returned. A 0 among the inputs gives 0, silently.
 NodeId graph_add(Graph *g, OpId op, const NodeId *in, int n_in, Attr attr, Place at);
 int    graph_slot(Graph *g, const char *path, SlotRole role, DType dtype, int rank, const AxisId *axis, Init init, Place at);
+int    graph_slot_named(Graph *g, const char *path);          // −1: there is none
 NodeId graph_read(Graph *g, int slot, Place at);
 void   graph_out(Graph *g, const char *name, NodeId v);
 void   graph_assign(Graph *g, int slot, NodeId v);

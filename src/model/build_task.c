@@ -190,16 +190,34 @@ static void check_requires(Build *b) {
 
 // A head or output says the same of a row whatever rows stand beside it, and each time: in use, nothing that it is made of
 // crosses rows or is random.
+static bool crosses_rows(const Graph *g, NodeId n) {
+  bool crosses = false;
+  for (int i = 0; i < node(g, n)->n_in && node(g, n)->op != OP_RANDOM; i++) crosses |= has_rows(g, node_in(g, n, i)) && !has_rows(g, n);
+  return crosses;
+}
+
+static bool is_served(const Root *r) { return !strncmp(r->name, "head:", 5) || !strncmp(r->name, "output:", 7); }
+
+// Is there such a node at all, in training perhaps? Few models have one, and need the look at what is left in use.
+static bool may_mix_rows(const Graph *g) {
+  bool *needed = NEW_ARRAY(g->arena, bool, g->nodes.n), found = false;
+  for (int i = 0; i < g->roots.n; i++) needed[g->roots.data[i].value] |= is_served(&g->roots.data[i]);
+  for (NodeId n = (NodeId)g->nodes.n - 1; n > 0; n--) {
+    found |= needed[n] && (node(g, n)->op == OP_RANDOM || crosses_rows(g, n));
+    for (int i = 0; needed[n] && i < node(g, n)->n_in; i++) needed[node_in(g, n, i)] = true;
+  }
+  return found;
+}
+
 static void check_rows_apart(Build *b) {
   static const char *const served_roots[] = {"head:*", "output:*"};
+  if (!may_mix_rows(b->g)) return;
   const Graph *t = tidy_for(b->g, served_roots, COUNT_OF(served_roots), false);
   for (NodeId n = 1; n < (NodeId)t->nodes.n; n++) {
-    bool crosses = false, random = node(t, n)->op == OP_RANDOM;
-    for (int i = 0; i < node(t, n)->n_in && !random; i++) crosses |= has_rows(t, node_in(t, n, i)) && !has_rows(t, n);
-    if (crosses) {
+    if (crosses_rows(t, n)) {
       diag_error(b->d, "crosses-rows", node(t, n)->at, "a head or an output is computed row by row, and this goes over the batch");
       diag_help(b->d, "`batch_mean` and `batch_sum` are for losses, for penalties and for `select(training, …, …)`");
-    } else if (random) {
+    } else if (node(t, n)->op == OP_RANDOM) {
       diag_error(b->d, "random-in-use", node(t, n)->at, "a prediction is the same each time, and this is drawn at random");
       diag_help(b->d, "write `select(training, …, …)` with what holds in use on its right");
     }

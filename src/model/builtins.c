@@ -257,13 +257,10 @@ static Value *again(BuiltinCall *c, int slot, int rank, const AxisId *axis) {
 }
 
 static const char *unique_path(Build *b, const char *path, Place at) {
-  for (int i = 0; i < b->g->slots.n; i++) {
-    if (strcmp(b->g->slots.data[i].path, path) != 0) continue;
-    const char *other = unique_path(b, arena_printf(b->a, "%s_2", path), at);
-    diag_warn(b->d, "twin", at, "two parameters would be `%s`: this one is `%s`", path, other);
-    return other;
-  }
-  return path;
+  if (graph_slot_named(b->g, path) < 0) return path;
+  const char *other = unique_path(b, arena_printf(b->a, "%s_2", path), at);
+  diag_warn(b->d, "twin", at, "two parameters would be `%s`: this one is `%s`", path, other);
+  return other;
 }
 
 bool init_arg(BuiltinCall *c, const Value *v, Init *init) {
@@ -403,8 +400,8 @@ const Builtin builtins[] = {
 const int n_builtins = COUNT_OF(builtins);
 
 const Builtin *find_builtin(const char *name) {
-  for (int i = 0; i < n_builtins; i++)
-    if (strcmp(builtins[i].name, name) == 0) return &builtins[i];
+  for (int i = 0; i < n_builtins; i++)                       // at each call of a spec: most names end at their first letter
+    if (builtins[i].name[0] == name[0] && strcmp(builtins[i].name, name) == 0) return &builtins[i];
   return NULL;
 }
 

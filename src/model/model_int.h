@@ -21,7 +21,7 @@ struct Module {
 };
 
 typedef enum { SYM_SOURCE, SYM_INPUT, SYM_LABEL, SYM_BINDING, SYM_LAYER, SYM_TASK, SYM_OUTPUT, SYM_MODULE, SYM_RUN } SymbolKind;
-typedef struct { const char *name; SymbolKind kind; int index; Place at; } Symbol;     // index: in the list of its kind
+typedef struct { const char *name; SymbolKind kind; int index; Place at; const Decl *decl; } Symbol;   // index: in the list of its kind; decl NULL: a module
 
 typedef enum { LABEL_TODO, LABEL_BUSY, LABEL_DONE, LABEL_BAD } LabelState;
 typedef struct { const Decl *decl; Name name; LabelState state; int index; } LabelDecl; // index: in labels, or −1

@@ -91,7 +91,7 @@ Interval formula_range(Formulas *f, FormulaId id) {        // one pass up: opera
     Ranges r = {f, &f->all.data[next], f->ranges.data};
     Interval range = reals;
     for (int i = 0; i < COUNT_OF(rows); i++)
-      if (!strcmp(rows[i].op, r.x->op)) range = rows[i].range(&r);
+      if (rows[i].op[0] == r.x->op[0] && !strcmp(rows[i].op, r.x->op)) range = rows[i].range(&r);
     vec_push(f->arena, &f->ranges, range);
   }
   return f->ranges.data[id];

@@ -77,7 +77,7 @@ static void add_symbol(Spec *s, Symbol y) {
 }
 
 // false: the name is taken.
-static bool declare(Spec *s, Name n, SymbolKind kind, int index) {
+static bool declare(Spec *s, const Decl *d, Name n, SymbolKind kind, int index) {
   static const char *const reserved[] = {"true", "false", "inf", "last", "row", "training", "loss"};
   const Symbol *before = find_symbol(s, n.name);
   if (before) {
@@ -91,7 +91,7 @@ static bool declare(Spec *s, Name n, SymbolKind kind, int index) {
                symbol_kind_text(kind));
     return false;
   }
-  add_symbol(s, (Symbol){n.name, kind, index, n.at});
+  add_symbol(s, (Symbol){n.name, kind, index, n.at, d});
   return true;
 }
 
@@ -123,7 +123,7 @@ void clause_renamed(Spec *s, const Decl *d) {
 
 static void declare_binding(Spec *s, const Decl *d) {
   bool shared = d->kind == DECL_SHARED;
-  if (!declare(s, d->names[0], SYM_BINDING, s->bindings.n)) return;
+  if (!declare(s, d, d->names[0], SYM_BINDING, s->bindings.n)) return;
   check_clauses(s, d, binding_keys, COUNT_OF(binding_keys), "a binding");
   clause_renamed(s, d);
   Binding x = {.name = d->names[0].name, .decl = d, .shared = shared, .freeze = clause_flag(s, d, "freeze"), .lazy = clause_flag(s, d, "lazy")};
@@ -137,21 +137,21 @@ static void declare_one(Spec *s, const Decl *d) {
   switch (d->kind) {
   case DECL_LABEL:
     for (int i = 0; i < d->n_names; i++)
-      if (declare(s, d->names[i], SYM_LABEL, s->label_decls.n))
+      if (declare(s, d, d->names[i], SYM_LABEL, s->label_decls.n))
         vec_push(a, &s->label_decls, ((LabelDecl){d, d->names[i], LABEL_TODO, -1}));
     return;
   case DECL_LET:
   case DECL_SHARED: declare_binding(s, d); return;
-  case DECL_LAYER: declare(s, d->names[0], SYM_LAYER, 0); return;
+  case DECL_LAYER: declare(s, d, d->names[0], SYM_LAYER, 0); return;
   case DECL_TASK:
-    if (!declare(s, d->names[0], SYM_TASK, s->task_decls.n)) return;
+    if (!declare(s, d, d->names[0], SYM_TASK, s->task_decls.n)) return;
     vec_push(a, &s->task_decls, d);
     return;
   case DECL_OUTPUT:
-    if (!declare(s, d->names[0], SYM_OUTPUT, s->outputs.n)) return;
+    if (!declare(s, d, d->names[0], SYM_OUTPUT, s->outputs.n)) return;
     vec_push(a, &s->outputs, ((ModelOutput){d->names[0].name, d->names[0].at, d->value, 0}));
     return;
-  case DECL_FROM: declare(s, d->names[0], SYM_RUN, 0); return;
+  case DECL_FROM: declare(s, d, d->names[0], SYM_RUN, 0); return;
   default: return;
   }
 }
@@ -161,8 +161,8 @@ static void declare_data_names(Spec *s) {
   int inputs = 0, sources = 0;
   for (int i = 0; i < s->decls.n; i++) {
     const Decl *d = s->decls.data[i];
-    if (d->kind == DECL_SOURCE && d->n_names) declare(s, d->names[0], SYM_SOURCE, sources++);
-    for (int k = 0; d->kind == DECL_INPUT && k < d->n_names; k++) declare(s, d->names[k], SYM_INPUT, inputs++);
+    if (d->kind == DECL_SOURCE && d->n_names) declare(s, d, d->names[0], SYM_SOURCE, sources++);
+    for (int k = 0; d->kind == DECL_INPUT && k < d->n_names; k++) declare(s, d, d->names[k], SYM_INPUT, inputs++);
   }
 }
 
@@ -172,7 +172,7 @@ static void declare_names(Spec *s) {
     if (s->decls.data[i]->n_names) declare_one(s, s->decls.data[i]);
   Module *spec = s->modules.data[1];
   for (int i = 0; i < spec->refs.n; i++)
-    if (spec->refs.data[i].alias) declare(s, (Name){spec->refs.data[i].alias, spec->refs.data[i].at}, SYM_MODULE, i);
+    if (spec->refs.data[i].alias) declare(s, NULL, (Name){spec->refs.data[i].alias, spec->refs.data[i].at}, SYM_MODULE, i);
 }
 
 // ---------------------------------------------------------------- model, edition, accept
@@ -318,13 +318,10 @@ int model_decls(const Model *m, const Decl *const **decls) {
 
 const Decl *model_decl(const Model *m, DeclKind kind, const char *name) {
   const Spec *s = (const Spec *)m;
-  for (int i = 0; i < s->decls.n; i++) {
-    const Decl *d = s->decls.data[i];
-    if (d->kind != kind) continue;
-    if (!name) return d;
-    for (int k = 0; k < d->n_names; k++)
-      if (!strcmp(d->names[k].name, name)) return d;
-  }
+  const Symbol *y = name ? find_symbol(s, name) : NULL;
+  if (name) return y && y->decl && y->decl->kind == kind ? y->decl : NULL;
+  for (int i = 0; i < s->decls.n; i++)
+    if (s->decls.data[i]->kind == kind) return s->decls.data[i];
   return NULL;
 }
 

@@ -268,12 +268,12 @@ static void add_slot(Comparison *c, RuleId rule, const Entry *x, const Entry *y,
 
 // Another number of rows alone, of a table whose vocabulary is given and changed: rows are found by their keys.
 static bool is_remapped(const Comparison *c, const Entry *x, const Entry *y) {
-  const DataInput *in = table_owner(c->after->m, c->after->g, y->name);
   const char *from = entry_field(x, "shape")->value, *to = entry_field(y, "shape")->value;
+  if (!is(from + strcspn(from, ","), to + strcspn(to, ","))) return false;
+  const DataInput *in = table_owner(c->after->m, c->after->g, y->name);
   const Entry *before = in ? canon_find(c->before, "input", in->name) : NULL, *after = in ? canon_find(c->after, "input", in->name) : NULL;
   const Field *fx = before ? entry_field(before, "vocab") : NULL, *fy = after ? entry_field(after, "vocab") : NULL;
-  if (!fx || !fy || fx->value[0] != '[' || fy->value[0] != '[' || is(fx->value, fy->value)) return false;
-  return is(from + strcspn(from, ","), to + strcspn(to, ","));
+  return fx && fy && fx->value[0] == '[' && fy->value[0] == '[' && !is(fx->value, fy->value);
 }
 
 static void compare_slot_field(Comparison *c, const Entry *x, const Entry *y, const Field *f) {

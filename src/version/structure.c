@@ -10,11 +10,16 @@ struct Structure { const Model *m; const Formulas *f; bool in_use; Digest *hash;
 static const Formula *formula(const Structure *s, FormulaId id) { return &s->f->all.data[id]; }
 static bool is(const Formula *f, const char *op) { return !strcmp(f->op, op); }
 
+static void add_hash(const Structure *s, FormulaId id, Text *out) {
+  text_char(out, ' ');
+  text_addn(out, s->hash[id], DIGITS);
+}
+
 // What lies side by side along an axis: concatenated neighbours and nested concatenations are the same as one.
 static void parts_text(const Structure *s, FormulaId id, const char *how, Text *out) {
   const Formula *f = formula(s, id);
   if (!is(f, "concat") || strcmp(f->how, how)) {
-    text_printf(out, " %s", s->hash[id]);
+    add_hash(s, id, out);
     return;
   }
   for (int i = 0; i < f->n_in; i++) parts_text(s, f->in[i], how, out);
@@ -22,12 +27,15 @@ static void parts_text(const Structure *s, FormulaId id, const char *how, Text *
 
 static void formula_text(const Structure *s, FormulaId id, Text *out) {
   const Formula *f = formula(s, id);
-  text_printf(out, "%s %s :", f->op, f->how);
+  text_add(out, f->op);
+  text_char(out, ' ');
+  text_add(out, f->how);
+  text_add(out, " :");
   if (is(f, "number")) number_print(f->number, out);
   else if (is(f, "value") || is(f, "known")) text_add(out, label_definition(s->m, &s->m->data.labels[(int)f->number], true));
   else if (is(f, "concat")) parts_text(s, id, f->how, out);
   else
-    for (int i = 0; i < f->n_in; i++) text_printf(out, " %s", s->hash[f->in[i]]);
+    for (int i = 0; i < f->n_in; i++) add_hash(s, f->in[i], out);
 }
 
 // In use: what `select(training, …, x)` is there.
@@ -46,7 +54,8 @@ Structure *structure_new(const Model *m, bool in_use) {      // one pass up: ope
     t.n = 0;
     formula_text(s, id, &t);
     sha256_text(t.data, t.n, full);
-    snprintf(s->hash[id], sizeof(Digest), "%.*s", DIGITS, full);
+    memcpy(s->hash[id], full, DIGITS);
+    s->hash[id][DIGITS] = 0;
   }
   text_free(&t);
   return s;
