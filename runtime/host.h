@@ -34,6 +34,11 @@ static inline int64_t sorted_rows(int64_t c, int64_t s) { return sorted_starts(c
 static inline int64_t sorted_items(int64_t c, int64_t s, int64_t n) { return sorted_rows(c, s) + n; }
 static inline int64_t sorted_words(int64_t c, int64_t s, int64_t n) { return sorted_items(c, s, n) + 4 * n; }
 
+// by_id: in0 u32 [rows, m], numbers below V; i[1] = R. Row c of out, u32, is about rows c·R … (c+1)·R−1 of the batch: for each v where it begins
+// in the list that follows, and the end [V + 1]; a word that the routine alone uses; the rows that have v, ascending, v after v [R · m].
+static inline int64_t by_id_rows(int64_t v) { return v + 2; }     // where the list lies
+static inline int64_t by_id_words(int64_t v, int64_t ids) { return by_id_rows(v) + ids; }
+
 // pairs: in0 … in3 scores s, labels y, known (0: the row is in no pair) and groups (numbers; below 0: none), each [rows]. A pair (i, j) is two rows of
 // one group with y_i > y_j, and costs φ(s_i − s_j). i[0] = PairKind, f = margin; i[1] = order. out [rows, 2]:
 //   0   ℓ_i = Σ_j φ(s_i − s_j) and how many j there are: a pair belongs to the row that should come first

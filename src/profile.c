@@ -9,7 +9,8 @@ typedef struct { Line *line; int n; double seconds, flops_peak, bytes_peak; int6
 
 static const char *const kinds[] = {
   [CALL_MAP] = "elementwise", [CALL_REDUCE_LANES] = "sum along", [CALL_REDUCE_ROWS] = "sum across", [CALL_DOT] = "product",
-  [CALL_SPREAD] = "sum by id", [CALL_ROWS] = "rows named", [CALL_HOST] = "routine",
+  [CALL_SPREAD] = "sum by id", [CALL_ROWS] = "rows named", [CALL_BAG] = "rows added", [CALL_SPREAD_BAG] = "sum by id",
+  [CALL_HOST] = "routine",
 };
 
 static int longest_first(const void *a, const void *b) {

@@ -70,6 +70,7 @@ typedef struct {
   Value left, right, left_mn, left_k, right_k;   // DOT
   Value sorted;                                  // where an output goes by rows, and of ROWS
   Value distinct, ids, item_stride[SORT_SOURCES];   // ROWS
+  Value lists, list_rows, list_words;            // SPREAD_BAG
   Value (*in_stride)[N_AXES], (*out_stride)[N_AXES];   // NULL: 0
   Value *index_stride, *row_stride;         // of inputs, outputs
   uint8_t *in_prologue;                     // domain of each input
@@ -173,5 +174,8 @@ void emit_dot(Kernel *k);
 typedef struct { int mr, nv; char columns; } DotTiles;
 DotTiles dot_tiles(const Emit *e, const Call *c);        // part of the key
 void emit_spread(Kernel *k);
+Value word(Kernel *k, Value list, Value i);              // list[i], u32, as i64
 void emit_rows(Kernel *k);
+void emit_bag(Kernel *k);
+void emit_spread_bag(Kernel *k);
 #endif

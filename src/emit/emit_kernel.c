@@ -22,7 +22,8 @@ int64_t input_stride(const Call *c, bool prologue, int input, int axis) {
 static int lane_axis_of(const Call *c, bool prologue) {
   bool lanes_reduced = c->kind == CALL_REDUCE_LANES || (c->kind == CALL_REDUCE_ROWS && c->n_dims == 0);
   if (lanes_reduced) return prologue ? AXIS_REDUCED : -1;
-  return dot_is_column(c) ? 0 : c->kind == CALL_SPREAD && c->n_dims == 3 ? 1 : c->n_dims - 1;
+  if (c->kind == CALL_BAG || c->kind == CALL_SPREAD_BAG || dot_is_column(c)) return 0;
+  return c->kind == CALL_SPREAD && c->n_dims == 3 ? 1 : c->n_dims - 1;
 }
 
 // Elements of a row, where the call is about single rows of a large table; 0: of any number.
@@ -159,9 +160,16 @@ static void rows_params(Emit *e, const Call *c, Kernel *k, Params *out) {
     param(e, out, PARAM_I64, k ? &k->item_stride[i] : NULL, "item%d.s", i)->value = c->sorted.item_stride[i];
 }
 
+static void lists_params(Emit *e, const Call *c, Kernel *k, Params *out) {
+  param_ptr(e, out, k ? &k->lists : NULL, "lists", -1, c->lists.buffer, c->lists.offset, U32);
+  param(e, out, PARAM_I64, k ? &k->list_rows : NULL, "lists.rows")->value = c->lists.rows;
+  param(e, out, PARAM_I64, k ? &k->list_words : NULL, "lists.words")->value = c->lists.words;
+}
+
 void kernel_params(Emit *e, const Call *c, Kernel *k, Params *out) {
   if (c->kind == CALL_ROWS || c->named) param_ptr(e, out, k ? &k->sorted : NULL, "sorted", -1, c->sorted.buffer, c->sorted.offset, U32);
   if (c->kind == CALL_ROWS) rows_params(e, c, k, out);
+  if (c->kind == CALL_SPREAD_BAG) lists_params(e, c, k, out);
   if (c->kind == CALL_DOT) dot_params(e, c, k, out);
   input_params(e, c, k, out);
   output_params(e, c, k, out);
@@ -285,7 +293,8 @@ void kernel_hoist(Kernel *k, int lane_axis) {
 // ---------------------------------------------------------------- the function
 static void (*const emitters[])(Kernel *) = {[CALL_MAP] = emit_map, [CALL_REDUCE_LANES] = emit_reduce_lanes,
                                              [CALL_REDUCE_ROWS] = emit_reduce_rows, [CALL_DOT] = emit_dot,
-                                             [CALL_SPREAD] = emit_spread, [CALL_ROWS] = emit_rows};
+                                             [CALL_SPREAD] = emit_spread, [CALL_ROWS] = emit_rows,
+                                             [CALL_BAG] = emit_bag, [CALL_SPREAD_BAG] = emit_spread_bag};
 
 static void attribute(Emit *e, Value fn, const char *key, const char *value) {
   LLVMAttributeRef a = LLVMCreateStringAttribute(e->l.cx, key, (unsigned)strlen(key), value, (unsigned)strlen(value));

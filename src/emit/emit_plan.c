@@ -5,7 +5,7 @@
 // What code takes to generate, about, in lines of IR: those of a call in a phase.
 static double kernel_cost(const Call *c) {
   static const double fixed[] = {[CALL_MAP] = 100, [CALL_REDUCE_LANES] = 230, [CALL_REDUCE_ROWS] = 370, [CALL_DOT] = 330, [CALL_SPREAD] = 170,
-                                 [CALL_ROWS] = 400};
+                                 [CALL_ROWS] = 400, [CALL_BAG] = 250, [CALL_SPREAD_BAG] = 350};
   return fixed[c->kind] + 3 * (c->n_vals + c->n_inputs + c->n_outputs);
 }
 
@@ -25,7 +25,7 @@ static double phase_cost(const Phase *p, const PhaseCode *code) {
 // ---------------------------------------------------------------- kernels
 static const char *const kind_names[] = {[CALL_MAP] = "map", [CALL_REDUCE_LANES] = "sum_lanes",
                                          [CALL_REDUCE_ROWS] = "sum_rows", [CALL_DOT] = "dot", [CALL_SPREAD] = "spread",
-                                         [CALL_ROWS] = "rows"};
+                                         [CALL_ROWS] = "rows", [CALL_BAG] = "bag", [CALL_SPREAD_BAG] = "spread_bag"};
 
 static bool name_taken(const Emit *e, const char *name) {
   for (int i = 0; i < e->kernels.n; i++)

@@ -9,7 +9,7 @@ typedef struct {
   Value bound[SORT_SOURCES + 1];                                     // of the id at hand: entries of source s are bound[s] … bound[s + 1] − 1
 } Places;
 
-static Value word(Kernel *k, Value list, Value i) {                  // list[i] as i64
+Value word(Kernel *k, Value list, Value i) {
   LL *l = &k->e->l;
   return LLVMBuildZExt(l->b, ll_load(l, l->i32, ll_at(l, l->i32, list, i), 4, ""), l->i64, "");
 }

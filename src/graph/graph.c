@@ -258,6 +258,11 @@ NodeId g_gather(Graph *g, NodeId table, NodeId ids) {
 NodeId g_spread(Graph *g, NodeId a, NodeId ids, AxisId v) {
   return graph_add(g, OP_SPREAD, (NodeId[]){a, ids}, 2, (Attr){.i = {v}}, g->at);
 }
+
+NodeId g_bag(Graph *g, NodeId table, NodeId ids) { return graph_add(g, OP_BAG, (NodeId[]){table, ids}, 2, (Attr){0}, g->at); }
+NodeId g_spread_bag(Graph *g, NodeId a, NodeId ids, AxisId v) {
+  return graph_add(g, OP_SPREAD_BAG, (NodeId[]){a, ids}, 2, (Attr){.i = {v}}, g->at);
+}
 NodeId g_touched(Graph *g, const NodeId *ids, int n, AxisId v) { return graph_add(g, OP_TOUCHED, ids, n, (Attr){.i = {v}}, g->at); }
 
 NodeId g_list_mask(Graph *g, int64_t n, int64_t length) {

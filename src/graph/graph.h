@@ -156,6 +156,8 @@ NodeId g_iota(Graph *g, int64_t n);
 NodeId g_count(Graph *g, AxisId axis);                    // 0, 1, 2 … along any axis, the rows too
 NodeId g_gather(Graph *g, NodeId table, NodeId ids);      // [V, d], [rows] → [rows, d]; a list [rows, m] → [rows, m, d]
 NodeId g_spread(Graph *g, NodeId a, NodeId ids, AxisId v);
+NodeId g_bag(Graph *g, NodeId table, NodeId ids);         // [V, d], u32 [rows, m] → [rows, d]: the sum of a row's m rows of the table
+NodeId g_spread_bag(Graph *g, NodeId a, NodeId ids, AxisId v);
 NodeId sorted_ids(const Graph *g, NodeId sorted, int source);       // of a SORT_IDS: its ids number `source`, from 0; 0: it has not so many
 NodeId g_touched(Graph *g, const NodeId *ids, int n, AxisId v);   // [V]: 1 where a row of the batch has that id in one of them
 NodeId g_pad(Graph *g, NodeId a, int axis, int64_t before, int64_t after);

@@ -143,9 +143,26 @@ static void eval_touched(const Run *r, NodeId id, const double *const *x, double
   }
 }
 
+static void eval_bag(const Run *r, NodeId id, const double *const *x, double *y) {
+  const Node *n = node(r->g, id), *ids = node(r->g, node_in(r->g, id, 1));
+  const Node *table = n->op == OP_BAG ? node(r->g, node_in(r->g, id, 0)) : n;
+  int64_t width = extent(r, n->axis[1]), vocabulary = extent(r, table->axis[0]), items = extent(r, ids->axis[1]);
+  memset(y, 0, sizeof *y * (size_t)count(r, n->rank, n->axis));
+  for (int64_t i = 0; i < r->in->n * items; i++) {
+    int64_t v = (int64_t)x[1][i], row = i / items;
+    CHECK(v >= 0 && v < vocabulary);
+    for (int64_t j = 0; j < width; j++) {
+      if (n->op == OP_BAG) y[row * width + j] += x[0][v * width + j];
+      else y[v * width + j] += x[0][row * width + j];
+    }
+  }
+}
+
 static void eval_index(const Run *r, NodeId id, const double *const *x, double *y) {
-  CHECK(node(r->g, id)->op != OP_ROWS);   // of a lowered graph alone
-  if (node(r->g, id)->op == OP_TOUCHED) { eval_touched(r, id, x, y); return; }
+  OpId op = (OpId)node(r->g, id)->op;
+  CHECK(op != OP_ROWS);   // of a lowered graph alone
+  if (op == OP_TOUCHED) { eval_touched(r, id, x, y); return; }
+  if (op == OP_BAG || op == OP_SPREAD_BAG) { eval_bag(r, id, x, y); return; }
   const Node *n = node(r->g, id), *table = n->op == OP_GATHER ? node(r->g, node_in(r->g, id, 0)) : n;
   const Node *ids = node(r->g, node_in(r->g, id, 1));
   int64_t width = count(r, table->rank - 1, table->axis + 1), vocabulary = extent(r, table->axis[0]);

@@ -1,5 +1,5 @@
 // op_index.c: rows of a table by id, and their sum back. Each is the other's gradient. Ids are one per row, or a list: then
-// items that a row does not have read 0, and nothing of theirs is summed.
+// items that a row does not have read 0, and nothing of theirs is summed. A bag is the sum of the rows that a matrix of ids names.
 #include "graph_int.h"
 
 static bool is_named(const Graph *g, NodeId ids) {                 // the ids that a sort_ids names, once each
@@ -96,4 +96,56 @@ bool shape_sort_ids(Graph *g, Node *out, const NodeId *in, int n_in) {
 
 void grad_spread(Graph *g, NodeId n, NodeId dy, const bool *want, NodeId *din) {
   if (want[0]) din[0] = g_gather(g, dy, node_in(g, n, 1));
+}
+
+// ---------------------------------------------------------------- bags
+static bool is_matrix_of_ids(const Graph *g, NodeId n) {
+  const Node *x = node(g, n);
+  return x->dtype == U32 && x->rank == 2 && has_rows(g, n) && x->op != OP_IDS;
+}
+
+bool shape_bag(Graph *g, Node *out, const NodeId *in, int n_in) {
+  (void)n_in;
+  const Node *a = node(g, in[0]);
+  if (a->rank != 2 || has_rows(g, in[0]) || !is_matrix_of_ids(g, in[1]))
+    return shape_error(g, out, "`bag` needs a table and a matrix of its rows, not %s and %s", shape_text(g, in[0], g->arena),
+                       shape_text(g, in[1], g->arena));
+  out->dtype = a->dtype;
+  out->rank = 2;
+  out->axis[0] = AXIS_OF_ROWS;
+  out->axis[1] = a->axis[1];
+  return true;
+}
+
+void grad_bag(Graph *g, NodeId n, NodeId dy, const bool *want, NodeId *din) {
+  NodeId table = node_in(g, n, 0);
+  if (want[0]) din[0] = g_spread_bag(g, dy, node_in(g, n, 1), node(g, table)->axis[0]);
+}
+
+bool shape_spread_bag(Graph *g, Node *out, const NodeId *in, int n_in) {
+  (void)n_in;
+  const Node *a = node(g, in[0]);
+  if (a->rank != 2 || !has_rows(g, in[0]) || !(is_matrix_of_ids(g, in[1]) || node(g, in[1])->op == OP_BY_ID))
+    return shape_error(g, out, "`spread_bag` needs a value for each row and a matrix of ids, not %s and %s",
+                       shape_text(g, in[0], g->arena), shape_text(g, in[1], g->arena));
+  out->dtype = a->dtype;
+  out->rank = 2;
+  out->axis[0] = (AxisId)out->attr.i[0];
+  out->axis[1] = a->axis[1];
+  return true;
+}
+
+void grad_spread_bag(Graph *g, NodeId n, NodeId dy, const bool *want, NodeId *din) {
+  if (want[0]) din[0] = g_bag(g, dy, node_in(g, n, 1));
+}
+
+bool shape_by_id(Graph *g, Node *out, const NodeId *in, int n_in) {
+  (void)n_in;
+  if (!is_matrix_of_ids(g, in[0])) return shape_error(g, out, "`by_id` needs a matrix of ids");
+  int64_t rows = axis_size(g, AXIS_OF_ROWS), chunk = out->attr.i[1], m = axis_size(g, node(g, in[0])->axis[1]);
+  out->dtype = U32;
+  out->rank = 2;
+  out->axis[0] = axis_fixed(g, (rows + chunk - 1) / chunk);
+  out->axis[1] = axis_fixed(g, by_id_words(axis_size(g, (AxisId)out->attr.i[0]), chunk * m));
+  return true;
 }

@@ -63,7 +63,7 @@ bool shape_random(Graph *g, Node *out, const NodeId *in, int n_in) {
 bool shape_cast(Graph *g, Node *out, const NodeId *in, int n_in) {
   (void)n_in;
   const Node *a = node(g, in[0]);
-  CHECK(a->dtype != I64 && (out->attr.i[0] == F32 || out->attr.i[0] == F64));
+  CHECK(a->dtype != I64 && (out->attr.i[0] == F32 || out->attr.i[0] == F64 || out->attr.i[0] == U32));
   out->dtype = (uint8_t)out->attr.i[0];
   out->rank = a->rank;
   memcpy(out->axis, a->axis, sizeof out->axis);

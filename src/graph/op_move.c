@@ -8,10 +8,10 @@ static bool moves(Graph *g, Node *out, NodeId a) {
   return true;
 }
 
-// The axis i0 of `a`, which must be of fixed size; false with a message.
+// The axis i0 of `a`, which must be of fixed size, or a vocabulary that is known; false with a message.
 static bool fixed_axis(Graph *g, const Node *out, NodeId a, int64_t axis) {
   const Node *x = node(g, a);
-  if (axis >= 0 && axis < x->rank && g->axes.data[x->axis[axis]].kind == AXIS_FIXED) return true;
+  if (axis >= 0 && axis < x->rank && x->axis[axis] != AXIS_OF_ROWS && axis_size(g, x->axis[axis]) >= 0) return true;
   return shape_error(g, out, "`%s` needs an axis of fixed size, which %s has not there", op_rows[out->op].name,
                      shape_text(g, a, g->arena));
 }
@@ -34,12 +34,20 @@ bool shape_concat(Graph *g, Node *out, const NodeId *in, int n_in) {
   return true;
 }
 
+// The part of dy from `from` on that has the shape of `like`: along a vocabulary, its axis.
+static NodeId piece_like(Graph *g, NodeId dy, int axis, int64_t from, NodeId like) {
+  AxisId own = node(g, like)->axis[axis];
+  int64_t to = from + axis_size(g, own);
+  if (g->axes.data[own].kind == AXIS_FIXED) return g_slice(g, dy, axis, from, to);
+  return graph_add(g, OP_SLICE, &dy, 1, (Attr){.i = {axis, from, to, own}}, g->at);
+}
+
 void grad_concat(Graph *g, NodeId n, NodeId dy, const bool *want, NodeId *din) {
   int axis = (int)node(g, n)->attr.i[0];
   int64_t from = 0;
   for (int k = 0; k < node(g, n)->n_in; k++) {
     int64_t size = axis_size(g, node(g, node_in(g, n, k))->axis[axis]);
-    if (want[k]) din[k] = g_slice(g, dy, axis, from, from + size);
+    if (want[k]) din[k] = piece_like(g, dy, axis, from, node_in(g, n, k));
     from += size;
   }
 }
@@ -53,7 +61,8 @@ bool shape_slice(Graph *g, Node *out, const NodeId *in, int n_in) {
     return shape_error(g, out, "slice %lld..%lld is not within %s", (long long)from, (long long)to,
                        shape_text(g, in[0], g->arena));
   moves(g, out, in[0]);
-  out->axis[axis] = axis_fixed(g, to - from);
+  out->axis[axis] = out->attr.i[3] ? (AxisId)out->attr.i[3] : axis_fixed(g, to - from);
+  CHECK(axis_size(g, out->axis[axis]) == to - from);
   return true;
 }
 
@@ -77,8 +86,7 @@ bool shape_pad(Graph *g, Node *out, const NodeId *in, int n_in) {
 
 void grad_pad(Graph *g, NodeId n, NodeId dy, const bool *want, NodeId *din) {
   Attr at = node(g, n)->attr;
-  int64_t size = axis_size(g, node(g, node_in(g, n, 0))->axis[at.i[0]]);
-  if (want[0]) din[0] = g_slice(g, dy, (int)at.i[0], at.i[1], at.i[1] + size);
+  if (want[0]) din[0] = piece_like(g, dy, (int)at.i[0], at.i[1], node_in(g, n, 0));
 }
 
 // ---------------------------------------------------------------- transpose

@@ -1,7 +1,8 @@
 // push.c: products of matrices pushed through gathers, before gradients are taken.
 //   concat(…, E_i[c_i], …, x) · W = Σ_i (E_i W_i)[c_i] + x · W_x,   W_i the rows of W that meet E_i
-// A row then costs an addition of a row of E_i W_i where it cost a product with W_i; each E_i W_i is computed once a step. The
-// gradients follow by themselves: S_i = spread(dy, c_i), dW_i = E_iᵀ S_i, dE_i = S_i W_iᵀ. Products that share their left
+// A row then costs an addition of a row of E_i W_i where it cost a product with W_i; each E_i W_i is computed once a step. All E_i W_i
+// stand one below the other in one table, of which a row of the batch sums those rows that its ids name: a bag. The
+// gradients follow by themselves: S_i = Σ dy over the rows with an id, dW_i = E_iᵀ S_i, dE_i = S_i W_iᵀ. Products that share their left
 // operand (experts, gates) are pushed as one, W being their weights side by side.
 #include "graph_int.h"
 
@@ -54,16 +55,19 @@ static double vocabulary(const Graph *g, const Part *part) {        // −1: no 
 
 // Per column of the products, forward and backward together, in multiply-adds: 3 · rows · d as it stands; pushed 3 · v · d and, for each
 // row, what it costs to add one and to spread its gradient; more where the multiplied tables do not stay in the caches.
+enum { MOST_ROWS = 1 << 24 };             // of the tables one below the other: a float32 counts them
+
 static void decide(const Push *p, Group *x) {
   const Graph *g = p->g;
-  double rows = (double)axis_size(g, AXIS_OF_ROWS), bytes = 0, row = p->rule->row;
+  double rows = (double)axis_size(g, AXIS_OF_ROWS), bytes = 0, row = p->rule->row, above = 0;
   for (int i = 0; i < x->parts.n; i++)
     if (vocabulary(g, &x->parts.data[i]) > 0) bytes += vocabulary(g, &x->parts.data[i]) * (double)x->width * (g->dtype == F64 ? 8 : 4);
   row *= bytes > 8e6 ? 4 : bytes > 2e6 ? 2 : 1;
   for (int i = 0; i < x->parts.n; i++) {
     Part *part = &x->parts.data[i];
     double v = vocabulary(g, part), d = (double)(part->to - part->from);
-    part->pushed = v > 0 && (p->rule->always || 3 * rows * d > 3 * v * d + row * rows);
+    part->pushed = v > 0 && above + v <= MOST_ROWS && (p->rule->always || 3 * rows * d > 3 * v * d + row * rows);
+    if (part->pushed) above += v;
   }
 }
 
@@ -122,22 +126,36 @@ static NodeId rest_times(Push *p, const Group *x, NodeId w) {       // of what i
   return g_dot(t, left, right, "rk,kn>rn");
 }
 
+// The ids as rows of the tables one below the other: u32 [rows, n].
+static NodeId rows_below(Push *p, const NodeId *table, const NodeId *ids, int n) {
+  Graph *t = p->t;
+  NodeId *row = NEW_ARRAY(t->arena, NodeId, n);
+  int64_t above = 0;
+  for (int i = 0; i < n; i++) {
+    NodeId id = g_cast(t, g_expand(t, ids[i], 1), t->dtype);
+    row[i] = g_cast(t, g_map2(t, OP_ADD, id, g_const(t, (double)above)), U32);
+    above += axis_size(t, node(t, table[i])->axis[0]);
+  }
+  return g_concat(t, row, n, 1);
+}
+
 // The rows are added in one go, once all products of tables are there; what is not pushed comes last.
 static NodeId pushed_sum(Push *p, const Group *x) {
   Graph *t = p->t;
-  NodeId w = all_weights(p, x), rest = rest_times(p, x, w), sum = 0;
-  NodeId *product = NEW_ARRAY(t->arena, NodeId, x->parts.n);
+  NodeId w = all_weights(p, x), rest = rest_times(p, x, w), sum;
+  NodeId *product = NEW_ARRAY(t->arena, NodeId, x->parts.n), *ids = NEW_ARRAY(t->arena, NodeId, x->parts.n);
+  int n = 0;
   for (int i = 0; i < x->parts.n; i++) {
     const Part *part = &x->parts.data[i];
     if (!part->pushed) continue;
     NodeId rows = g_slice(t, w, 0, part->from, part->to);
-    product[i] = g_dot(t, p->now[node_in(p->g, part->value, 0)], rows, "vk,kn>vn");
+    product[n] = g_dot(t, p->now[node_in(p->g, part->value, 0)], rows, "vk,kn>vn");
+    ids[n++] = p->now[node_in(p->g, part->value, 1)];
   }
-  for (int i = 0; i < x->parts.n; i++) {
-    const Part *part = &x->parts.data[i];
-    if (!part->pushed) continue;
-    NodeId row = g_gather(t, product[i], p->now[node_in(p->g, part->value, 1)]);
-    sum = sum ? g_map2(t, OP_ADD, sum, row) : row;
+  if (n == 1) sum = g_gather(t, product[0], ids[0]);
+  else {
+    NodeId below = rows_below(p, product, ids, n), table = g_concat(t, product, n, 0);
+    sum = g_bag(t, table, below);
   }
   return rest ? g_map2(t, OP_ADD, sum, rest) : sum;
 }

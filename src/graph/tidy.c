@@ -131,6 +131,7 @@ static NodeId simplify_slice(Graph *g, const NodeId *in, int n_in, const Attr *a
   (void)n_in;
   const Node *a = node(g, in[0]);
   int axis = (int)attr->i[0];
+  if (attr->i[3]) return 0;                                       // a piece along a vocabulary
   if (attr->i[1] == 0 && attr->i[2] == axis_size(g, a->axis[axis])) return in[0];
   if (a->op == OP_CONCAT && a->attr.i[0] == axis) return slice_of_concat(g, in[0], attr);
   if (a->op != OP_SLICE || a->attr.i[0] != axis) return 0;

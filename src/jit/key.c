@@ -5,7 +5,7 @@
 
 static const char *const kind_names[] = {
   [CALL_MAP] = "map", [CALL_REDUCE_LANES] = "lanes", [CALL_REDUCE_ROWS] = "rows", [CALL_DOT] = "dot", [CALL_SPREAD] = "spread",
-  [CALL_ROWS] = "by_ids", [CALL_HOST] = "host",
+  [CALL_ROWS] = "by_ids", [CALL_BAG] = "bag", [CALL_SPREAD_BAG] = "spread_bag", [CALL_HOST] = "host",
 };
 static const char *const val_names[] = {
   [VAL_INPUT] = "input", [VAL_OP] = "op", [VAL_CONST] = "const", [VAL_IOTA] = "iota", [VAL_ANCHOR] = "anchor",
@@ -43,6 +43,8 @@ static void call_key(Text *t, const Call *c) {
     text_printf(t, " sorted b%d+%lld,%lld,%lld,%d named %d", c->sorted.buffer, (long long)c->sorted.offset, (long long)c->sorted.distinct,
                 (long long)c->sorted.ids, c->sorted.sources, c->named);
   strides(t, c->sorted.item_stride, c->sorted.sources);
+  if (c->kind == CALL_SPREAD_BAG)
+    text_printf(t, " lists b%d+%lld,%lld,%lld", c->lists.buffer, (long long)c->lists.offset, (long long)c->lists.rows, (long long)c->lists.words);
   for (int i = 0; i < c->n_inputs; i++) {
     const Input *in = &c->inputs[i];
     text_printf(t, " in b%d+%lld %s x%d,%lld", in->buffer, (long long)in->offset, dtype_names[in->dtype], in->index, (long long)in->index_stride);

@@ -87,6 +87,8 @@ static Work node_work(const Graph *g, NodeId n) {
   if (kind == KIND_DOT) work = dot_work(g, n);
   if (kind == KIND_MAP) work = elements(g, n);
   if (kind == KIND_REDUCE || x->op == OP_SPREAD) work = elements(g, node_in(g, n, 0));
+  if (x->op == OP_BAG) work = elements(g, n) * elements(g, node_in(g, n, 1));
+  if (x->op == OP_SPREAD_BAG) work = elements(g, node_in(g, n, 0)) * elements(g, node_in(g, n, 1));
   bool rows = has_rows(g, n);
   for (int i = 0; i < x->n_in; i++) rows |= has_rows(g, node_in(g, n, i));
   return rows ? (Work){work, 0} : (Work){0, work};

@@ -267,6 +267,43 @@ static void spread_call(Maker *k, NodeId n) {                           // ids i
   vec_push(arena_of(k), &k->outputs, ((Output){ -1, out.buffer, out.offset, { out.stride[0], out.stride[1] }, t, n, 0, 0 }));
 }
 
+static Input plain_input(Maker *k, NodeId n, int64_t reduced, int64_t first, int64_t second) {   // strides of a call with two dims
+  Loc l = loc_of(k->p, n);
+  return (Input){ l.buffer, l.offset, { reduced, first, second }, (DType)node(k->p->g, n)->dtype, -1, 0, n };
+}
+
+// dims [d, …]: what owns an item is a piece of the columns
+static void columns_call(Maker *k, NodeId n, Dim second, Dim reduced) {
+  const Node *x = node(k->p->g, n);
+  Loc out = loc_of(k->p, n);
+  Call *c = &k->call;
+  c->n_dims = 2;
+  c->dims[0] = dim_of(k->p->g, x->axis[1]);
+  c->dims[1] = second;
+  c->reduced = reduced;
+  vec_push(arena_of(k), &k->outputs, ((Output){ -1, out.buffer, out.offset, { out.stride[1], out.stride[0] }, (DType)x->dtype, n, 0, 0 }));
+}
+
+static void bag_call(Maker *k, NodeId n) {                              // ids input 0, table input 1
+  const Graph *g = k->p->g;
+  NodeId table = node_in(g, n, 0), ids = node_in(g, n, 1);
+  Loc t = loc_of(k->p, table), id = loc_of(k->p, ids);
+  columns_call(k, n, dim_of(g, AXIS_OF_ROWS), dim_of(g, node(g, ids)->axis[1]));
+  vec_push(arena_of(k), &k->inputs, plain_input(k, ids, id.stride[1], 0, id.stride[0]));
+  vec_push(arena_of(k), &k->inputs, plain_input(k, table, 0, t.stride[1], 0));
+  k->inputs.data[1].index = 0, k->inputs.data[1].index_stride = t.stride[0];
+}
+
+static void spread_bag_call(Maker *k, NodeId n) {                       // values input 0
+  const Graph *g = k->p->g;
+  NodeId values = node_in(g, n, 0), lists = node_in(g, n, 1);
+  Loc x = loc_of(k->p, values), l = loc_of(k->p, lists);
+  columns_call(k, n, dim_of(g, node(g, n)->axis[0]), dim_of(g, AXIS_OF_ROWS));
+  vec_push(arena_of(k), &k->inputs, plain_input(k, values, x.stride[0], x.stride[1], 0));
+  k->call.lists.buffer = l.buffer, k->call.lists.offset = l.offset;
+  k->call.lists.rows = node(g, lists)->attr.i[1], k->call.lists.words = l.stride[0];
+}
+
 static void set_sorted(Maker *k, NodeId sorted) {
   Loc l = loc_of(k->p, sorted);
   k->call.sorted.buffer = l.buffer, k->call.sorted.offset = l.offset;
@@ -366,7 +403,7 @@ static int64_t host_item_rows(const Call *c, int64_t rows) {
   };
   if (!most[c->host.id] || rows <= most[c->host.id]) return rows;
   int64_t items = (rows + most[c->host.id] - 1) / most[c->host.id], each = (rows + items - 1) / items;
-  return (each + 15) / 16 * 16;
+  return each < 16 ? each : (each + 15) / 16 * 16;
 }
 
 // Items of a product are whole tiles of every target (8, 6, 4 rows), as many as threads can share evenly.
@@ -383,11 +420,12 @@ static int64_t spread_item_rows(int64_t rows, int64_t row) {         // every it
 }
 
 static int64_t item_rows_of(const Call *c, int64_t rows, int64_t row) {
-  enum { POINTS = 4096, TERMS = 1 << 18 };
+  enum { POINTS = 4096, TERMS = 1 << 18, COLUMNS = 32 };
   int64_t points = (POINTS + row - 1) / row, sums = TERMS / ((c->reduced.size > 0 ? c->reduced.size : 1) * row) / 64 * 64;
   switch (c->kind) {
   case CALL_DOT: return dot_item_rows(rows);
   case CALL_SPREAD: return spread_item_rows(rows, row);
+  case CALL_BAG: case CALL_SPREAD_BAG: return COLUMNS;
   case CALL_HOST: return host_item_rows(c, rows);
   case CALL_REDUCE_ROWS: return sums < points ? (sums < 64 && row == 1 ? 64 : sums < 1 ? 1 : sums) : points;
   default: return points;
@@ -433,11 +471,13 @@ Call make_call(Planner *p, int cluster) {
   set_dims(&k);
   Val anchor = { .kind = VAL_ANCHOR };
   if (c->kind == CALL_SPREAD) spread_call(&k, c->anchor);
+  else if (c->kind == CALL_BAG) bag_call(&k, c->anchor);
+  else if (c->kind == CALL_SPREAD_BAG) spread_bag_call(&k, c->anchor);
   else if (c->kind == CALL_HOST) host_call(&k, c->anchor);
   else if (c->kind == CALL_DOT) dot_anchor(&k, c->anchor);
   else if (c->kind == CALL_ROWS) rows_anchor(&k, c->anchor);
   else if (c->anchor) anchor.in[anchor.n_in++] = reduce_anchor(&k, c->anchor);
-  if (c->anchor && c->kind != CALL_SPREAD && c->kind != CALL_HOST) {
+  if (c->anchor && !moves_rows(c->kind) && c->kind != CALL_HOST) {
     Map m = own_map(&k, c->anchor);
     anchor.dtype = (DType)node(p->g, c->anchor)->dtype;
     k.call.anchor = add_val(&k, anchor, c->anchor, &m);

@@ -44,7 +44,15 @@ static CallCost spread_cost(const Call *c) {                     // zeroed, then
   return (CallCost){ .flops = rows * row, .bytes = (cells + 3 * rows) * row * size + 4 * rows };
 }
 
+static CallCost bag_cost(const Call *c) {                        // a row read and added for each id
+  double columns = extent(&c->dims[0]), size = width(c->outputs[0].dtype), ids, out = columns * extent(&c->dims[1]);
+  if (c->kind == CALL_BAG) ids = extent(&c->dims[1]) * extent(&c->reduced);
+  else ids = (double)(c->lists.words - by_id_words(c->dims[1].size, 0)) * extent(&c->reduced) / (double)c->lists.rows;
+  return (CallCost){ .flops = ids * columns, .bytes = (ids * columns + out) * size + 4 * ids };
+}
+
 CallCost call_cost(const Call *c) {
+  if (c->kind == CALL_BAG || c->kind == CALL_SPREAD_BAG) return bag_cost(c);
   if (c->kind == CALL_SPREAD) return spread_cost(c);
   if (c->kind == CALL_HOST) return host_cost(c);
   CallCost out = {0};

@@ -20,8 +20,9 @@ static bool same_domain(const Graph *g, NodeId a, NodeId b) {
 
 // A value that is read in one piece, not point by point.
 static bool wants_stored(const Graph *g, NodeId user) {
-  OpKind k = op_rows[node(g, user)->op].kind;
-  return k == KIND_DOT || k == KIND_CALL || node(g, user)->op == OP_SPREAD || node(g, user)->op == OP_ROWS || node(g, user)->op == OP_CONCAT || is_apart(g, user) ||
+  OpId op = (OpId)node(g, user)->op;
+  OpKind k = op_rows[op].kind;
+  return k == KIND_DOT || k == KIND_CALL || (k == KIND_INDEX && op != OP_GATHER) || op == OP_CONCAT || is_apart(g, user) ||
          (is_view(g, user) && !is_unit_move(g, user));
 }
 
@@ -138,7 +139,7 @@ static void slots_read(const Planner *p, NodeId n, Cluster *c) {
 static int new_cluster(Planner *p, CallKind kind, NodeId anchor, NodeId shape) {
   Cluster c = { .kind = kind, .anchor = anchor };
   c.n_domain = domain_of(p->g, shape, c.domain);
-  c.rows = kind != CALL_HOST && c.n_domain > 0 && c.domain[0] == AXIS_OF_ROWS;   // a routine sees the batch as a whole
+  c.rows = kind != CALL_HOST && kind != CALL_BAG && c.n_domain > 0 && c.domain[0] == AXIS_OF_ROWS;   // these see the batch as a whole
   vec_push(p->s->arena, &p->clusters, c);
   return p->clusters.n - 1;
 }
@@ -172,7 +173,7 @@ static bool can_join(Planner *p, int c, NodeId n, const Ints *from) {
   for (int i = 0; i < node(p->g, n)->n_in; i++) read_in_memory(p, n, i, &memory);
   for (int i = 0; i < memory.n; i++)
     if (memory.data[i] == c) return false;
-  if (x->kind == CALL_SPREAD || x->kind == CALL_HOST || x->free || x->apart || k != x->n_domain || memcmp(d, x->domain, sizeof *d * (size_t)k))
+  if (moves_rows(x->kind) || x->kind == CALL_HOST || x->free || x->apart || k != x->n_domain || memcmp(d, x->domain, sizeof *d * (size_t)k))
     return false;
   for (int i = 0; i < from->n; i++)
     if (from->data[i] != c && after(p, from->data[i], c)) return false;
@@ -250,10 +251,20 @@ static CallKind reduce_kind(Planner *p, NodeId n) {
   return before == 0 || before < rank - 1 ? CALL_REDUCE_ROWS : CALL_REDUCE_LANES;    // lanes run along the last axis
 }
 
+static CallKind anchor_kind(Planner *p, NodeId n) {
+  OpId op = (OpId)node(p->g, n)->op;
+  switch (op) {
+  case OP_DOT: return CALL_DOT;
+  case OP_SPREAD: return CALL_SPREAD;
+  case OP_ROWS: return CALL_ROWS;
+  case OP_BAG: return CALL_BAG;
+  case OP_SPREAD_BAG: return CALL_SPREAD_BAG;
+  default: return op_rows[op].kind == KIND_CALL ? CALL_HOST : reduce_kind(p, n);
+  }
+}
+
 static void place_anchor(Planner *p, NodeId n) {
-  OpId op = node(p->g, n)->op;
-  bool host = op_rows[op].kind == KIND_CALL;
-  CallKind k = op == OP_DOT ? CALL_DOT : op == OP_SPREAD ? CALL_SPREAD : op == OP_ROWS ? CALL_ROWS : host ? CALL_HOST : reduce_kind(p, n);
+  CallKind k = anchor_kind(p, n);
   join(p, new_cluster(p, k, n, n), n);
 }
 

@@ -5,8 +5,8 @@
 // (3) a dot is [m, k] · [k, n], its right operand having stride 1 along n (a transposed copy is made where it has not);
 //     an axis more is taken item by item; every other contraction is products and sums;
 // (4) what is reshaped lies in one piece; views stand on values that are in memory (never on constants);
-// (5) a spread has values [rows] or [rows, d], of a list [rows, m] or [rows, m, d]; a gather of a list reads any row for an
-//     item that is not there, and a SELECT makes that 0; tables updated by rows (rows.c): their gradient, slots and all between are
+// (5) a spread of a bag has its ids turned over (by_id); a spread has values [rows] or [rows, d], of a list [rows, m] or [rows, m, d]; a
+//     gather of a list reads any row for an item that is not there, and a SELECT makes that 0; tables updated by rows (rows.c): their gradient, slots and all between are
 //     values of the ids named, ascending, on an axis of their own, and a root says which rows of its slot they are;
 // (6) every copy is an explicit STOP. Its attributes: i1 COPY_PACKED, i2 COPY_APART, i3 a serial number.
 #include "plan_int.h"
@@ -73,7 +73,11 @@ static NodeId base_of(const Graph *t, NodeId n) {                  // underneath
   return n;
 }
 
-static NodeId copy(Lower *l, NodeId x, Attr attr, Place at) { return graph_add(l->t, OP_STOP, &x, 1, attr, at); }
+static NodeId copy(Lower *l, NodeId x, Attr attr, Place at) {       // of numbers of rows: a CAST to what they are
+  DType t = (DType)node(l->t, x)->dtype;
+  if (t == U32) attr.i[0] = t;
+  return graph_add(l->t, t == U32 ? OP_CAST : OP_STOP, &x, 1, attr, at);
+}
 static NodeId fresh_copy(Lower *l, NodeId x, Place at) {           // not shared with any other copy of x
   return copy(l, x, (Attr){ .i = { 0, 0, 0, ++l->serial } }, at);
 }
@@ -88,7 +92,8 @@ static NodeId in_memory(Lower *l, NodeId x, Place at) {
 
 // Written as a whole by a call that has no other outputs.
 static bool wants_own_place(const Graph *t, NodeId x) {
-  return node(t, x)->op == OP_SPREAD || op_rows[node(t, x)->op].kind == KIND_CALL;
+  OpId op = (OpId)node(t, x)->op;
+  return op == OP_SPREAD || op == OP_BAG || op == OP_SPREAD_BAG || op_rows[op].kind == KIND_CALL;
 }
 
 static NodeId own_value(Lower *l, NodeId x, Place at) {            // a computed value that nobody else places
@@ -208,6 +213,17 @@ static NodeId lower_spread(Lower *l, const Node *n, const NodeId *in) {
   NodeId x = spread_values(l, in[0], in[1], n->at);
   if (!x) return 0;
   return with_axes(l, graph_add(l->t, OP_SPREAD, (NodeId[]){ x, in[1] }, 2, n->attr, n->at), n->rank, n->axis, n->at);
+}
+
+// Ids turned over, by chunks of rows so few that what is summed stays in a cache, and so many that sums of one id are not short.
+static NodeId lower_spread_bag(Lower *l, const Node *n, const NodeId *in) {
+  enum { FEWEST = 512, MOST = 1024 };
+  Graph *t = l->t;
+  int64_t rows = axis_size(t, AXIS_OF_ROWS), chunk = rows / 2;
+  chunk = chunk < FEWEST ? FEWEST : chunk > MOST ? MOST : (chunk + 15) / 16 * 16;
+  if (chunk > rows) chunk = rows;
+  NodeId x = in_memory(l, in[0], n->at), lists = graph_add(t, OP_BY_ID, &in[1], 1, (Attr){ .i = { n->attr.i[0], chunk } }, n->at);
+  return lists ? graph_add(t, OP_SPREAD_BAG, (NodeId[]){ x, lists }, 2, n->attr, n->at) : 0;
 }
 
 // 1 where one or more rows have one of the ids
@@ -527,6 +543,8 @@ static NodeId lower_node(Lower *l, const Graph *g, NodeId id, const NodeId *now)
   case OP_CONCAT: return n->n_in == 1 ? in[0] : lower_concat(l, in, n->n_in, n->attr.i[0], n->at);
   case OP_PAD: return lower_pad(l, in[0], &n->attr, n->at);
   case OP_DOT: return g->gemm && suits_gemm(g, id, g->gemm) ? lower_gemm(l, n, in) : lower_dot(l, n, in);
+  case OP_BAG: in[0] = in_memory(l, in[0], n->at); break;
+  case OP_SPREAD_BAG: return lower_spread_bag(l, n, in);
   case OP_SPREAD: return lower_spread(l, n, in);
   case OP_TOUCHED: return lower_touched(l, n, in);
   case OP_GATHER: return lower_gather(l, n, in);

@@ -171,6 +171,7 @@ static void touch_all(Life *l, int first, int n, const Call *x, int t) {
   for (int i = 0; i < x->n_outputs; i++) touch(l, first, n, x->outputs[i].buffer, t);
   if (x->kind == CALL_DOT) touch(l, first, n, x->left.buffer, t), touch(l, first, n, x->right.buffer, t);
   if (x->kind == CALL_ROWS || x->named) touch(l, first, n, x->sorted.buffer, t);
+  if (x->kind == CALL_SPREAD_BAG) touch(l, first, n, x->lists.buffer, t);
   for (int i = 0; i < x->host.n_in; i++) touch(l, first, n, x->host.in[i].buffer, t);
   if (x->kind == CALL_HOST) touch(l, first, n, x->host.out.buffer, t);
 }

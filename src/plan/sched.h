@@ -56,6 +56,9 @@ typedef enum {
   CALL_ROWS,                 // dims [C] or [C, d], of the ids that the batch names (`sorted`): anchor[u, j] = Σ over the first inputs s, as many
                              //   as `sorted` has lists of places, of (Σ of input s over the u-th id's places in list s, rows and then
                              //   items ascending), 0 behind the last id; then the program. Their domain is [rows] + dims
+  CALL_BAG,                  // dims [d, rows]: out[r, j] = Σ_i table[ids[r, i], j], i ascending: reduced is i. No program. Input 0 the ids,
+                             //   input 1 the table; items are of columns
+  CALL_SPREAD_BAG,           // dims [d, V]: out[v, j] = Σ over the rows r that `lists` has for v of in[r, j]: reduced is rows. No program
   CALL_HOST                  // a C routine of the runtime (host.h): `host` says all; dims are those of its result
 } CallKind;
 
@@ -79,14 +82,19 @@ typedef struct {
   // of the ids, so that there is none, of any kind of call, for what lies behind the last id
   struct { int buffer; int64_t offset, distinct, ids; int sources; int64_t item_stride[SORT_SOURCES]; } sorted;
   bool named;
+  // SPREAD_BAG: what by_id made (host.h): each `rows` rows of the batch have `words`
+  struct { int buffer; int64_t offset, rows, words; } lists;
   int64_t items;             // fixed calls: how many items (blocks of the first dim); row calls: unused
   int64_t item_rows;         // fixed calls: rows of dims[0] per item
   HostArgs host;             // HOST; inputs, outputs, vals are then empty
 } Call;
 
+// Calls without a program: rows of a value are summed by ids.
+static inline bool moves_rows(CallKind k) { return k == CALL_SPREAD || k == CALL_BAG || k == CALL_SPREAD_BAG; }
+
 // Is an input read on the anchor's operand domain? An index is where what it selects rows of is.
 static inline bool input_prologue(const Call *c, int input) {
-  if (c->kind == CALL_SPREAD || (c->kind == CALL_ROWS && input < c->sorted.sources)) return true;
+  if (moves_rows(c->kind) || (c->kind == CALL_ROWS && input < c->sorted.sources)) return true;
   for (int v = 0; v < c->n_vals; v++)
     if (c->vals[v].kind == VAL_INPUT && c->vals[v].input == input) return c->vals[v].prologue;
   for (int i = 0; i < c->n_inputs; i++)

@@ -124,6 +124,11 @@ static void add_sorted(Check *k, const Call *c, int call) {        // and the it
   }
 }
 
+static void add_lists(Check *k, const Call *c, int call) {
+  const Dim words[2] = { { false, (c->reduced.size + c->lists.rows - 1) / c->lists.rows }, { false, c->lists.words } };
+  add(k, c, call, c->lists.buffer, false, c->lists.offset, (int64_t[]){ c->lists.words, 1 }, words, 2);
+}
+
 static void add_call(Check *k, const Call *c, int call) {
   if (c->kind == CALL_HOST) { add_host(k, c, call); return; }
   Dim pro[MAX_DIMS + 1];
@@ -144,6 +149,7 @@ static void add_call(Check *k, const Call *c, int call) {
     if (o->by) add_any_row(k, a, rows_of_slot(k, o), o->row_stride);
   }
   if (c->kind == CALL_ROWS || c->named) add_sorted(k, c, call);
+  if (c->kind == CALL_SPREAD_BAG) add_lists(k, c, call);
   if (c->kind != CALL_DOT) return;
   const Dim left[2] = { c->dims[0], c->reduced }, right[2] = { c->dims[1], c->reduced };
   int64_t by_left[2] = { c->left.stride_mn, c->left.stride_k }, by_right[2] = { c->right.stride_mn, c->right.stride_k };

@@ -1,7 +1,7 @@
 // sched_print.c: a schedule as text, one call a line and one line per step of its program.
 #include "plan_int.h"
 
-static const char *const kinds[] = { "map", "sum_lanes", "sum_rows", "dot", "spread", "rows", "host" };
+static const char *const kinds[] = { "map", "sum_lanes", "sum_rows", "dot", "spread", "rows", "bag", "spread_bag", "host" };
 static const char *const routines[N_HOST] = {
 #define HOST(id, fn, item_rows) [HOST_##id] = #fn,
 #include "../../runtime/host.def"
@@ -79,11 +79,13 @@ static void print_call(const Schedule *s, const Call *c, Text *out) {
     print_place(s, c->right.buffer, c->right.offset, out);
   }
   if (c->kind == CALL_ROWS) text_add(out, " by "), print_place(s, c->sorted.buffer, c->sorted.offset, out);
-  if (c->kind == CALL_SPREAD) {
+  if (moves_rows(c->kind)) {
+    bool lists = c->kind == CALL_SPREAD_BAG;
+    const Input *values = &c->inputs[lists ? 0 : 1], *ids = &c->inputs[0];
     text_add(out, ": ");
-    print_place(s, c->inputs[1].buffer, c->inputs[1].offset, out);
+    print_place(s, values->buffer, values->offset, out);
     text_add(out, " by ");
-    print_place(s, c->inputs[0].buffer, c->inputs[0].offset, out);
+    print_place(s, lists ? c->lists.buffer : ids->buffer, lists ? c->lists.offset : ids->offset, out);
     if (c->n_inputs > 2) text_add(out, " below "), print_place(s, c->inputs[2].buffer, c->inputs[2].offset, out);
     text_add(out, " -> ");
     print_place(s, c->outputs[0].buffer, c->outputs[0].offset, out);

@@ -142,7 +142,7 @@ static bool reads_otherwise(const Call *c, const Output *o) {         // o's buf
     const Input *in = &c->inputs[i];
     if (in->buffer != o->buffer) continue;
     bool same = in->index < 0 && !o->by ? true : reads_same_row(in, o);
-    if (c->kind == CALL_SPREAD || !same || in->offset != o->offset) return true;
+    if (moves_rows(c->kind) || !same || in->offset != o->offset) return true;
     for (int v = 0; v < c->n_vals; v++)
       if (c->vals[v].kind == VAL_INPUT && c->vals[v].input == i && c->vals[v].prologue) return true;
     for (int d = 0; d < c->n_dims; d++)

@@ -105,7 +105,8 @@ void check_run(Run r, GraphOf *graph, bool host) {
   snprintf(what, sizeof what, "%s, %s(%g), %s, %s", r.name, json_string_value(field(r.run, "optimizer")), rate, r.p->name,
            targets[r.target].name);
   int n_host = 0;
-  for (int i = 0; i < out.plan.programs[PROG_TRAIN].n_phases; i++) n_host += out.plan.programs[PROG_TRAIN].phases[i].n_host;
+  for (int i = 0; i < out.plan.programs[PROG_TRAIN].n_phases; i++)
+    for (int k = 0; k < out.plan.programs[PROG_TRAIN].phases[i].n_host; k++) n_host += out.plan.programs[PROG_TRAIN].phases[i].host[k].id != HOST_BY_ID;
   assert_true(host ? n_host > 0 : n_host == 0);
   Engine *e = engine_new(&out.plan, &code);
   load_weights(e, r.file, a);

@@ -27,7 +27,8 @@ typedef struct {
 } Run;
 // The graph of the run, in arena a, errors to d. loss and roots set, slots named as the file's weights.
 typedef Graph *GraphOf(const Run *r, Arena *a, Diag *d);
-// Compiles, compares every batch's forward before training and all weights after it. host: whether host calls must be there.
+// Compiles, compares every batch's forward before training and all weights after it. host: whether host calls must be there (those aside
+// that turn over the ids of pushed products).
 void check_run(Run r, GraphOf *graph, bool host);
 // All runs of a case, in both precisions, by every target that runs here.
 void check_case(const json_t *file, const char *name, GraphOf *graph, void *ctx, bool host);

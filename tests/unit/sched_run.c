@@ -205,6 +205,34 @@ static void run_spread(Point *p, int64_t lo, int64_t hi) {
     }
 }
 
+// Columns lo … hi−1: what a bag sums, and what its rows sum by id.
+static void run_bag(Point *p, int64_t lo, int64_t hi) {
+  const Call *c = p->c;
+  const Output *o = &c->outputs[0];
+  for (int64_t j = lo; j < hi; j++)
+    for (int64_t r = 0; r < p->n; r++) {
+      double sum = input_at(p, 1, (int64_t[]){0, j, r}, 3);
+      for (int64_t i = 1; i < c->reduced.size; i++) sum = round_to(o->dtype, sum + input_at(p, 1, (int64_t[]){i, j, r}, 3));
+      poke(p->m, o->buffer, o->offset + j * o->stride[0] + r * o->stride[1], sum);
+    }
+}
+
+static void run_spread_bag(Point *p, int64_t lo, int64_t hi) {
+  const Call *c = p->c;
+  const Output *o = &c->outputs[0];
+  int64_t vocabulary = c->dims[1].size;
+  for (int64_t j = lo; j < hi; j++)
+    for (int64_t v = 0; v < vocabulary; v++) {
+      double sum = 0;
+      for (int64_t at = c->lists.offset, first = 0; first < p->n; first += c->lists.rows, at += c->lists.words)
+        for (int64_t e = (int64_t)peek(p->m, c->lists.buffer, at + v); e < (int64_t)peek(p->m, c->lists.buffer, at + v + 1); e++) {
+          int64_t r = (int64_t)peek(p->m, c->lists.buffer, at + by_id_rows(vocabulary) + e);
+          sum = round_to(o->dtype, sum + input_at(p, 0, (int64_t[]){r, j, v}, 3));
+        }
+      poke(p->m, o->buffer, o->offset + j * o->stride[0] + v * o->stride[1], sum);
+    }
+}
+
 static int64_t word(const Point *p, int64_t i) { return (int64_t)peek(p->m, p->c->sorted.buffer, p->c->sorted.offset + i); }
 
 static void store(Point *p, const int64_t *at) {
@@ -252,8 +280,10 @@ static void run_call(SchedMemory *m, const Call *c, int64_t n, int64_t lo, int64
   int64_t inner = 1, at[MAX_DIMS + 1] = {0};
   for (int d = 1; d < c->n_dims; d++) inner *= extent(&p, c->dims[d]);
   if (c->kind == CALL_SPREAD) run_spread(&p, lo, hi);
+  if (c->kind == CALL_BAG) run_bag(&p, lo, hi);
+  if (c->kind == CALL_SPREAD_BAG) run_spread_bag(&p, lo, hi);
   if (c->kind == CALL_ROWS) { run_rows(&p, lo, hi, inner); lo = hi; }
-  for (int64_t i = c->kind == CALL_SPREAD ? hi : lo; i < hi; i++)
+  for (int64_t i = moves_rows(c->kind) ? hi : lo; i < hi; i++)
     for (int64_t j = 0; j < inner; j++) {
       int64_t rest = j;
       at[0] = i;

@@ -19,6 +19,8 @@ typedef struct {
   int64_t n;
 } Bench;
 
+enum { BAG_IDS = 3, BAG_IDS_BUFFER = 1 };               // of a spread of a bag: the matrix of ids whose lists it reads
+
 static size_t size_of(DType t) { return t == F32 || t == U32 ? 4 : 8; }
 static uint64_t seed = 1;
 static double uniform(void) {                            // in (−1, 1)
@@ -221,9 +223,33 @@ static void ref_spread(Bench *b, const Call *c) {
     }
 }
 
+static void ref_bag(Bench *b, const Call *c) {
+  const Output *o = &c->outputs[0];
+  for (int64_t j = 0; j < c->dims[0].size; j++)
+    for (int64_t r = 0; r < b->n; r++) {
+      double sum = ref_input(b, c, 1, (int64_t[]){0, j, r}, 3);
+      for (int64_t i = 1; i < c->reduced.size; i++) sum = round_to(o->dtype, sum + ref_input(b, c, 1, (int64_t[]){i, j, r}, 3));
+      put(b, o->buffer, o->dtype, o->offset + j * o->stride[0] + r * o->stride[1], sum);
+    }
+}
+
+static void ref_spread_bag(Bench *b, const Call *c) {
+  const Output *o = &c->outputs[0];
+  for (int64_t j = 0; j < c->dims[0].size; j++)
+    for (int64_t v = 0; v < c->dims[1].size; v++) {
+      double sum = 0;
+      for (int64_t r = 0; r < b->n; r++)
+        for (int64_t i = 0; i < BAG_IDS; i++)
+          if ((int64_t)get(b, BAG_IDS_BUFFER, U32, r * BAG_IDS + i) == v) sum = round_to(o->dtype, sum + ref_input(b, c, 0, (int64_t[]){r, j, v}, 3));
+      put(b, o->buffer, o->dtype, o->offset + j * o->stride[0] + v * o->stride[1], sum);
+    }
+}
+
 static void ref_call(Bench *b, const Call *c) {
   int64_t at[MAX_DIMS + 1] = {0}, total = 1;
   if (c->kind == CALL_SPREAD) { ref_spread(b, c); return; }
+  if (c->kind == CALL_BAG) { ref_bag(b, c); return; }
+  if (c->kind == CALL_SPREAD_BAG) { ref_spread_bag(b, c); return; }
   for (int d = 0; d < c->n_dims; d++) total *= extent(b, c->dims[d]);
   for (int64_t i = 0; i < total; i++) {
     int64_t rest = i;
@@ -660,6 +686,61 @@ static void test_spread_of_lists(void **state) {
   }
 }
 
+// Columns: whole strips, what is left of them, less than a vector; in pieces, as items of threads are.
+static void test_bag(void **state) {
+  static const int64_t columns[] = {1, 7, 35, 64, 135};
+  (void)state;
+  for (int i = 0; i < 2 * COUNT_OF(columns); i++) {
+    DType t = i % 2 ? F64 : F32;
+    Bench *b = bench_new(t, 100);
+    int ids = buffer(b, U32, CAPACITY * 5, "ids"), table = buffer(b, t, 10 * 140, "table"), o = buffer(b, t, CAPACITY * 144, "o");
+    Call *c = call(b, CALL_BAG, "bag");
+    dim(c, false, columns[i / 2]);
+    dim(c, true, 0);
+    c->reduced = (Dim){false, 3};
+    c->inputs[c->n_inputs++] = (Input){.buffer = ids, .offset = 2, .stride = {1, 0, 5}, .dtype = U32, .index = -1};
+    c->inputs[c->n_inputs++] = (Input){.buffer = table, .stride = {0, 1, 0}, .dtype = t, .index = 0, .index_stride = 140};
+    output(c, t, 0, o, 3, 1, 144, 0);
+    c->item_rows = 32;
+    c->items = (columns[i / 2] + 31) / 32;
+    check(b, 0);
+  }
+}
+
+static void fill_lists(Bench *b, const Call *c) {
+  uint32_t *words = b->mem[c->lists.buffer];
+  HostOperand ids = {.buffer = BAG_IDS_BUFFER, .dtype = U32, .rank = 2, .rows = true, .extent = {CAPACITY, BAG_IDS}, .stride = {BAG_IDS, 1}};
+  int64_t chunks = (CAPACITY + c->lists.rows - 1) / c->lists.rows;
+  HostArgs a = {.in = &ids, .n_in = 1, .i = {0, c->lists.rows},
+                .out = {.buffer = c->lists.buffer, .dtype = U32, .rank = 2, .extent = {chunks, c->lists.words}, .stride = {c->lists.words, 1}}};
+  memset(words, 0xff, b->bytes[c->lists.buffer]);
+  host_by_id(b->mem, &a, b->n, 0, chunks);
+}
+
+static void test_spread_bag(void **state) {
+  static const int64_t columns[] = {1, 7, 35, 64, 135}, rows[] = {100, 1, 32, 33};
+  (void)state;
+  for (int i = 0; i < COUNT_OF(columns); i++)
+    for (int k = 0; k < COUNT_OF(rows); k++) {
+      DType t = (i + k) % 2 ? F64 : F32;
+      Bench *b = bench_new(t, rows[k]);
+      int ids = buffer(b, U32, CAPACITY * BAG_IDS, "ids"), x = buffer(b, t, CAPACITY * 140, "x"), o = buffer(b, t, 12 * 144, "o");
+      Call *c = call(b, CALL_SPREAD_BAG, "spread_bag");
+      assert_int_equal(ids, BAG_IDS_BUFFER);
+      dim(c, false, columns[i]);
+      dim(c, false, 11);                                     // the last of them is no row's
+      c->reduced = (Dim){true, CAPACITY};
+      c->lists.rows = 32, c->lists.words = by_id_words(11, 32 * BAG_IDS);
+      c->lists.buffer = buffer(b, U32, (CAPACITY / 32 + 1) * c->lists.words, "lists");
+      fill_lists(b, c);
+      c->inputs[c->n_inputs++] = (Input){.buffer = x, .offset = 1, .stride = {140, 1, 0}, .dtype = t, .index = -1};
+      output(c, t, 0, o, 3, 1, 144, 0);
+      c->item_rows = 32;
+      c->items = (columns[i] + 31) / 32;
+      check(b, 0);
+    }
+}
+
 static char *text_of(Bench *b, EmitWhat what) {
   size_t size;
   char *error = NULL, *text = mtlc_emit(&b->s, TARGET_AVX2, what, (Part){0, 1}, &size, &error);
@@ -860,7 +941,7 @@ int main(void) {
     cmocka_unit_test(test_map_scalar), cmocka_unit_test(test_functions_f32), cmocka_unit_test(test_functions_f64),
     cmocka_unit_test(test_dot), cmocka_unit_test(test_dot_of_few_rows),
     cmocka_unit_test(test_dot_with_gather), cmocka_unit_test(test_dot_over_rows), cmocka_unit_test(test_reduce_lanes),
-    cmocka_unit_test(test_reduce_rows), cmocka_unit_test(test_spread), cmocka_unit_test(test_spread_of_lists), cmocka_unit_test(test_equal_calls_are_one_kernel), cmocka_unit_test(test_runs_of_calls_are_a_loop),
+    cmocka_unit_test(test_reduce_rows), cmocka_unit_test(test_spread), cmocka_unit_test(test_spread_of_lists), cmocka_unit_test(test_bag), cmocka_unit_test(test_spread_bag), cmocka_unit_test(test_equal_calls_are_one_kernel), cmocka_unit_test(test_runs_of_calls_are_a_loop),
     cmocka_unit_test(test_six_axes), cmocka_unit_test(test_sums_of_six_axes), cmocka_unit_test(test_key_names_ops),
     cmocka_unit_test(test_broken_schedule_is_an_error), cmocka_unit_test(test_parts_that_are_broken)};
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -234,6 +234,30 @@ static NodeId case_spread(Bench *b, OpId op, int variant) {
   return g_spread(b->g, x, variant < ONE_ID ? g_column(b->g, OP_IDS, variant) : list_of_ids(b), axis_fixed(b->g, 4));
 }
 
+// Rows of two tables of 4, one below the other: u32 [rows, 2].
+static NodeId two_ids(Bench *b) {
+  NodeId in[2];
+  for (int i = 0; i < 2; i++) {
+    NodeId id = g_cast(b->g, g_expand(b->g, g_column(b->g, OP_IDS, i), 1), (DType)b->g->dtype), above = g_const(b->g, i * 4);
+    in[i] = g_cast(b->g, g_map2(b->g, OP_ADD, id, above), U32);
+  }
+  return g_concat(b->g, in, 2, 1);
+}
+
+static NodeId case_bag(Bench *b, OpId op, int variant) {
+  (void)op;
+  if (variant > 0) return 0;
+  NodeId table = param(b, 2, 8, 3, 0);
+  return g_bag(b->g, table, two_ids(b));
+}
+
+static NodeId case_spread_bag(Bench *b, OpId op, int variant) {
+  (void)op;
+  if (variant > 0) return 0;
+  NodeId x = per_row(b, 3);
+  return g_spread_bag(b->g, x, two_ids(b), axis_fixed(b->g, 8));
+}
+
 static NodeId case_concat(Bench *b, OpId op, int variant) {
   (void)op;
   if (variant > 2) return 0;
@@ -308,7 +332,7 @@ static Case *const by_op[N_OPS] = {
     [OP_FMA] = case_fma,       [OP_SELECT] = case_select, [OP_CAST] = case_cast,     [OP_DOT] = case_dot,
     [OP_GATHER] = case_gather, [OP_SPREAD] = case_spread, [OP_CONCAT] = case_concat, [OP_SLICE] = case_slice,
     [OP_PAD] = case_pad,       [OP_TRANSPOSE] = case_transpose, [OP_RESHAPE] = case_reshape, [OP_BROADCAST] = case_broadcast,
-    [OP_PAIRS] = case_pairs,
+    [OP_PAIRS] = case_pairs,   [OP_BAG] = case_bag,       [OP_SPREAD_BAG] = case_spread_bag,
 };
 
 static Case *case_of(OpId op) {

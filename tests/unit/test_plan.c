@@ -361,6 +361,17 @@ static void host_calls(Case *c) {
   task(c, "click", "bce", g_map1(g, OP_SIGMOID, g_dot(g, h, weights, "rk,ak>ra")), 0);                // no gradient to w
 }
 
+static NodeId ids_below(Graph *g, int n);
+static void bags(Case *c) {                                      // more than a strip of columns; two bags that share an id's row
+  Graph *g = c->g;
+  NodeId table = param(c, "table", 2, 2 * VOCAB, 75), other = param(c, "other", 2, VOCAB, 3), ids = ids_below(g, 2), w = param(c, "w", 2, 75, 9);
+  NodeId sum = g_bag(g, table, ids), last = g_bag(g, other, ids_below(g, 1)), flat = g_dot(g, sum, w, "rk,kn>rn");
+  task(c, "click", "bce", g_map1(g, OP_SIGMOID, layer(c, g_map1(g, OP_TANH, sum), 75, 1, "click")), 0);
+  task(c, "spend", "mse", g_map1(g, OP_SIGMOID, layer(c, g_map1(g, OP_TANH, last), 3, 1, "spend")), 1);
+  graph_out(g, "output:sum", sum);
+  graph_out(g, "output:spread", g_spread_bag(g, flat, ids, axis_fixed(g, 2 * VOCAB)));
+}
+
 static void tables(Case *c) {                                    // gathers and spreads by themselves
   Graph *g = c->g;
   NodeId bias = param(c, "bias", 1, VOCAB, 1), table = param(c, "table", 2, VOCAB, 5), ids = g_column(g, OP_IDS, 1);
@@ -534,8 +545,28 @@ static NodeId draw_view(Draw *d) {
   }
 }
 
+// Rows of n tables, one below the other.
+static NodeId ids_below(Graph *g, int n) {
+  NodeId in[IDS];
+  for (int i = 0; i < n; i++) {
+    NodeId id = g_cast(g, g_expand(g, g_column(g, OP_IDS, i), 1), (DType)g->dtype), above = g_const(g, i * VOCAB);
+    in[i] = g_cast(g, g_map2(g, OP_ADD, id, above), U32);
+  }
+  return g_concat(g, in, n, 1);
+}
+
+static NodeId draw_bag(Draw *d) {
+  Graph *g = d->c.g;
+  NodeId a = any(d);
+  int n = 1 + below(d, IDS);
+  if (node(g, a)->rank != 2) return 0;
+  if (has_rows(g, a)) return g_spread_bag(g, a, ids_below(g, n), axis_fixed(g, n * VOCAB));
+  return size_at(d, a, 0) >= n * VOCAB ? g_bag(g, a, ids_below(g, n)) : 0;
+}
+
 static NodeId draw_index(Draw *d) {
   Graph *g = d->c.g;
+  if (below(d, 2)) return draw_bag(d);
   NodeId a = any(d), ids = g_column(g, OP_IDS, below(d, IDS));
   if (has_rows(g, a)) return g_spread(g, a, ids, axis_fixed(g, VOCAB));
   return node(g, a)->rank > 0 && size_at(d, a, 0) >= VOCAB ? g_gather(g, a, ids) : 0;
@@ -717,6 +748,7 @@ static void test_batch_norm(void **state) {
 static void test_clipping(void **state) { (void)state; just_run(clipped_and_decayed); }
 static void test_moves(void **state) { (void)state; just_run(moves); }
 static void test_tables(void **state) { (void)state; just_run(tables); }
+static void test_bags(void **state) { (void)state; train_model(bags, "momentum"); }
 static void test_hazards(void **state) { (void)state; just_run(hazards); }
 
 // Plain training: transposes, scalars, Σw; forward, loss, dX over rows; dW and db with the update in the epilogue, loss
@@ -970,7 +1002,7 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_mlp), cmocka_unit_test(test_softmax), cmocka_unit_test(test_experts),
     cmocka_unit_test(test_stacked_experts), cmocka_unit_test(test_items), cmocka_unit_test(test_lazy_tables), cmocka_unit_test(test_batch_norm), cmocka_unit_test(test_clipping),
-    cmocka_unit_test(test_moves), cmocka_unit_test(test_tables), cmocka_unit_test(test_hazards),
+    cmocka_unit_test(test_moves), cmocka_unit_test(test_tables), cmocka_unit_test(test_bags), cmocka_unit_test(test_hazards),
     cmocka_unit_test(test_random),
     cmocka_unit_test(test_phases_of_an_mlp), cmocka_unit_test(test_phases_of_others),
     cmocka_unit_test(test_host_calls), cmocka_unit_test(test_gemm), cmocka_unit_test(test_errors), cmocka_unit_test(test_siblings),
