@@ -159,6 +159,7 @@ static void finish(Tile *t, Value *acc, Value from, Value to) {
   Kernel *k = t->k;
   LL *l = &k->e->l;
   if (t->narrow || program_cost(k->c, false) > LIGHT_COST) { finish_in_memory(t, acc, from, to); return; }
+  if (t->mr == 1) { finish_in_registers(t, acc); return; }
   Block whole = ll_block(l, "whole"), part = ll_block(l, "part"), done = ll_block(l, "done");
   ll_if(l, ll_icmp(l, LLVMIntEQ, ll_sub(l, to, from), ll_i64(l, t->mr)), whole, part);
   ll_go(l, whole);
@@ -207,7 +208,7 @@ static void row_loop(Tile t, const Span *s) {
   Loop rows;
   Value mr = ll_i64(l, t.mr), step = mr;
   t.stride = k->left_mn;
-  if (k->c->dims[0].is_rows) {
+  if (k->c->dims[0].is_rows && t.mr > 1) {
     Value few = ll_icmp(l, LLVMIntSLT, s->row_to, mr);
     step = ll_select(l, few, ll_i64(l, 1), mr);
     t.stride = ll_select(l, few, ll_i64(l, 0), t.stride);
@@ -298,13 +299,13 @@ static void one_column(Kernel *k) {
 }
 
 // ---------------------------------------------------------------- which tiles
-DotTiles dot_tiles(const Emit *e, const Call *c) {
+static DotTiles tiles_of(const Emit *e, const Call *c, int64_t rows) {
   const Target *target = e->target;
-  const Dim *m = &c->dims[0], *n = &c->dims[1];
+  const Dim *n = &c->dims[1];
   DotTiles t = {.mr = target->mr, .nv = target->nv, .columns = 'm'};
   int width = kernel_width(e), most = target->mr * target->nv;
-  if (!m->is_rows && m->size < t.mr) t.mr = (int)m->size;
-  if (m->is_rows && c->reduced.is_rows) t.mr = 1;          // partial sums of single rows have no place in a span
+  if (rows < t.mr) t.mr = (int)rows;
+  if (c->dims[0].is_rows && c->reduced.is_rows) t.mr = 1;          // partial sums of single rows have no place in a span
   while (2 * t.nv * t.mr <= most && 2 * t.nv * width <= (n->is_rows || n->size > SPAN_COLUMNS ? SPAN_COLUMNS : n->size)) t.nv *= 2;
   int step = t.nv * width;
   if (n->is_rows) return t;
@@ -313,6 +314,8 @@ DotTiles dot_tiles(const Emit *e, const Call *c) {
   if (dot_is_column(c)) t.columns = '1';
   return t;
 }
+
+DotTiles dot_tiles(const Emit *e, const Call *c) { return tiles_of(e, c, c->dims[0].is_rows ? INT64_MAX : c->dims[0].size); }
 
 // Masks are free in AVX-512: the wide tile there also takes a last block of more than one vector.
 static void span(Kernel *k, const DotTiles *shape, const Span *s) {
@@ -352,6 +355,21 @@ static void spans_over_rows(Kernel *k, const DotTiles *shape) {
   loop_end(e, &rows, NULL);
 }
 
+// A row that comes alone, as in a prediction, has a tile of one row.
+static void alone_or_more(Kernel *k, const DotTiles *shape, const Span *s) {
+  LL *l = &k->e->l;
+  DotTiles row = tiles_of(k->e, k->c, 1);
+  Block alone = ll_block(l, "alone"), more = ll_block(l, "more"), done = ll_block(l, "rows.done");
+  ll_if(l, ll_icmp(l, LLVMIntEQ, ll_sub(l, k->hi, k->lo), ll_i64(l, 1)), alone, more);
+  ll_go(l, alone);
+  span(k, &row, s);
+  ll_br(l, done);
+  ll_go(l, more);
+  span(k, shape, s);
+  ll_br(l, done);
+  ll_go(l, done);
+}
+
 void emit_dot(Kernel *k) {
   LL *l = &k->e->l;
   DotTiles shape = dot_tiles(k->e, k->c);
@@ -359,5 +377,6 @@ void emit_dot(Kernel *k) {
   CHECK(shape.mr * shape.nv <= MAX_TILE && SPAN_COLUMNS % (shape.nv * k->width) == 0);
   if (shape.columns == '1') one_column(k);
   else if (k->c->reduced.is_rows) spans_over_rows(k, &shape);
+  else if (k->predicts && k->c->dims[0].is_rows) alone_or_more(k, &shape, &all);
   else span(k, &shape, &all);
 }

@@ -31,6 +31,7 @@ typedef struct {
 typedef struct KernelFn {
   const char *key, *name;
   const Call *call;                         // the first that it serves
+  bool predicts;                            // a call of PREDICT, where a row may come alone
   double cost; int part;                    // what its code takes to generate, about; the part that has it
   Value fn; Type type;                      // NULL: not declared in this part so far
   Text serves;                              // names of the calls, for the printed text
@@ -62,6 +63,7 @@ typedef struct {
 typedef struct {
   Emit *e;
   const Call *c;
+  bool predicts;                            // KernelFn.predicts
   int width;                                // lanes of a vector of the schedule's dtype
   State st;
   Block entry;                              // allocas go here

@@ -373,6 +373,7 @@ void kernel_define(Emit *e, KernelFn *f) {
   LL *l = &e->l;
   const Call *c = f->call;
   Kernel k = kernel_state(e, c);
+  k.predicts = f->predicts;
   Params ps = {0};
   kernel_params(e, c, &k, &ps);
   kernel_declare(e, f);

@@ -93,7 +93,10 @@ void emit_plan(Emit *e) {
       PhaseCode *code = &e->phase[p][i];
       if (ph->is_host) continue;
       code->kernel = NEW_ARRAY(e->arena, KernelFn *, ph->n_calls + 1);
-      for (int k = 0; k < ph->n_calls; k++) code->kernel[k] = kernel_for(e, &ph->calls[k]);
+      for (int k = 0; k < ph->n_calls; k++) {
+        code->kernel[k] = kernel_for(e, &ph->calls[k]);
+        code->kernel[k]->predicts |= p == PROG_PREDICT;
+      }
       vec_push(e->arena, &pieces, ((Piece){phase_cost(ph, code), pieces.n, &code->part}));
     }
   }

@@ -266,10 +266,12 @@ static void ref_call(Bench *b, const Call *c) {
 }
 
 // ---------------------------------------------------------------- compiled
-// In one, two and three parts, by turns.
-static Image load(const Schedule *s, TargetId t, PhaseFn **fn) {
+// In one, two and three parts, as a step and as a prediction, by turns.
+static Image load(const Schedule *train, TargetId t, PhaseFn **fn) {
   static int turn;
   int parts = 1 + turn++ % 3;
+  Schedule predict = *train, *s = &predict;
+  if (turn % 2) s->programs[PROG_PREDICT] = train->programs[PROG_TRAIN], s->programs[PROG_TRAIN] = (SchedProgram){0};
   char *part[MAX_PARTS], *error = NULL;
   size_t bytes[MAX_PARTS], size;
   Image im;
