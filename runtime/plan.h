@@ -258,6 +258,7 @@ typedef struct {
   const char *symbol;                      // "train_1"
   int64_t items_a, items_g;                // items = items_a + (items_g ? ceil(n / items_g) : 0)
   bool over_rows, goes_on;                 // goes_on: in turns with the phase before it, item by item
+  bool of_slots;                           // makes the same as for the batch before, if no slot and no other program's work lies between
   double flops, bytes;                     // of a full batch; bytes: what is read and written, each element once
   double ns;                               // about how long a full batch takes one core
   const HostArgs *host; int n_host;        // a phase of C routines: no generated function; else NULL

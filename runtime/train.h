@@ -10,6 +10,7 @@ typedef struct {
   void **buf;                               // one pointer per buffer
   void *slots, *rows;                       // the two arenas (64-byte aligned, huge pages advised)
   bool shares;                              // the slots are another engine's
+  bool slots_stay; int made;                // engine_slots_stay; the program whose phases of slots have run since, −1: none
   int64_t step, epoch;                      // epoch: from 1, set by the training loop
   uint64_t seed;                            // of random numbers: engine_init's
   int64_t *rt_int; double *rt_real;         // the BUF_RT_… buffers, NULL where the plan has none
@@ -26,6 +27,8 @@ void    engine_free(Engine *e);
 // Threads that may work on a step, the caller's included; 1 before, 0: as many as there are processors. They are started by the
 // first phase that is worth it.
 void    engine_threads(Engine *e, int threads);
+// From now on until `stay` is false nobody changes a slot: what a program makes of slots alone is made once, as long as no other runs.
+void    engine_slots_stay(Engine *e, bool stay);
 // From now on a step (TRAIN) runs on one thread and each phase is timed, in a plan of Graph.by_call each kernel: sums over `steps` of
 // profile->rows rows, the most that came.
 void    engine_profile(Engine *e);

@@ -40,6 +40,7 @@ mtl_predictor *mtl_predictor_open(mtl_context *c, const char *run) {
   }
   p->engine = p->ready->engine;
   engine_threads(p->engine, 1);
+  engine_slots_stay(p->engine, true);
   p->m = m, p->prep = prep;
   p->values = values_new(&m->data, prep, c->arena);
   p->row = row_of(c->arena, &m->train, p->values);
@@ -49,6 +50,7 @@ mtl_predictor *mtl_predictor_open(mtl_context *c, const char *run) {
 mtl_predictor *mtl_predictor_share(const mtl_predictor *p) {
   mtl_predictor *other = xcalloc(1, sizeof *other);
   *other = (mtl_predictor){ .engine = engine_share(p->engine), .m = p->m, .prep = p->prep, .values = p->values, .row = p->row };
+  engine_slots_stay(other->engine, true);
   return other;
 }
 

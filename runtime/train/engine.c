@@ -222,6 +222,11 @@ static int run_timed(Engine *e, int phase, int64_t n) {
 }
 
 // ---------------------------------------------------------------- a step
+void engine_slots_stay(Engine *e, bool stay) {
+  e->slots_stay = stay;
+  e->made = -1;
+}
+
 void engine_run(Engine *e, ProgramId prog, int64_t n, double lr) {
   const Program *g = &e->plan->programs[prog];
   CHECK(n >= 0 && n <= e->plan->capacity);
@@ -232,15 +237,17 @@ void engine_run(Engine *e, ProgramId prog, int64_t n, double lr) {
   if (e->rt_real) e->rt_real[RT_LR] = lr, e->rt_real[RT_EPOCH] = (double)e->epoch;
   for (int i = 0; i < e->plan->n_sites; i++) e->rt_real[RT_REALS + i] = random_key(e->seed, e->step, e->plan->sites[i]);
   FloatMode old = flush_denormals();
-  bool timed = e->profile && prog == PROG_TRAIN;
+  bool timed = e->profile && prog == PROG_TRAIN, made = e->slots_stay && e->made == (int)prog;
   if (timed) profile_rows(e, n);
   for (int i = 0; timed && i < g->n_phases;) i = run_timed(e, i, n);
   for (int i = 0; !timed && i < g->n_phases; i++) {
+    if (made && g->phases[i].of_slots) continue;
     Share s = share_of(e, prog, i, n);
     if (s.units > 1) pool_run(e->pool, run_unit, &s, s.units);
     else run_items(&s, 0, s.items, 0);
   }
   restore_mode(old);
+  e->made = (int)prog;
   if (prog == PROG_TRAIN) e->has_kept = false;
 }
 

@@ -75,6 +75,7 @@ void predictions_fill(Engine *e, ProgramId prog, const DataPlan *dp, const Train
   memset(p->sum, 0, sizeof *p->sum * (size_t)tp->n_tasks);
   memset(p->weight, 0, sizeof *p->weight * (size_t)tp->n_tasks);
   Batches batches = batches_of(tp, r, capacity, tp->batch_by && prog == PROG_EVAL);
+  engine_slots_stay(e, true);
   for (int64_t k = 0; k < batches.n; k++) {
     int64_t first = batches.first ? batches.first[k] : k * capacity, end = batches.first ? batches.first[k + 1] : first + capacity;
     int64_t n = (end < r->n ? end : r->n) - first;
@@ -94,6 +95,7 @@ void predictions_fill(Engine *e, ProgramId prog, const DataPlan *dp, const Train
       if (to) copy_out(e, o->buffer, at, n, o->width, to + skip * o->width, o->width);
     }
   }
+  engine_slots_stay(e, false);
   free(batches.order);
   free(batches.first);
   for (int i = 0; i < tp->n_tasks; i++) {

@@ -77,7 +77,34 @@ static void unread_last(Planner *p, int last) {
     if (!read[c] && !p->clusters.data[c].rows) p->clusters.data[c].phase = last;
 }
 
+// What is computed from slots and constants alone, where the program changes no slot.
+static void mark_of_slots(Planner *p) {
+  const Graph *g = p->g;
+  for (int i = 0; i < g->roots.n; i++)
+    if (g->roots.data[i].slot >= 0) return;
+  bool *same = NEW_ARRAY(p->s->arena, bool, g->nodes.n);             // for every batch
+  for (NodeId id = 1; id < (NodeId)g->nodes.n; id++) {
+    OpId op = node(g, id)->op;
+    same[id] = !has_rows(g, id) && (!is_leaf(g, id) || op == OP_READ || op == OP_CONST || op == OP_TRAINING || op == OP_IOTA);
+    for (int i = 0; i < node(g, id)->n_in; i++) same[id] &= same[node_in(g, id, i)];
+  }
+  for (int c = 0; c < p->clusters.n; c++) {
+    Cluster *x = &p->clusters.data[c];
+    x->of_slots = x->kind != CALL_HOST && (!x->anchor || same[x->anchor]);
+    for (int i = 0; i < x->nodes.n; i++) x->of_slots &= same[x->nodes.data[i]];
+  }
+  for (bool moved = true; moved;) {                                  // nor may it read a value that is made beside another
+    moved = false;
+    for (int c = 0; c < p->clusters.n; c++) {
+      Cluster *x = &p->clusters.data[c];
+      for (int i = 0; i < x->deps.n && x->of_slots; i++)
+        if (!p->clusters.data[x->deps.data[i]].of_slots) x->of_slots = false, moved = true;
+    }
+  }
+}
+
 void phases(Planner *p) {
+  mark_of_slots(p);
   rise(p);
   int last = 0;
   for (int c = 0; c < p->clusters.n; c++)

@@ -176,11 +176,17 @@ static void touch_all(Life *l, int first, int n, const Call *x, int t) {
   if (x->kind == CALL_HOST) touch(l, first, n, x->host.out.buffer, t);
 }
 
+// From the first phase to the last: what a phase of slots wrote is there for the next batch.
+static void touch_outputs(Life *l, int first, int n, const Call *x, int n_ph) {
+  for (int i = 0; i < x->n_outputs; i++) touch(l, first, n, x->outputs[i].buffer, 0), touch(l, first, n, x->outputs[i].buffer, n_ph);
+}
+
 static void life_of(Planner *p, const Phase *ph, int n_ph, int first, int n, Life *l) {
   for (int i = 0; i < n; i++) l[i] = (Life){ first + i, INT32_MAX, -1, bytes_of(p->s, &p->s->buffers.data[first + i]) };
   for (int i = 0, t = 0; i < n_ph; i++) {
     if (!ph[i].goes_on) t = i;                                        // those that take turns live at once
     for (int c = 0; c < ph[i].n_calls; c++) touch_all(l, first, n, &ph[i].calls[c], t);
+    for (int c = 0; c < ph[i].n_calls && ph[i].of_slots; c++) touch_outputs(l, first, n, &ph[i].calls[c], n_ph);
   }
 }
 

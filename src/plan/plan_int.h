@@ -11,6 +11,7 @@ typedef struct {
   bool rows;                              // domain[0] is the batch axis
   bool free;                              // reads leaves alone
   bool apart;                             // takes no further nodes
+  bool of_slots;                          // computed from slots alone, in a program that changes none
   VEC(NodeId) nodes;                      // MAP and GATHER nodes evaluated here, ascending; the anchor is not among them
   VEC(int) deps;   // clusters whose values it reads, and (order only) whose reads of a slot it must follow
   VEC(int) reads;                         // slots it reads

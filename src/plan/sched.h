@@ -106,7 +106,8 @@ static inline bool input_prologue(const Call *c, int input) {
 // calls on its rows. Otherwise items of the calls one after the other: call 0 has items 0 … calls[0].items−1, and so on.
 // is_host: all calls are CALL_HOST, and no function is generated; else none is. goes_on: over rows, in turns with the phase before it,
 // group by group (Graph.by_call).
-typedef struct { const char *symbol; bool over_rows, goes_on; int64_t group; Call *calls; int n_calls; bool is_host; } Phase;
+// of_slots: from slots alone, in a program that changes none: what it writes stays until the program's end, and need not be made again.
+typedef struct { const char *symbol; bool over_rows, goes_on, of_slots; int64_t group; Call *calls; int n_calls; bool is_host; } Phase;
 typedef struct { Phase *phases; int n_phases; int *outs; int n_outs; } SchedProgram;
 
 typedef struct {

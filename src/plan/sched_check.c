@@ -2,7 +2,8 @@
 // every access lies in its buffer; a call over rows touches, of a value over rows, its own row; what is read was written
 // in an earlier phase, or earlier by the same item; calls of a phase whose items may run at the same time do not touch what
 // another of them writes; a slot is written once, and read afterwards by nobody; buffers that live at the same time lie
-// apart.
+// apart; a phase of slots reads nothing else but what such phases wrote, in a program that writes no slot, and what it writes lives
+// from the first phase to the last.
 #include "plan_int.h"
 
 // The elements offset + Σ i_d · stride_d, 0 ≤ i_d < size_d.
@@ -18,6 +19,7 @@ typedef struct {
   const Graph *g;
   Accesses all;
   int *written, *first, *last;            // by buffer, a phase; −1: never
+  bool *stays, any_stays;                 // by buffer: written by a phase of slots
   const char *where;
 } Check;
 
@@ -205,6 +207,16 @@ static void check_read(const Check *k, const Access *a, int t) {
   if (b->role == BUF_SLOT && w >= 0 && w != t) BUG("%s reads %s after its update", k->where, b->name);
 }
 
+static void check_of_slots(Check *k) {
+  k->any_stays = true;
+  for (int i = 0; i < k->all.n; i++) {
+    const Access *a = &k->all.data[i];
+    const Buffer *b = &k->s->buffers.data[a->buffer];
+    if (!a->writes && b->role != BUF_SLOT && !k->stays[a->buffer]) BUG("%s reads %s, which is not of slots alone", k->where, b->name);
+    if (a->writes) k->stays[a->buffer] = true;
+  }
+}
+
 static void check_phase(Check *k, const Phase *ph, int t) {
   k->where = ph->symbol;
   k->all.n = 0;
@@ -225,6 +237,15 @@ static void check_phase(Check *k, const Phase *ph, int t) {
   }
   for (int i = 0; i < k->all.n; i++)
     if (!k->all.data[i].writes) check_read(k, &k->all.data[i], t);
+  if (ph->of_slots) check_of_slots(k);
+}
+
+static void check_stays(Check *k, int n_phases) {
+  for (int i = 0; i < k->s->buffers.n && k->any_stays; i++) {
+    const Buffer *b = &k->s->buffers.data[i];
+    if (b->role == BUF_SLOT && k->written[i] >= 0) BUG("%s is written, and there are phases of slots", b->name);
+    if (k->stays[i]) k->first[i] = 0, k->last[i] = n_phases;
+  }
 }
 
 // ---------------------------------------------------------------- memory
@@ -252,9 +273,11 @@ void schedule_check(const Schedule *s) {
                 .g = s->graph[p],
                 .written = NEW_ARRAY(s->arena, int, n),
                 .first = NEW_ARRAY(s->arena, int, n),
-                .last = NEW_ARRAY(s->arena, int, n) };
+                .last = NEW_ARRAY(s->arena, int, n),
+                .stays = NEW_ARRAY(s->arena, bool, n) };
     for (int i = 0; i < n; i++) k.first[i] = INT32_MAX, k.last[i] = k.written[i] = -1;
     for (int t = 0; t < s->programs[p].n_phases; t++) check_phase(&k, &s->programs[p].phases[t], t);
+    check_stays(&k, s->programs[p].n_phases);
     check_overlap(&k);
   }
 }

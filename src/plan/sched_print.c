@@ -102,6 +102,7 @@ void schedule_print(const Schedule *s, Text *out) {
       const Phase *ph = &s->programs[p].phases[i];
       text_printf(out, "  phase %s", ph->symbol);
       if (ph->is_host) text_add(out, ", by C routines");
+      if (ph->of_slots) text_add(out, ", of slots alone");
       if (ph->over_rows) text_printf(out, ", groups of %lld rows", (long long)ph->group);
       text_char(out, '\n');
       for (int c = 0; c < ph->n_calls; c++) print_call(s, &ph->calls[c], out);

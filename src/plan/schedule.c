@@ -81,10 +81,10 @@ static int64_t group_of(const Schedule *s, const Call *calls, int n) {
   return group > s->capacity ? (s->capacity + 15) / 16 * 16 : group;
 }
 
-// What runs at one T: fixed calls, host calls, calls over rows, each a phase.
-typedef enum { BY_ITEMS, BY_HOST, BY_ROWS, N_WAYS } Way;
+// What runs at one T: fixed calls of slots alone, other fixed calls, host calls, calls over rows, each a phase.
+typedef enum { BY_SLOTS, BY_ITEMS, BY_HOST, BY_ROWS, N_WAYS } Way;
 
-static Way way_of(const Cluster *c) { return c->rows ? BY_ROWS : c->kind == CALL_HOST ? BY_HOST : BY_ITEMS; }
+static Way way_of(const Cluster *c) { return c->rows ? BY_ROWS : c->kind == CALL_HOST ? BY_HOST : c->of_slots ? BY_SLOTS : BY_ITEMS; }
 
 static void topological(const Planner *p, int t, Way way, int *out, int *n) {
   int count = p->clusters.n;
@@ -126,7 +126,7 @@ static void add_phase(Planner *p, int t, Way way, Phase *out, int *n_out) {
   int *order = NEW_ARRAY(s->arena, int, p->clusters.n + 1), n;
   topological(p, t, way, order, &n);
   if (!n) return;
-  Phase ph = { .over_rows = way == BY_ROWS, .is_host = way == BY_HOST, .calls = NEW_ARRAY(s->arena, Call, n) };
+  Phase ph = { .over_rows = way == BY_ROWS, .is_host = way == BY_HOST, .of_slots = way == BY_SLOTS, .calls = NEW_ARRAY(s->arena, Call, n) };
   for (int i = 0; i < n; i++) ph.calls[ph.n_calls++] = make_call(p, order[i]);
   if (ph.over_rows) ph.group = group_of(s, ph.calls, n);
   if (p->by_call) add_apart(p, &ph, out, n_out);
@@ -180,7 +180,7 @@ static int plan_calls(Planner *p, const Graph *graph, Phase **phase, int first) 
     if (p->clusters.data[c].phase > last) last = p->clusters.data[c].phase;
   Phase *ph = *phase = NEW_ARRAY(s->arena, Phase, N_WAYS * (last + 1) + p->clusters.n);
   for (int t = 0; t <= last; t++) 
-    for (Way w = BY_ITEMS; w < N_WAYS; w++) add_phase(p, t, w, ph, &n);
+    for (Way w = BY_SLOTS; w < N_WAYS; w++) add_phase(p, t, w, ph, &n);
   find_hazards(p, ph, n);
   return n;
 }
@@ -275,6 +275,7 @@ void schedule_plan(const Schedule *s, StepPlan *out) {
       for (int c = 0; !x->over_rows && c < x->n_calls; c++) ph[i].items_a += x->calls[c].items;
       if (x->is_host) ph[i].host = host_calls(s->arena, x), ph[i].n_host = x->n_calls;
       ph[i].goes_on = x->goes_on;
+      ph[i].of_slots = x->of_slots;
       phase_cost(x, &ph[i]);
     }
     out->programs[p] = (Program){ .phases = ph, .n_phases = from->n_phases, .outs = from->outs, .n_outs = from->n_outs };

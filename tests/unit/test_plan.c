@@ -891,6 +891,24 @@ static void siblings(Case *c) {
   graph_out(c->g, "output:again", g_map1(c->g, OP_TANH, one));
 }
 
+static void test_of_slots(void **state) {                        // what no row has a part in, in a program that changes no slot
+  (void)state;
+  Case c = new_case(F32, 70);
+  NodeId w = param(&c, "w", 2, 9, 5), v = param(&c, "v", 2, 5, 12), product = g_dot(c.g, w, v, "ik,kn>in");
+  NodeId y = g_gather(c.g, product, g_column(c.g, OP_IDS, 0));
+  graph_out(c.g, "output:y", g_dot(c.g, y, param(&c, "last", 2, 12, 3), "rk,kn>rn"));
+  const Graph *g;
+  const Schedule *s = schedule_case(&c, &g);
+  schedule_check(s);
+  const SchedProgram *p = &s->programs[PROG_TRAIN];
+  assert_int_equal(p->n_phases, 2);
+  assert_true(p->phases[0].of_slots && !p->phases[1].of_slots);
+  graph_assign(c.g, 0, g_map2(c.g, OP_MUL, w, g_const(c.g, 0.5)));
+  p = &schedule_case(&c, &g)->programs[PROG_TRAIN];
+  for (int i = 0; i < p->n_phases; i++) assert_false(p->phases[i].of_slots);
+  arena_free(c.a);
+}
+
 static void test_siblings(void **state) {                       // values join where they read the same, not for their size
   (void)state;
   just_run(siblings);
@@ -1005,7 +1023,7 @@ int main(int argc, char **argv) {
     cmocka_unit_test(test_moves), cmocka_unit_test(test_tables), cmocka_unit_test(test_bags), cmocka_unit_test(test_hazards),
     cmocka_unit_test(test_random),
     cmocka_unit_test(test_phases_of_an_mlp), cmocka_unit_test(test_phases_of_others),
-    cmocka_unit_test(test_host_calls), cmocka_unit_test(test_gemm), cmocka_unit_test(test_errors), cmocka_unit_test(test_siblings),
+    cmocka_unit_test(test_host_calls), cmocka_unit_test(test_gemm), cmocka_unit_test(test_errors), cmocka_unit_test(test_siblings), cmocka_unit_test(test_of_slots),
     cmocka_unit_test(test_six_axes), cmocka_unit_test(test_deep),
     cmocka_unit_test(test_checker)};
   return cmocka_run_group_tests(tests, NULL, NULL);
