@@ -4,10 +4,10 @@
 # one. Exit 1 below 10 times the best with the default Adam, or where the AUC differ. See README.md.
 #   bench/adult.sh [-n REPEATS] [-d DATA_FOLDER] [-t "1 2"]
 #   DATA_FOLDER   has adult.data and adult.test; without it, rows of the same shape that mtlc makes
-#   MTLC, PEERS, PEERS_TORCH   as of steps.sh; torch, numpy and pandas
+#   MTLC: the program; default: the one built in this tree. PEERS, PEERS_TORCH: peers.sh
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-repeats=5 data= threads="1 2" peers=torch
+repeats=5 data= threads="1 2"
 while getopts n:d:t: option; do
   case $option in
     n) repeats=$OPTARG ;; d) data=$OPTARG ;; t) threads=$OPTARG ;;
@@ -17,11 +17,7 @@ done
 mtlc=${MTLC-$here/../mtlc}
 spec=$here/../specs/adult_shared_bottom.mtl
 [ -x "$mtlc" ] || mtlc=$(command -v mtlc) || { echo "adult.sh: no mtlc: build first, or set MTLC" >&2; exit 1; }
-. "$here/peers.sh"
-"$python_torch" -c 'import pandas' 2>/dev/null || {
-  [ -z "${PEERS_TORCH-}" ] || { echo "adult.sh: $PEERS_TORCH has no pandas" >&2; exit 1; }
-  "${python_torch%/python}/pip" install -q pandas >&2
-}
+python=$("$here/peers.sh" torch)
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 130' INT TERM
@@ -32,7 +28,7 @@ if [ -z "$data" ]; then
   "$mtlc" synth "$spec" --rows 16281 --seed 2 -o "$test" -q
 fi
 unset OPENBLAS_CORETYPE
-"$python_torch" - "$mtlc" "$spec" "$train" "$test" "$tmp" "$here/adult_torch.py" "$repeats" "$rows" $threads <<'END'
+"$python" - "$mtlc" "$spec" "$train" "$test" "$tmp" "$here/adult_torch.py" "$repeats" "$rows" $threads <<'END'
 import json, os, shutil, statistics, subprocess, sys, time
 mtlc, spec, train, test, tmp, script = sys.argv[1:7]
 repeats, rows, threads = int(sys.argv[7]), sys.argv[8], sys.argv[9:]

@@ -19,6 +19,11 @@ empty out "doctor -q: nothing where all is well"
 expect 0 "doctor --json"                       "$mtlc" doctor --json
 has out "doctor --json: verdict"               '"ok": true'
 has out "doctor --json: details"               '"usable": ['
+if [ -n "${MTLC_MODULE-}" ] && command -v ldd >/dev/null 2>&1; then           # whoever opens it may have no libraries of its own for it
+  check "the module names all that it needs"   sh -c '! ldd -r "$MTLC_MODULE" 2>&1 | grep "undefined symbol" | grep -v -e __asan -e __ubsan -e __lsan'
+else
+  pass "the module names all that it needs # SKIP no ldd"
+fi
 
 expect 4 "a target of another processor"       env MTLC_TARGET=nonsense "$mtlc" doctor
 is "kernels are broken"                        kernels broken
