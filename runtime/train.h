@@ -115,6 +115,8 @@ typedef struct {
   volatile int *stop;                       // set by a signal handler: finish the step, save, return interrupted
   const char *run_dir;                      // where checkpoints go (exists, a temporary name until the end)
   bool resume;                              // state.json and checkpoint in run_dir
+  void (*start)(void *ctx);                 // makes the engine's slots those before the first step again, where there is no resume; NULL: they
+                                            // are kept
 } TrainHooks;
 // Trains the engine's slots, initialised or loaded by the caller (with resume: from the checkpoint). h may be NULL. NULL
 // when d has errors: `not-finite` (a NaN or Inf: task or layer, step, rows; exit 3), `no-rows`, `bad-checkpoint`,

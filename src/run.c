@@ -5,7 +5,11 @@
 #include "warm_start.h"
 #include "version/registry.h"
 
-typedef struct { const mtl_run_options *o; const Model *m; } Hooks;
+typedef struct {
+  Model *m; Dataset *data; Ready ready; RunInfo info; char *tmp, *final_name; PrepState prep; double start;
+  WarmRun *old; WarmInputs inputs; WarmPlan warm;          // a start from an earlier run; old NULL: none
+} Run;
+typedef struct { const mtl_run_options *o; Run *r; } Hooks;
 
 static void say(const mtl_run_options *o, const char *text) {
   if (o->message) o->message(o->ctx, text);
@@ -27,7 +31,7 @@ static void on_progress(void *ctx, const Progress *p) {
 static void on_epoch(void *ctx, const EpochReport *e) {
   const Hooks *k = ctx;
   Text t = {0};
-  report_epoch(k->m, e, k->m->train.epochs, &t);
+  report_epoch(k->r->m, e, k->r->m->train.epochs, &t);
   say(k->o, t.data);
   text_free(&t);
 }
@@ -36,11 +40,6 @@ static void take_options(Model *m, const mtl_run_options *o) {
   if (o->epochs > 0) m->train.epochs = o->epochs;
   if (o->has_seed) m->train.seed = m->data.seed = (uint64_t)o->seed;
 }
-
-typedef struct {
-  Model *m; Dataset *data; Ready ready; RunInfo info; char *tmp, *final_name; PrepState prep; double start;
-  WarmRun *old; WarmInputs inputs; WarmPlan warm;          // a start from an earlier run; old NULL: none
-} Run;
 
 // The folder itself: a name may mean another run later.
 static const char *real_run(mtl_context *c, const char *word) {
@@ -81,13 +80,18 @@ static Dataset *prepare_rows(mtl_context *c, Run *r) {
   return data_prepare_given(&r->m->data, &given, &r->info.files, c->diag);
 }
 
-static void start_slots(Run *r) {
+static void set_slots(const Run *r) {
   engine_init(r->ready.engine, r->m->train.seed);
-  if (!r->old) return;
-  r->warm = warm_plan(r->m, r->ready.compiled.forward, &r->data->prep, &r->inputs, r->old);
-  warm_apply(&r->warm, r->old, r->ready.engine);
-  r->info.from = warm_json(r->m, &r->warm, &r->inputs, r->old);
+  if (r->old) warm_apply(&r->warm, r->old, r->ready.engine);
 }
+
+static void start_slots(Run *r) {
+  if (r->old) r->warm = warm_plan(r->m, r->ready.compiled.forward, &r->data->prep, &r->inputs, r->old);
+  set_slots(r);
+  if (r->old) r->info.from = warm_json(r->m, &r->warm, &r->inputs, r->old);
+}
+
+static void start_again(void *ctx) { set_slots(((const Hooks *)ctx)->r); }
 
 static bool open_new(mtl_context *c, const mtl_run_options *o, Run *r) {
   r->m = open_spec(c, o->spec);
@@ -160,8 +164,8 @@ static bool keep(mtl_context *c, Run *r, const TrainReport *t, RunSeconds second
 }
 
 static int run_to_end(mtl_context *c, const mtl_run_options *o, Run *r, char **report) {
-  Hooks k = { o, r->m };
-  TrainHooks h = { on_progress, on_epoch, &k, o->stop, r->tmp, o->resume != NULL };
+  Hooks k = { o, r };
+  TrainHooks h = { on_progress, on_epoch, &k, o->stop, r->tmp, o->resume != NULL, start_again };
   say_start(c, o, r);
   if (o->profile) engine_profile(r->ready.engine);
   TrainReport *t = train(r->ready.engine, &r->m->data, &r->m->train, r->data, &h, c->arena, c->diag);

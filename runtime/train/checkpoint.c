@@ -250,7 +250,7 @@ static void take_state(Reader *r, json_t *j) {
   }
   if (!json_is_boolean(json_object_get(j, "has_best_slots"))) broken(r, "has_best_slots", "is neither true nor false");
   if (json_is_true(json_object_get(j, "has_best_slots")) && !t->best_slots)
-    t->best_slots = xcalloc(1, (size_t)t->e->plan->slot_bytes);
+    t->best_slots = room_new((size_t)t->e->plan->slot_bytes);
 }
 
 // The checkpoint that the state names: the file of that name or, where that one is newer than the state, the one before.

@@ -2,7 +2,6 @@
 // number of rows: a call costs a few ns a phase. A phase is one call of its function, or, where the plan says that it takes long
 // enough, units of consecutive items that threads share. Denormals are flushed while generated code runs: an Adam state that fades away
 // must not slow the step.
-#include <sys/mman.h>
 #include "../host.h"
 #include "train_int.h"
 #if defined(__x86_64__)
@@ -10,25 +9,6 @@
 #endif
 
 // ---------------------------------------------------------------- memory
-enum { HUGE_PAGE = 2 << 20, LINE = 64 };
-
-static NORETURN void no_memory(size_t bytes) {
-  base_oom(bytes);
-  abort();                                                   // a hook that returns is no way on
-}
-
-static void *aligned(size_t bytes) {                         // zeroed, 64-byte aligned; never NULL
-  void *p = NULL;
-  if (bytes > SIZE_MAX / 2) no_memory(bytes);
-  bytes = (bytes + LINE - 1) / LINE * LINE + LINE;           // one line more: a full vector may be read at the end
-  if (posix_memalign(&p, bytes >= HUGE_FROM ? HUGE_PAGE : LINE, bytes)) no_memory(bytes);
-#ifdef MADV_HUGEPAGE
-  if (bytes >= HUGE_FROM) madvise(p, bytes, MADV_HUGEPAGE);
-#endif
-  memset(p, 0, bytes);
-  return p;
-}
-
 static size_t dtype_bytes(DType t) { return t == F64 || t == I64 ? 8 : 4; }
 
 static size_t buffer_bytes(const StepPlan *p, const Buffer *b) {
@@ -59,12 +39,12 @@ static Engine *engine_over(const StepPlan *p, const StepCode *c, void *slots) {
   e->code = c;
   e->threads = 1;
   e->slots = slots;
-  e->rows = aligned((size_t)p->rows_bytes);
+  e->rows = room_new((size_t)p->rows_bytes);
   e->buf = xcalloc((size_t)p->n_buffers, sizeof *e->buf);
   for (int i = 0; i < p->n_buffers; i++) {
     const Buffer *b = &p->buffers[i];
     if (in_arena(b)) e->buf[i] = (char *)(b->role == BUF_SLOT ? e->slots : e->rows) + b->offset;
-    else e->buf[i] = aligned(buffer_bytes(p, b));
+    else e->buf[i] = room_new(buffer_bytes(p, b));
   }
   e->rt_int = memory_with(e, BUF_RT_INT);
   e->rt_real = memory_with(e, BUF_RT_REAL);
@@ -80,7 +60,7 @@ static Engine *engine_over(const StepPlan *p, const StepCode *c, void *slots) {
   return e;
 }
 
-Engine *engine_new(const StepPlan *p, const StepCode *c) { return engine_over(p, c, aligned((size_t)p->slot_bytes)); }
+Engine *engine_new(const StepPlan *p, const StepCode *c) { return engine_over(p, c, room_new((size_t)p->slot_bytes)); }
 
 Engine *engine_share(const Engine *e) {
   Engine *other = engine_over(e->plan, e->code, e->slots);
@@ -107,10 +87,10 @@ void engine_free(Engine *e) {
   pool_free(e->pool);
   profile_free(e);
   for (int i = 0; i < e->plan->n_buffers; i++)
-    if (!in_arena(&e->plan->buffers[i])) free(e->buf[i]);
+    if (!in_arena(&e->plan->buffers[i])) room_free(e->buf[i], buffer_bytes(e->plan, &e->plan->buffers[i]));
   for (int k = 0; k < N_PROGRAMS; k++) free(e->run[k].items), free(e->run[k].units);
-  if (!e->shares) free(e->slots);
-  free(e->rows);
+  if (!e->shares) room_free(e->slots, (size_t)e->plan->slot_bytes);
+  room_free(e->rows, (size_t)e->plan->rows_bytes);
   free(e->buf);
   free(e);
 }

@@ -1,7 +1,7 @@
 // init.c: initial values of slots. An element is a function of hash(path), seed and its own index alone (a counter-based
 // generator), so that a layer added to a spec changes no other layer's start.
 #include <math.h>
-#include "../train.h"
+#include "train_int.h"
 
 static double uniform01(uint64_t key, uint64_t i) {          // (0, 1), 53 bits
   return ((double)(mix64(key + (i + 1) * 0x9e3779b97f4a7c15u) >> 11) + 0.5) * 0x1p-53;
@@ -51,14 +51,16 @@ static double element(Stream *s, uint64_t i) {               // i ascending: eac
 }
 
 // Fans are the last two axes' sizes; of a vector both are its size, of a scalar 1.
-static void init_slot(Engine *e, const PlanSlot *s, uint64_t seed) {
+static Stream stream_of(const PlanSlot *s, uint64_t seed) {
+  double fan_out = s->rank ? (double)s->shape[s->rank - 1] : 1, fan_in = s->rank >= 2 ? (double)s->shape[s->rank - 2] : fan_out;
+  return (Stream){ .recipe = recipe(&s->init, fan_in, fan_out), .key = hash_bytes(s->path, strlen(s->path), seed) };
+}
+
+static void init_rows(const Engine *e, const PlanSlot *s, uint64_t seed, int64_t lo, int64_t hi) {
   const Buffer *b = &e->plan->buffers[s->buffer];
   void *to = e->buf[s->buffer];
-  double fan_out = s->rank ? (double)s->shape[s->rank - 1] : 1,
-         fan_in = s->rank >= 2 ? (double)s->shape[s->rank - 2] : fan_out;
-  Stream stream = { .recipe = recipe(&s->init, fan_in, fan_out), .key = hash_bytes(s->path, strlen(s->path), seed) };
-  CHECK(b->dtype == F32 || b->dtype == F64);
-  for (int64_t r = 0; r < b->rows_a; r++)
+  Stream stream = stream_of(s, seed);
+  for (int64_t r = lo; r < hi; r++)
     for (int64_t c = 0; c < b->cols; c++) {
       double v = element(&stream, (uint64_t)(r * b->cols + c));
       if (s->init.kind == INIT_DIAGONAL && (s->rank < 2 ? c : r % s->shape[s->rank - 2]) == c) v = s->init.a;
@@ -67,8 +69,44 @@ static void init_slot(Engine *e, const PlanSlot *s, uint64_t seed) {
     }
 }
 
+// ---------------------------------------------------------------- all slots, in pieces that threads share
+typedef struct { const PlanSlot *slot; int64_t lo, hi; } Piece;
+typedef struct { const Engine *e; uint64_t seed; VEC(Piece) pieces; } Work;
+
+static bool is_zero(const PlanSlot *s) {
+  Recipe r = stream_of(s, 0).recipe;
+  return r.draw == DRAW_NONE && r.shift == 0 && s->init.kind != INIT_DIAGONAL;
+}
+
+static void add_pieces(Work *w, const PlanSlot *s, Arena *a) {
+  enum { ELEMENTS = 1 << 16 };
+  const Buffer *b = &w->e->plan->buffers[s->buffer];
+  int64_t rows = ELEMENTS / b->cols + 1;
+  CHECK(b->dtype == F32 || b->dtype == F64);
+  if (is_zero(s)) {
+    room_zero(w->e->buf[s->buffer], (size_t)(b->rows_a * b->ld) * (b->dtype == F64 ? sizeof(double) : sizeof(float)));
+    return;
+  }
+  for (int64_t lo = 0; lo < b->rows_a; lo += rows) vec_push(a, &w->pieces, ((Piece){ s, lo, lo + rows < b->rows_a ? lo + rows : b->rows_a }));
+}
+
+static void do_piece(void *ctx, int64_t unit, int worker) {
+  const Work *w = ctx;
+  const Piece *p = &w->pieces.data[unit];
+  (void)worker;
+  init_rows(w->e, p->slot, w->seed, p->lo, p->hi);
+}
+
 void engine_init(Engine *e, uint64_t seed) {
-  for (int i = 0; i < e->plan->n_slots; i++) init_slot(e, &e->plan->slots[i], seed);
+  enum { WORTH = 16 };                                       // pieces, about 20 ms
+  Arena *a = arena_new();
+  Work w = { .e = e, .seed = seed };
+  for (int i = 0; i < e->plan->n_slots; i++) add_pieces(&w, &e->plan->slots[i], a);
+  Pool *pool = e->threads > 1 && w.pieces.n >= WORTH ? pool_new(e->threads) : NULL;
+  if (pool) pool_run(pool, do_piece, &w, w.pieces.n);
+  for (int i = 0; !pool && i < w.pieces.n; i++) do_piece(&w, i, 0);
+  pool_free(pool);
+  arena_free(a);
   e->step = 0;
   e->seed = seed;
 }

@@ -1,12 +1,12 @@
-// replay.c: stops at the first step that is not finite. Losses are looked at every step; slots every 64 steps or more (so
-// that looking costs less than 1 % of the time) and at the end of an epoch, each time remembering slots that are all finite.
-// Training is deterministic: once something is wrong, the steps since then are done again one by one, and the first bad one
-// is named with its task or parameter, and with the rows whose own loss is not finite when each is put through the model
-// alone.
+// replay.c: stops at the first step that is not finite. Losses are looked at every step; slots at the end of an epoch and every 64 steps or
+// more, so that looking and remembering slots that are all finite costs less than 1 % of the time. Training is deterministic: once
+// something is wrong, the steps since then are done again, and the first bad one is named with its task or parameter, and with the rows
+// whose own loss is not finite when each is put through the model alone.
 #include <math.h>
 #include "train_int.h"
 
-enum { CHECK_EVERY = 64, CHECK_SELDOM = 4096, ROWS_NAMED = 10 };
+enum { CHECK_EVERY = 64, ROWS_NAMED = 10 };
+static const double LEAST_TIMES = 100, COPY = 4;             // what lies between two looks takes so many times as long; looking and copying, of looking
 
 // ---------------------------------------------------------------- is it finite?
 static bool finite_f32(const float *v, int64_t n) {          // Inf and NaN: an exponent of all ones
@@ -57,18 +57,18 @@ static const PlanSlot *bad_slot(const Engine *e) {
   return NULL;
 }
 
-static int bad_task(const Trainer *t) {                      // −1: none
-  for (int i = 0; i < t->tp->n_tasks; i++)
-    if (!isfinite(engine_out(t->e, t->tp->tasks[i].sum, 0, 0)) ||
-        !isfinite(engine_out(t->e, t->tp->tasks[i].weight_sum, 0, 0)))
-      return i;
-  return -1;
-}
+typedef struct { int task, term; const PlanSlot *slot; } Fault;   // −1, −1, NULL: none. Of a term: its task, −1: the penalty
 
-static int bad_term(const Trainer *t) {                      // a value in a loss or in the penalty; −1: none
+static bool is_fault(const Fault *f) { return f->task >= 0 || f->term >= 0 || f->slot; }
+
+// Of the losses of the step that was just done.
+static Fault loss_fault(const Trainer *t) {
   for (int i = 0; i < t->tp->n_terms; i++)
-    if (!isfinite(engine_out(t->e, t->tp->terms[i].buffer, 0, 0))) return i;
-  return -1;
+    if (!isfinite(engine_out(t->e, t->tp->terms[i].buffer, 0, 0))) return (Fault){ t->tp->terms[i].task, i, NULL };
+  for (int i = 0; i < t->tp->n_tasks; i++)
+    if (!isfinite(engine_out(t->e, t->tp->tasks[i].sum, 0, 0)) || !isfinite(engine_out(t->e, t->tp->tasks[i].weight_sum, 0, 0)))
+      return (Fault){ i, -1, NULL };
+  return (Fault){ -1, -1, NULL };
 }
 
 // ---------------------------------------------------------------- whose fault is it?
@@ -156,80 +156,115 @@ static char *when_text(const Trainer *t, int64_t batch) {
                       (long long)batch + 1);
 }
 
-// The step of `batch` was bad; `before` are the slots that it read.
-static void report_step(Trainer *t, int64_t batch, int task, int term, const PlanSlot *slot, const void *before) {
-  char *when = when_text(t, batch);
-  memcpy(t->e->slots, before, (size_t)t->e->plan->slot_bytes);
-  Suspects s = suspects(t, t->rows, t->order, batch_first(t, batch), batch_rows(t, batch), task);
-  if (task >= 0 || term >= 0) report_loss(t, task, term, when, &s);
-  else report_slot(t, slot, when, &s);
+// The step that comes next is bad, with the slots as they are.
+static void report_step(Trainer *t, const Fault *f) {
+  t->e->step++;
+  char *when = when_text(t, t->batch);
+  Suspects s = suspects(t, t->rows, t->order, batch_first(t, t->batch), batch_rows(t, t->batch), f->task);
+  if (f->slot) report_slot(t, f->slot, when, &s);
+  else report_loss(t, f->task, f->term, when, &s);
+}
+
+static void set_mark(const Trainer *t, Mark *m) {
+  size_t bytes = (size_t)t->e->plan->slot_bytes;
+  if (!m->slots) m->slots = room_new(bytes);
+  memcpy(m->slots, t->e->slots, bytes);
+  m->step = t->e->step, m->epoch = t->epoch, m->batch = t->batch;
+}
+
+static void go_back(Trainer *t, const Mark *m) {
+  if (m->slots) memcpy(t->e->slots, m->slots, (size_t)t->e->plan->slot_bytes);
+  else t->hooks->start(t->hooks->ctx);
+  t->e->step = m->step, t->epoch = m->epoch, t->batch = m->batch;
+  enter_epoch(t);
+}
+
+static void to_next_batch(Trainer *t) {
+  if (t->batch < t->n_batches) return;
+  t->epoch++, t->batch = 0;
+  enter_epoch(t);
+}
+
+// Does the steps from the mark to `end` again, looking at the slots after every `stride`; from where it was fine before a stride that is bad,
+// one by one. Reports the first bad step.
+static void find_fault(Trainer *t, const Mark *from, int64_t end, int64_t stride) {
+  Mark before = {0};
+  Fault f = { -1, -1, NULL };
+  go_back(t, from);
+  while (t->e->step < end && !is_fault(&f)) {
+    int64_t stop = t->e->step + stride < end ? t->e->step + stride : end;
+    set_mark(t, &before);
+    while (t->e->step < stop && !is_fault(&f)) {
+      to_next_batch(t);
+      run_batch(t, t->batch++);
+      f = loss_fault(t);
+    }
+    if (!is_fault(&f)) f.slot = bad_slot(t->e);
+  }
+  if (is_fault(&f) && stride > 1) find_fault(t, &before, end, 1);
+  else if (is_fault(&f)) {
+    go_back(t, &before);
+    to_next_batch(t);
+    report_step(t, &f);
+  }
+  room_free(before.slots, (size_t)t->e->plan->slot_bytes);
 }
 
 static void replay(Trainer *t) {
-  size_t bytes = (size_t)t->e->plan->slot_bytes;
-  void *before = xmalloc(bytes);
-  int64_t end = t->batch;
   int errors = diag_errors(t->diag);
-  memcpy(t->e->slots, t->guard.slots, bytes);
-  t->e->step = t->guard.step;
-  for (int64_t b = t->guard.batch; b < end && diag_errors(t->diag) == errors; b++) {
-    memcpy(before, t->e->slots, bytes);
-    run_batch(t, b);
-    int term = bad_term(t), task = term < 0 ? bad_task(t) : t->tp->terms[term].task;
-    const PlanSlot *slot = task < 0 && term < 0 ? bad_slot(t->e) : NULL;
-    if (task >= 0 || term >= 0 || slot) report_step(t, b, task, term, slot, before);
-  }
-  free(before);
+  int64_t end = t->e->step, steps = end - t->guard.mark.step, stride = 1;
+  while (stride * stride < steps) stride++;
+  find_fault(t, &t->guard.mark, end, stride);
   if (diag_errors(t->diag) == errors)
     diag_machine(t->diag, "not-repeatable",
                  "a step gave a number that is not finite, and when done again, it did not: this machine is not reliable");
 }
 
 // ---------------------------------------------------------------- the guard
-static void remember(Trainer *t) {
-  Guard *g = &t->guard;
-  memcpy(g->slots, t->e->slots, (size_t)t->e->plan->slot_bytes);
-  g->step = t->e->step;
-  g->batch = t->batch;
-}
-
 bool guard_start(Trainer *t) {
   Guard *g = &t->guard;
-  if (!g->slots) g->slots = xmalloc((size_t)t->e->plan->slot_bytes);
-  if (!g->every) g->every = CHECK_EVERY;
+  double start = monotonic_seconds();
   const PlanSlot *slot = bad_slot(t->e);
   if (slot) diag_data(t->diag, "not-finite", NULL, 0, 0, NULL, "`%s` is not finite before the first step", slot->path);
   if (slot) return false;
-  remember(t);
+  if (t->hooks && t->hooks->start && !t->hooks->resume) g->mark = (Mark){ NULL, t->e->step, t->epoch, t->batch };
+  else set_mark(t, &g->mark);
+  g->looked = t->e->step;
   g->since = monotonic_seconds();
+  g->cost = COPY * (g->since - start);
   return true;
 }
 
 bool guard_check(Trainer *t) {
   Guard *g = &t->guard;
   double start = monotonic_seconds();
+  g->looked = t->e->step;
   if (bad_slot(t->e)) {
     replay(t);
     return false;
   }
-  remember(t);
-  double now = monotonic_seconds();
-  if (now - start > 0.01 * (start - g->since) && g->every < CHECK_SELDOM) g->every *= 2;
-  g->since = now;
+  if (start - g->since < LEAST_TIMES * g->cost) return true;
+  set_mark(t, &g->mark);
+  g->since = monotonic_seconds();
+  g->cost = g->since - start;
   return true;
 }
 
 bool guard_step(Trainer *t) {
-  if (bad_task(t) >= 0 || bad_term(t) >= 0) {
+  Guard *g = &t->guard;
+  Fault f = loss_fault(t);
+  if (is_fault(&f)) {
     replay(t);
     return false;
   }
-  return t->e->step - t->guard.step < t->guard.every || guard_check(t);
+  if (t->e->step - g->looked < CHECK_EVERY) return true;
+  g->looked = t->e->step;
+  return monotonic_seconds() - g->since < LEAST_TIMES * g->cost || guard_check(t);
 }
 
 void guard_free(Trainer *t) {
-  free(t->guard.slots);
-  t->guard.slots = NULL;
+  room_free(t->guard.mark.slots, (size_t)t->e->plan->slot_bytes);
+  t->guard.mark.slots = NULL;
 }
 
 // ---------------------------------------------------------------- validation

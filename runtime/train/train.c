@@ -121,12 +121,13 @@ static void watch_step(Trainer *t, Watcher *w) {
 // What a plateau's rate depends on: the validation losses so far.
 static void count_falls(Trainer *t) {
   if (t->tp->schedule.kind != SCHEDULE_plateau) return;
-  double *loss = xmalloc(sizeof *loss * (size_t)(t->reports.n + 1));
-  for (int i = 0; i < t->reports.n; i++) {
+  int n = (int)t->epoch - 1;
+  double *loss = xmalloc(sizeof *loss * (size_t)(n + 1));
+  for (int i = 0; i < n; i++) {
     const EpochReport *r = &t->reports.data[i];
     loss[i] = r->valid_loss ? total_loss(t->tp, r->valid_loss) : NAN;
   }
-  t->falls = plateau_falls(loss, t->reports.n, (int64_t)t->tp->schedule.arg[1]);
+  t->falls = plateau_falls(loss, n, (int64_t)t->tp->schedule.arg[1]);
   free(loss);
 }
 
@@ -147,10 +148,13 @@ int64_t steps_before(Trainer *t) {
   return steps;
 }
 
-static Outcome train_epoch(Trainer *t, Watcher *w) {
+void enter_epoch(Trainer *t) {
   count_falls(t);
   order_rows(t);
-  if (!guard_start(t)) return FAILED;
+}
+
+static Outcome train_epoch(Trainer *t, Watcher *w) {
+  enter_epoch(t);
   tick(t);
   while (t->batch < t->n_batches) {
     if (!train_step(t)) return FAILED;
@@ -179,7 +183,7 @@ static bool validate(Trainer *t, EpochReport *r) {
 
 static void keep_slots(Trainer *t) {
   size_t bytes = (size_t)t->e->plan->slot_bytes;
-  if (!t->best_slots) t->best_slots = xmalloc(bytes);
+  if (!t->best_slots) t->best_slots = room_new(bytes);
   memcpy(t->best_slots, t->e->slots, bytes);
 }
 
@@ -338,7 +342,7 @@ static bool start(Trainer *t) {
   if (tp->epochs > 1) t->kept = kept_rows_new(t->e->plan, t->rows->n, t->data->memory);
   if (t->hooks->resume && !checkpoint_load(t)) return false;
   t->clock = t->saved = monotonic_seconds();
-  return true;
+  return guard_start(t);
 }
 
 TrainReport *train(Engine *e, const DataPlan *dp, const TrainPlan *tp, Dataset *data, const TrainHooks *h, Arena *a,
@@ -361,7 +365,7 @@ TrainReport *train(Engine *e, const DataPlan *dp, const TrainPlan *tp, Dataset *
   kept_rows_free(t.kept);
   free(t.order);
   free(t.first);
-  free(t.best_slots);
+  room_free(t.best_slots, (size_t)e->plan->slot_bytes);
   free(times);
   return r;
 }

@@ -3,6 +3,11 @@
 #define MTLC_TRAIN_INT_H
 #include "../train.h"
 
+// ---- room.c
+void *room_new(size_t bytes);                                        // zeroed, 64-byte aligned; never NULL. Of as many bytes to room_free
+void  room_free(void *p, size_t bytes);                              // NULL is fine
+void  room_zero(void *p, size_t bytes);                              // a part of one
+
 // ---- file.c: a file that appears whole or not at all, written piece by piece to path.tmp.
 typedef struct WholeFile WholeFile;
 WholeFile *whole_open(const char *path, Diag *d);                    // NULL: error in d
@@ -55,10 +60,11 @@ void kept_rows_free(KeptRows *k);
 void kept_rows_batch(KeptRows *k, Engine *e, const int64_t *order, int64_t first, int64_t n);
 
 // ---- train.c: a training under way. What stands above the line is what a checkpoint holds, beside the slots.
-typedef struct {                          // replay.c: slots known to be finite, to replay from
-  void *slots;
-  int64_t step, batch;                    // of the engine and the epoch, then
-  int64_t every; double since;            // steps between checks; seconds on the clock at the last
+typedef struct { void *slots; int64_t step, epoch, batch; } Mark;   // where a training was, with the slots then; NULL: as at the start
+typedef struct {                          // replay.c
+  Mark mark;                              // slots known to be finite, to replay from
+  int64_t looked;                         // step at which something was looked at
+  double since, cost;                     // seconds on the clock when slots were remembered last; how long that took
 } Guard;
 typedef struct {
   int64_t epoch, batch;                   // epoch from 1; the next batch of it, from 0
@@ -88,11 +94,12 @@ int64_t batch_first(const Trainer *t, int64_t batch);                // where it
 int64_t batch_rows(const Trainer *t, int64_t batch);                 // rows of it: the last one may be short
 double  rate_of(const Trainer *t, int64_t batch);                     // of this epoch
 int64_t steps_before(Trainer *t);                                    // of the epochs before this one; sets order and n_batches for this one
+void    enter_epoch(Trainer *t);                                     // order, batches and rate of the epoch that t->epoch says
 void    run_batch(Trainer *t, int64_t batch);                        // loads it and does a step
 void    tick(Trainer *t);                                            // adds the time since `clock` to the seconds
 
 // ---- replay.c: the loss is looked at every step, the slots now and then; what is wrong is found by doing the steps again.
-bool guard_start(Trainer *t);                                        // slots as they are; false: not finite, error in d
+bool guard_start(Trainer *t);                                        // before the first step; false: slots not finite, error in d
 bool guard_step(Trainer *t);                                         // after each step; false: not finite, error in d
 bool guard_check(Trainer *t);                                        // looks at the slots now
 void guard_free(Trainer *t);

@@ -335,6 +335,24 @@ static void initialisers(void **s) {
   }
 }
 
+// Pieces that threads share, and memory that is given back: the same values.
+static void large_slots(void **s) {
+  (void)s;
+  const Init inits[] = { { INIT_NORMAL, 0, 1 }, { INIT_ZEROS, 0, 0 }, { INIT_DIAGONAL, 2, 0 } };
+  for (int i = 0; i < COUNT_OF(inits); i++) {
+    One one, three;
+    init_one(&one, "t.table", inits[i], 700001, 3, 2, 7);
+    init_one(&three, "t.table", inits[i], 700001, 3, 2, 7);
+    engine_threads(three.e, 3);
+    memset(three.e->slots, 0xff, (size_t)three.p.slot_bytes);
+    engine_init(three.e, 7);
+    for (int64_t r = 0; r < one.b.rows_a; r++)
+      assert_memory_equal((float *)one.e->slots + r * one.b.ld, (float *)three.e->slots + r * one.b.ld, sizeof(float) * (size_t)one.b.cols);
+    engine_free(one.e);
+    engine_free(three.e);
+  }
+}
+
 static double correlation(const One *x, const One *y) {
   double n = 0, sum = 0;
   for (int64_t r = 0; r < x->b.rows_a; r++)
@@ -862,6 +880,38 @@ static void it_is_found_late_and_named_right(void **s) {      // row numbers of 
   free_run(&x);
 }
 
+// Epochs after the slots that are gone back to, by many steps at a time, whether these were kept or are made anew.
+static int64_t step_that_overflows(Run *x, int64_t rows) {
+  for (int64_t step = 1; step < 5000; step++) {
+    engine_batch(x->e, &dp, &x->data.split[0], NULL, (step - 1) * x->tp.batch % rows, x->tp.batch);
+    engine_run(x->e, PROG_TRAIN, x->tp.batch, x->tp.learning_rate);
+    for (int i = 0; i < x->tp.n_tasks; i++)
+      if (!isfinite(engine_out(x->e, x->tp.tasks[i].sum, 0, 0))) return step;
+    for (int i = 0; i < 4 * D; i++)
+      if (!isfinite(((float *)x->e->buf[S_W])[i]) || !isfinite(((float *)x->e->buf[S_V])[i])) return step;
+  }
+  return -1;
+}
+
+static void from_the_start(void *run) { engine_init(((Run *)run)->e, ((Run *)run)->tp.seed); }
+
+static void it_is_found_epochs_later(void **s) {
+  (void)s;
+  enum { ROWS = 100 };
+  for (int anew = 0; anew < 2; anew++) {
+    Run x = new_run(1000, ROWS, 0, 0), y = new_run(1000, ROWS, 0, 0);
+    x.tp.shuffle = y.tp.shuffle = false;
+    x.tp.learning_rate = y.tp.learning_rate = 10;
+    int64_t step = step_that_overflows(&y, ROWS), per_epoch = ROWS / x.tp.batch;
+    if (step <= 3 * per_epoch) fail_msg("step %lld", (long long)step);
+    x.hooks.ctx = &x;
+    if (anew) x.hooks.start = from_the_start;
+    check_not_finite(&x, step, (step - 1) / per_epoch + 1, (step - 1) % per_epoch + 1);
+    free_run(&x);
+    free_run(&y);
+  }
+}
+
 static void validation_that_is_not_finite(void **s) {
   (void)s;
   Run x = new_run(2, 40, 70, 0);
@@ -919,7 +969,8 @@ int main(void) {
     cmocka_unit_test(resumes_to_the_same_bits), cmocka_unit_test(resumes_more_than_once), cmocka_unit_test(a_torn_pair),
     cmocka_unit_test(other_trainings), cmocka_unit_test(broken_states), cmocka_unit_test(a_full_disk),
     cmocka_unit_test(a_loss_that_is_not_finite), cmocka_unit_test(a_gradient_that_is_not_finite),
-    cmocka_unit_test(it_is_found_late_and_named_right), cmocka_unit_test(validation_that_is_not_finite),
+    cmocka_unit_test(it_is_found_late_and_named_right), cmocka_unit_test(it_is_found_epochs_later), cmocka_unit_test(large_slots),
+    cmocka_unit_test(validation_that_is_not_finite),
     cmocka_unit_test(every_place_of_a_slot_is_looked_at), cmocka_unit_test(slots_that_start_not_finite)
   };
   return cmocka_run_group_tests_name("train", tests, make_dir, remove_dir);
