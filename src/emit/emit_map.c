@@ -135,9 +135,12 @@ static Value op_lt(Emit *e, Value *x) { return truth(e, ll_fcmp(&e->l, LLVMRealO
 static Value op_le(Emit *e, Value *x) { return truth(e, ll_fcmp(&e->l, LLVMRealOLE, x[0], x[1]), x[0]); }
 static Value op_eq(Emit *e, Value *x) { return truth(e, ll_fcmp(&e->l, LLVMRealOEQ, x[0], x[1]), x[0]); }
 static Value op_not(Emit *e, Value *x) { return truth(e, ll_fcmp(&e->l, LLVMRealOEQ, x[0], zero_of(x[0])), x[0]); }
-static Value op_select(Emit *e, Value *x) {
-  return ll_select(&e->l, ll_fcmp(&e->l, LLVMRealUNE, x[0], zero_of(x[0])), x[1], x[2]);
+// What `truth` was made of, where x is one.
+static Value bit_of(Emit *e, Value x) {
+  bool is_truth = LLVMIsASelectInst(x) && LLVMGetOperand(x, 1) == one_of(x) && LLVMGetOperand(x, 2) == zero_of(x);
+  return is_truth ? LLVMGetOperand(x, 0) : ll_fcmp(&e->l, LLVMRealUNE, x, zero_of(x));
 }
+static Value op_select(Emit *e, Value *x) { return ll_select(&e->l, bit_of(e, x[0]), x[1], x[2]); }
 // random_uniform01 of plan.h, lane by lane; the operands keep their own types.
 static Value mix32(LL *l, Value h) {
   static const struct { int shift; uint32_t factor; } step[] = {{16, 0x85ebca6bu}, {13, 0xc2b2ae35u}, {16, 1}};

@@ -1,7 +1,8 @@
 // fuse.c: nodes → clusters. In ascending order a MAP node joins a cluster that makes one of its operands, when the
 // domain is the same and no operand made elsewhere waits for that cluster; otherwise it opens a cluster.
 // A MAP node that reads leaves alone is free: it is evaluated again in each cluster that wants it, unless it has to be
-// stored. MAP nodes whose only reader is a REDUCE become its prologue.
+// stored. A comparison of one value with constants (where relu passed a row on) is told again from that value by each of its readers:
+// it never costs memory of its own. MAP nodes whose only reader is a REDUCE become its prologue.
 #include "plan_int.h"
 
 enum { CHEAP = 2 };                       // a free value of at most so many ops is evaluated again on a larger domain
@@ -90,6 +91,36 @@ static void store_free(Planner *p, bool *free_node) {             // which free 
   }
 }
 
+// Does every reader of x read it point by point, as one of its own values?
+static bool *read_pointwise(const Planner *p) {
+  const Graph *g = p->g;
+  bool *ok = NEW_ARRAY(p->s->arena, bool, g->nodes.n);
+  for (int i = 0; i < g->nodes.n; i++) ok[i] = !p->info[i].root;
+  for (NodeId id = 1; id < (NodeId)g->nodes.n; id++)
+    for (int i = 0; p->info[id].live && i < node(g, id)->n_in; i++) {
+      NodeId x = see_through(g, node_in(g, id, i));
+      if (!is_unit_move(g, id) && (!is_pointwise(g, id) || wants_stored(g, id) || !same_domain(g, x, id))) ok[x] = false;
+    }
+  return ok;
+}
+
+static void mark_told(Planner *p) {
+  const Graph *g = p->g;
+  bool *pointwise = read_pointwise(p);
+  for (NodeId id = 1; id < (NodeId)g->nodes.n; id++) {
+    const Node *x = node(g, id);
+    bool compares = x->op == OP_LT || x->op == OP_LE || x->op == OP_EQ || x->op == OP_NOT;
+    if (!compares || !p->info[id].live || !pointwise[id] || p->info[id].prologue) continue;
+    int values = 0, cost = 0;
+    for (int i = 0; i < x->n_in; i++) {
+      NodeId of = see_through(g, node_in(g, id, i));
+      if (node(g, of)->op == OP_CONST) continue;
+      values += !is_view(g, of) && !is_free(p, of, &cost) && !p->info[of].told && same_domain(g, of, id) && node(g, of)->dtype == x->dtype ? 1 : 2;
+    }
+    p->info[id].told = values == 1;
+  }
+}
+
 // ---------------------------------------------------------------- order of clusters
 static bool after(const Planner *p, int a, int b) { return p->reach[a * p->reach_words + b / 64] >> (b % 64) & 1; }
 
@@ -126,7 +157,8 @@ static void read_in_memory(const Planner *p, NodeId n, int i, Ints *out) {
   const Graph *g = p->g;
   NodeId x = see_through(g, node_in(g, n, i));
   bool table = node(g, n)->op == OP_GATHER && i == 0;
-  if (p->info[x].cluster < 0 || table) providers(p, x, out);
+  for (int k = 0; p->info[x].told && k < node(g, x)->n_in; k++) read_in_memory(p, x, k, out);
+  if ((p->info[x].cluster < 0 && !p->info[x].told) || table) providers(p, x, out);
 }
 
 static void slots_read(const Planner *p, NodeId n, Cluster *c) {
@@ -212,14 +244,21 @@ static bool waits(const Planner *p, NodeId n) {
   return is_pointwise(p->g, u) && node(p->g, u)->op != OP_GATHER && !is_apart(p->g, u) && !p->info[u].prologue && same_domain(p->g, n, u);
 }
 
+// The last cluster that n can join of those that make what it is computed from.
+static int last_maker(Planner *p, NodeId n, NodeId reader, const Ints *from) {
+  int best = -1;
+  for (int i = 0; i < node(p->g, reader)->n_in; i++) {
+    NodeId x = see_through(p->g, node_in(p->g, reader, i));
+    int c = p->info[x].told ? last_maker(p, n, x, from) : p->info[x].cluster;
+    if (c > best && can_join(p, c, n, from)) best = c;
+  }
+  return best;
+}
+
 static void place_pointwise(Planner *p, NodeId n) {
   Ints from = {0};
   for (int i = 0; i < node(p->g, n)->n_in; i++) providers(p, node_in(p->g, n, i), &from);
-  int best = -1;
-  for (int i = 0; !is_apart(p->g, n) && i < node(p->g, n)->n_in; i++) {
-    int c = p->info[see_through(p->g, node_in(p->g, n, i))].cluster;
-    if (c >= 0 && can_join(p, c, n, &from) && (best < 0 || c > best)) best = c;
-  }
+  int best = is_apart(p->g, n) ? -1 : last_maker(p, n, n, &from);
   if (best < 0 && !is_apart(p->g, n)) best = sibling(p, n, &from);
   if (best < 0) best = new_cluster(p, CALL_MAP, 0, n);
   for (int i = 0; i < node(p->g, n)->n_in; i++) {
@@ -283,20 +322,20 @@ static void order_assigns(Planner *p) {
   }
 }
 
+static void mark_read(Planner *p, NodeId reader, NodeId n) {      // by `reader`: what n is computed from
+  const Graph *g = p->g;
+  for (int i = 0; i < node(g, n)->n_in; i++) {
+    NodeId x = see_through(g, node_in(g, n, i));
+    int c = p->info[x].cluster;
+    if (p->info[x].told) mark_read(p, reader, x);
+    else if (c >= 0 && (c != p->info[reader].cluster || wants_stored(g, reader))) p->info[x].stored = true;
+  }
+}
+
 // What other clusters, pieces or roots read is stored.
 static void mark_stored(Planner *p) {
-  const Graph *g = p->g;
-  for (NodeId id = 1; id < (NodeId)g->nodes.n; id++) {
-    if (!p->info[id].live || is_unit_move(g, id)) continue;
-    int mine = p->info[id].cluster;
-    for (int i = 0; i < node(g, id)->n_in; i++) {
-      NodeId x = see_through(g, node_in(g, id, i));
-      int c = p->info[x].cluster;
-      if (c < 0) continue;
-      bool here = c == mine || (p->info[id].prologue && c == p->info[id].cluster);
-      if (!here || wants_stored(g, id)) p->info[x].stored = true;
-    }
-  }
+  for (NodeId id = 1; id < (NodeId)p->g->nodes.n; id++)
+    if (p->info[id].live && !is_unit_move(p->g, id) && !p->info[id].told) mark_read(p, id, id);
 }
 
 void fuse(Planner *p) {
@@ -312,8 +351,9 @@ void fuse(Planner *p) {
     free_node[id] = p->info[id].live && is_pointwise(g, id) && !p->info[id].prologue && is_free(p, id, &cost);
   }
   store_free(p, free_node);
+  mark_told(p);
   for (NodeId id = 1; id < (NodeId)g->nodes.n; id++) {
-    if (!p->info[id].live || is_leaf(g, id) || is_view(g, id) || node(g, id)->op == OP_CONCAT || p->info[id].prologue)
+    if (!p->info[id].live || is_leaf(g, id) || is_view(g, id) || node(g, id)->op == OP_CONCAT || p->info[id].prologue || p->info[id].told)
       continue;
     if (free_node[id]) {
       if (p->info[id].stored || p->info[id].root) place_free(p, id);
