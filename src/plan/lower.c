@@ -4,7 +4,7 @@
 // (2) roots are computed values; an assign of p.copy_slot is a copy from a stored value, in a cluster of its own;
 // (3) a dot is [m, k] · [k, n], its right operand having stride 1 along n (a transposed copy is made where it has not);
 //     an axis more is taken item by item; every other contraction is products and sums;
-// (4) what is reshaped lies in one piece; views stand on values that are in memory (never on constants);
+// (4) what is reshaped lies in one piece, or its rows equally far apart; views stand on values that are in memory (never on constants);
 // (5) a spread of a bag has its ids turned over (by_id); a spread has values [rows] or [rows, d], of a list [rows, m] or [rows, m, d]; a
 //     gather of a list reads any row for an item that is not there, and a SELECT makes that 0; tables updated by rows (rows.c): their gradient, slots and all between are
 //     values of the ids named, ascending, on an axis of their own, and a root says which rows of its slot they are;
@@ -34,6 +34,13 @@ bool is_unit_move(const Graph *g, NodeId n) {
   return same_domain(g, n, node_in(g, n, 0));
 }
 
+bool reshapes_rows(const Graph *g, NodeId n) {
+  const Node *a = node(g, n);
+  if (a->op != OP_RESHAPE || has_rows(g, n) || a->rank < 2 || is_unit_move(g, n)) return false;
+  const Node *b = node(g, node_in(g, n, 0));
+  return b->rank >= 2 && a->axis[a->rank - 1] == b->axis[b->rank - 1];
+}
+
 NodeId see_through(const Graph *g, NodeId n) {
   while (is_unit_move(g, n)) n = node_in(g, n, 0);
   return n;
@@ -60,9 +67,11 @@ int operand_axis(const Graph *g, NodeId u, NodeId x, int i) {
 // ---------------------------------------------------------------- copies
 typedef struct { NodeId sorted, ids; AxisId axis; } Named;          // of t: SORT_IDS, its ids [axis]
 
+typedef enum { FREE, EVEN_ROWS, TAKEN } Claim;                      // EVEN_ROWS: rows of a matrix equally far apart; TAKEN: another says where
+
 typedef struct {
   Graph *t;
-  bool *claimed;                                                   // by node of t: its place is another's to say
+  Claim *claimed;                                                  // by node of t: what its place must be like
   NodeId *update;                                                  // by node of g: see row_updates
   Named *named;                                                    // by node of g: of a sum of spreads, the rows that it reaches
   int serial;
@@ -98,12 +107,20 @@ static bool wants_own_place(const Graph *t, NodeId x) {
 
 static NodeId own_value(Lower *l, NodeId x, Place at) {            // a computed value that nobody else places
   if (!is_computed(l->t, x) || wants_own_place(l->t, x) || l->claimed[x]) x = fresh_copy(l, x, at);
-  l->claimed[x] = true;
+  l->claimed[x] = TAKEN;
+  return x;
+}
+
+// In a matrix, also what is a matrix by its view alone: the value under it is placed.
+static NodeId own_matrix(Lower *l, NodeId x, Place at) {
+  NodeId base = reshapes_rows(l->t, x) ? node_in(l->t, x, 0) : 0;
+  if (!base || !is_computed(l->t, base) || wants_own_place(l->t, base) || l->claimed[base] != EVEN_ROWS || l->claimed[x]) return own_value(l, x, at);
+  l->claimed[base] = l->claimed[x] = TAKEN;
   return x;
 }
 
 static NodeId lower_concat(Lower *l, NodeId *in, int n, int64_t axis, Place at) {
-  for (int i = 0; i < n; i++) in[i] = own_value(l, in[i], at);
+  for (int i = 0; i < n; i++) in[i] = node(l->t, in[i])->rank == 2 ? own_matrix(l, in[i], at) : own_value(l, in[i], at);
   return graph_add(l->t, OP_CONCAT, in, n, (Attr){ .i = { axis } }, at);
 }
 
@@ -132,19 +149,33 @@ static NodeId in_one_piece(Lower *l, NodeId x, Place at) {
   while (is_unit_move(t, base) || node(t, base)->op == OP_RESHAPE) base = node_in(t, base, 0);
   if (!has_rows(t, x)) {
     x = copy(l, x, (Attr){ .i = { 0, COPY_PACKED } }, at);
-    l->claimed[x] = true;
+    l->claimed[x] = TAKEN;
     return x;
   }
   if (node(t, base)->op == OP_DENSE) return x;
   if (!is_computed(t, base) || l->claimed[base]) return in_one_piece(l, fresh_copy(l, x, at), at);
-  l->claimed[base] = true;
+  l->claimed[base] = TAKEN;
   return x;
+}
+
+// Are rows of x, all axes but the last, equally far apart? A computed value is claimed to be so.
+static bool has_even_rows(Lower *l, NodeId x) {
+  const Graph *t = l->t;
+  for (; node(t, x)->op == OP_SLICE; x = node_in(t, x, 0)) {
+    int axis = (int)node(t, x)->attr.i[0];
+    if (axis > 0 && axis < node(t, x)->rank - 1) return false;
+  }
+  if (node(t, x)->op == OP_READ) return true;
+  if (!is_computed(t, x) || l->claimed[x] == TAKEN) return false;
+  l->claimed[x] = EVEN_ROWS;
+  return true;
 }
 
 static NodeId lower_view(Lower *l, const Node *n, NodeId x) {
   Graph *t = l->t;
   NodeId v = graph_add(t, (OpId)n->op, &x, 1, n->attr, n->at);
   if (is_unit_move(t, v) || n->op == OP_BROADCAST) return v;
+  if (n->op == OP_RESHAPE && reshapes_rows(t, v) && has_even_rows(l, x)) return v;
   x = n->op == OP_RESHAPE ? in_one_piece(l, x, n->at) : in_memory(l, x, n->at);
   return graph_add(t, (OpId)n->op, &x, 1, n->attr, n->at);
 }
@@ -381,7 +412,8 @@ static bool runs_over_lanes(Lower *l, NodeId x, int axis) {
   if (!last_of_its_domain(t, x, axis)) return false;
   if (axis == node(t, x)->rank - 1 || is_leaf(t, x)) return true;
   if (l->claimed[x]) return false;
-  return l->claimed[x] = true;
+  l->claimed[x] = TAKEN;
+  return true;
 }
 
 static NodeId matrix_product(Lower *l, Dot *d) {
@@ -543,7 +575,9 @@ static NodeId lower_node(Lower *l, const Graph *g, NodeId id, const NodeId *now)
   case OP_CONCAT: return n->n_in == 1 ? in[0] : lower_concat(l, in, n->n_in, n->attr.i[0], n->at);
   case OP_PAD: return lower_pad(l, in[0], &n->attr, n->at);
   case OP_DOT: return g->gemm && suits_gemm(g, id, g->gemm) ? lower_gemm(l, n, in) : lower_dot(l, n, in);
-  case OP_BAG: in[0] = in_memory(l, in[0], n->at); break;
+  case OP_BAG:
+    for (int i = 0; i < n->n_in; i++) in[i] = in_memory(l, in[i], n->at);
+    break;
   case OP_SPREAD_BAG: return lower_spread_bag(l, n, in);
   case OP_SPREAD: return lower_spread(l, n, in);
   case OP_TOUCHED: return lower_touched(l, n, in);
@@ -575,7 +609,7 @@ Graph *lower(const Graph *g, const bool *copy_slot) {
   row_updates(g, l.update);
   l.named = NEW_ARRAY(g->arena, Named, g->nodes.n);
   int64_t most = most_nodes(g);
-  l.claimed = NEW_ARRAY(g->arena, bool, most);
+  l.claimed = NEW_ARRAY(g->arena, Claim, most);
   NodeId *now = NEW_ARRAY(g->arena, NodeId, g->nodes.n);
   for (NodeId id = 1; id < (NodeId)g->nodes.n; id++) {
     now[id] = lower_node(&l, g, id, now);

@@ -68,8 +68,27 @@ static Loc unit_move_loc(Planner *p, NodeId n, Loc from) {
   return l;
 }
 
+// The Loc of a, of which b has the rows, that is all axes but the last, in other axes; they are equally far apart.
+static Loc rows_loc(const Graph *g, NodeId a, NodeId b, Loc from) {
+  const Node *x = node(g, a), *y = node(g, b);
+  int64_t apart = 0, rows = 1;
+  for (int i = y->rank - 2; i >= 0; i--) {
+    if (rows == 1) apart = from.stride[i];
+    CHECK(is_unit(g, y->axis[i]) || from.stride[i] == apart * rows);
+    rows *= axis_size(g, y->axis[i]);
+  }
+  Loc l = { .buffer = from.buffer, .offset = from.offset };
+  l.stride[x->rank - 1] = from.stride[y->rank - 1];
+  for (int i = x->rank - 2; i >= 0; i--) {
+    l.stride[i] = apart;
+    apart *= axis_size(g, x->axis[i]);
+  }
+  return l;
+}
+
 static Loc reshape_loc(Planner *p, NodeId n, Loc from) {
   const Graph *g = p->g;
+  if (reshapes_rows(g, n)) return rows_loc(g, n, node_in(g, n, 0), from);
   const Node *a = node(g, n), *b = node(g, node_in(g, n, 0));
   bool rows = has_rows(g, n);
   int64_t stride = 1;
@@ -123,6 +142,14 @@ Loc loc_of(Planner *p, NodeId n) {
 }
 
 // ---------------------------------------------------------------- stored values
+static void place_under(Planner *p, NodeId reshaped) {              // its Loc is known
+  NodeId under = node_in(p->g, reshaped, 0);
+  Info *x = &p->info[under];
+  CHECK(!x->placed);
+  x->placed = true;
+  x->loc = rows_loc(p->g, under, reshaped, p->info[reshaped].loc);
+}
+
 static void place_operands(Planner *p, NodeId concat) {             // the concat's Loc is known
   const Graph *g = p->g;
   int axis = (int)node(g, concat)->attr.i[0];
@@ -133,6 +160,7 @@ static void place_operands(Planner *p, NodeId concat) {             // the conca
     CHECK(!o->placed);
     o->placed = true;
     o->loc = l;
+    if (reshapes_rows(g, x)) place_under(p, x);
     l.offset += axis_size(g, node(g, x)->axis[axis]) * l.stride[axis];
   }
 }

@@ -66,6 +66,7 @@ int    axis_under_unit_move(const Graph *g, NodeId n, int axis);
 // Same value, other unit axes: RESHAPE that only adds or drops axes of size 1, sums over one. Gives the value underneath.
 NodeId see_through(const Graph *g, NodeId n);
 bool   is_unit_move(const Graph *g, NodeId n);
+bool   reshapes_rows(const Graph *g, NodeId n);                       // of a value without the batch axis: all axes but the last
 bool   is_unit(const Graph *g, AxisId a);
 int    domain_of(const Graph *g, NodeId n, AxisId *out);              // axes that are not of size 1
 static inline bool is_view(const Graph *g, NodeId n) {

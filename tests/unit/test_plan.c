@@ -361,6 +361,17 @@ static void host_calls(Case *c) {
   task(c, "click", "bce", g_map1(g, OP_SIGMOID, g_dot(g, h, weights, "rk,ak>ra")), 0);                // no gradient to w
 }
 
+// Sums of all pairs of rows of two tables, as rows of one: places are reckoned, nothing is copied.
+static void pairs_of_rows(Case *c) {
+  Graph *g = c->g;
+  NodeId a = param(c, "a", 2, 3, 20), b = param(c, "b", 2, 5, 20), e = param(c, "e", 2, 4, 6), w = param(c, "w", 2, 6, 20);
+  NodeId first = g_expand(g, a, 1), second = g_expand(g, b, 0), sums = g_map2(g, OP_ADD, first, second), low = g_dot(g, e, w, "kn,nm>km");
+  NodeId pairs = g_reshape(g, sums, 2, (AxisId[]){axis_fixed(g, 15), axis_fixed(g, 20)}), id = g_column(g, OP_IDS, 0);
+  NodeId table = g_concat(g, (NodeId[]){pairs, low}, 2, 0), row = g_cast(g, g_cast(g, g_expand(g, id, 1), (DType)g->dtype), U32);
+  task(c, "click", "bce", g_map1(g, OP_SIGMOID, layer(c, g_map1(g, OP_TANH, g_bag(g, table, row)), 20, 1, "click")), 0);
+  graph_out(g, "output:squares", g_map2(g, OP_MUL, pairs, pairs));
+}
+
 static NodeId ids_below(Graph *g, int n);
 static void bags(Case *c) {                                      // more than a strip of columns; two bags that share an id's row
   Graph *g = c->g;
@@ -749,6 +760,26 @@ static void test_clipping(void **state) { (void)state; just_run(clipped_and_deca
 static void test_moves(void **state) { (void)state; just_run(moves); }
 static void test_tables(void **state) { (void)state; just_run(tables); }
 static void test_bags(void **state) { (void)state; train_model(bags, "momentum"); }
+
+static void test_pairs_of_rows(void **state) {
+  (void)state;
+  train_model(pairs_of_rows, "sgd");
+  Case c = new_case(F32, 96);
+  pairs_of_rows(&c);
+  train_by(&c, "sgd");
+  const Graph *g;
+  Schedule *s = schedule_case(&c, &g);
+  for (int p = 0; p < s->programs[PROG_TRAIN].n_phases; p++)
+    for (int k = 0; k < s->programs[PROG_TRAIN].phases[p].n_calls; k++) {
+      const Call *x = &s->programs[PROG_TRAIN].phases[p].calls[k];
+      int64_t points = 1;
+      for (int d = 0; d < x->n_dims; d++) points *= x->dims[d].size;
+      if (x->kind == CALL_MAP && points >= 15 * 20 && x->vals[x->n_vals - 1].op == OP_STOP) FAIL("the pairs are copied by %s", x->name);
+    }
+  trouble = NULL;
+  arena_free(c.a);
+}
+
 static void test_hazards(void **state) { (void)state; just_run(hazards); }
 
 // Plain training: transposes, scalars, Σw; forward, loss, dX over rows; dW and db with the update in the epilogue, loss
@@ -1020,7 +1051,7 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_mlp), cmocka_unit_test(test_softmax), cmocka_unit_test(test_experts),
     cmocka_unit_test(test_stacked_experts), cmocka_unit_test(test_items), cmocka_unit_test(test_lazy_tables), cmocka_unit_test(test_batch_norm), cmocka_unit_test(test_clipping),
-    cmocka_unit_test(test_moves), cmocka_unit_test(test_tables), cmocka_unit_test(test_bags), cmocka_unit_test(test_hazards),
+    cmocka_unit_test(test_moves), cmocka_unit_test(test_tables), cmocka_unit_test(test_bags), cmocka_unit_test(test_pairs_of_rows), cmocka_unit_test(test_hazards),
     cmocka_unit_test(test_random),
     cmocka_unit_test(test_phases_of_an_mlp), cmocka_unit_test(test_phases_of_others),
     cmocka_unit_test(test_host_calls), cmocka_unit_test(test_gemm), cmocka_unit_test(test_errors), cmocka_unit_test(test_siblings), cmocka_unit_test(test_of_slots),
