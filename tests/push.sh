@@ -12,7 +12,7 @@ label click, buy      : binary
 let x = concat(embed(city, 16), price, embed(kind, 16), embed(tag, 16))
 task ctr { head = x |> dense(24, relu) as one |> dense(1) |> sigmoid, loss = bce(click), metric = [logloss] }
 task cvr { head = x |> dense(16, relu) as two |> dense(1) |> sigmoid, loss = bce(buy), metric = [logloss] }
-train { batch = 256, epochs = 4, optimizer = adam(0.003) }
+train { batch = 1024, epochs = 4, optimizer = adam(0.003) }
 END
 "$mtlc" synth shop.mtl --rows 3000 --seed 2 -o rows.csv -q
 
@@ -21,6 +21,10 @@ has err "what it knows"                        "off, auto, on"
 check "and no run"                             test ! -e no
 expect 0 "explain"                             "$mtlc" explain shop.mtl
 has out "what is saved"                        "tables           3 multiplied by the weights of 2 products before their rows are gathered"
+has out "two are one table of sums"            "; 1 pair of them as tables of sums"
+sed 's/batch = 1024/batch = 512/' shop.mtl >small.mtl
+expect 0 "explain for a smaller batch"         "$mtlc" explain small.mtl
+check "the sums would cost more"               sh -c 'grep "^tables  *3" out && ! grep "of sums" out'
 expect 0 "explain without"                     env MTLC_PUSH=off "$mtlc" explain shop.mtl
 check "nothing is saved"                       sh -c '! grep "^tables" out'
 

@@ -2,7 +2,8 @@
 // held in registers: what is read again and again, these columns of the table or of the values, then stays in a cache.
 #include "emit_int.h"
 
-enum { FEWEST_VECTORS = 4, FEWEST_COLUMNS = 32, MOST_VECTORS = 16 };   // of a full block: sums that do not wait for one another
+// Of a full strip. A chain of sums waits for each sum: others go on beside it, of rows TOGETHER in a bag, of FEWEST_VECTORS by id.
+enum { COLUMNS = 32, FEWEST_VECTORS = 4, MOST_VECTORS = 16, TOGETHER = 2 };
 
 typedef struct { int n; Point p; } Strip;                            // n vectors side by side; the kernel has entered axis 0
 typedef Value LoadFn(Kernel *k, const Point *p, int operand);
@@ -59,10 +60,8 @@ static void masked_strip(Kernel *k, Value from, StripFn *body) {     // what is 
   loop_end(k->e, &lp, NULL);
 }
 
-static void all_strips(Kernel *k, StripFn *body) {
-  int n = FEWEST_COLUMNS / k->width;
-  if (n < FEWEST_VECTORS) n = FEWEST_VECTORS;
-  CHECK(n <= MOST_VECTORS);
+static void all_strips(Kernel *k, int n, StripFn *body) {            // n vectors or fewer, a power of two
+  CHECK(n > 0 && n <= MOST_VECTORS && !(n & (n - 1)));
   Value from = k->lo;
   for (; n > 0; n /= 2) from = strips(k, n, k->width, from, body);
   if (k->e->has_mask) masked_strip(k, from, body);
@@ -80,25 +79,64 @@ static State enter_item(Kernel *k, Value i) {
   return back;
 }
 
+// Goes on with the products of inputs 2 and 3.
+static void add_products(Kernel *k, const Strip *x, const State *row, int n, Value *sum) {
+  LL *l = &k->e->l;
+  Value next[TOGETHER * MOST_VECTORS], w[MOST_VECTORS], term;
+  Loop i;
+  loop_begin(k->e, &i, ll_i64(l, 0), k->extent[2], 1, "k", n * x->n, sum);
+  for (int r = 0; r < n; r++) {
+    k->st = row[r];
+    kernel_enter(k, 2, i.i);
+    if (r == 0) load_strip(k, x, load_input, 3, w);                  // the same for each row
+    load_strip(k, &(Strip){1, x->p}, load_input, 2, &term);
+    for (int v = 0; v < x->n; v++) next[r * x->n + v] = emit_fma(k->e, term, w[v], i.carried[r * x->n + v]);
+  }
+  loop_end(k->e, &i, next);
+  memcpy(sum, i.carried, sizeof *sum * (size_t)(n * x->n));
+}
+
+// `n` rows at once from row `first` on: sums that do not wait for one another.
+static void bag_rows(Kernel *k, const Strip *x, Value first, int n) {
+  LL *l = &k->e->l;
+  Value sum[TOGETHER * MOST_VECTORS], next[TOGETHER * MOST_VECTORS];
+  State back = k->st, row[TOGETHER];
+  Loop i;
+  for (int r = 0; r < n; r++) {
+    kernel_enter(k, 1, ll_add(l, first, ll_i64(l, r)));
+    row[r] = k->st;
+    enter_item(k, ll_i64(l, 0));
+    load_strip(k, x, load_input, 1, &sum[r * x->n]);
+    k->st = back;
+  }
+  loop_begin(k->e, &i, ll_i64(l, 1), k->extent[AXIS_REDUCED], 1, "i", n * x->n, sum);
+  for (int r = 0; r < n; r++) {
+    k->st = row[r];
+    enter_item(k, i.i);
+    add_strip(k, x, 1, &i.carried[r * x->n], &next[r * x->n]);
+  }
+  loop_end(k->e, &i, next);
+  if (k->c->n_dims > 2) add_products(k, x, row, n, i.carried);
+  for (int r = 0; r < n; r++) {
+    k->st = row[r];
+    store_strip(k, x, &i.carried[r * x->n]);
+  }
+  k->st = back;
+}
+
 static void bag_strip(Kernel *k, const Strip *x) {
   LL *l = &k->e->l;
-  Value sum[MOST_VECTORS], next[MOST_VECTORS];
-  Loop r, i;
-  loop_begin(k->e, &r, ll_i64(l, 0), k->extent[1], 1, "r", 0, NULL);
-  State back = kernel_enter(k, 1, r.i), item = enter_item(k, ll_i64(l, 0));
-  load_strip(k, x, load_input, 1, sum);
-  kernel_leave(k, item);
-  loop_begin(k->e, &i, ll_i64(l, 1), k->extent[AXIS_REDUCED], 1, "i", x->n, sum);
-  item = enter_item(k, i.i);
-  add_strip(k, x, 1, i.carried, next);
-  kernel_leave(k, item);
-  loop_end(k->e, &i, next);
-  store_strip(k, x, i.carried);
-  kernel_leave(k, back);
+  Value zero = ll_i64(l, 0), whole = ll_and(l, k->extent[1], ll_i64(l, -TOGETHER));
+  Loop r;
+  loop_begin(k->e, &r, zero, whole, TOGETHER, "r", 0, NULL);
+  bag_rows(k, x, r.i, TOGETHER);
+  loop_end(k->e, &r, NULL);
+  loop_begin(k->e, &r, whole, k->extent[1], 1, "rest", 0, NULL);
+  bag_rows(k, x, r.i, 1);
   loop_end(k->e, &r, NULL);
 }
 
-void emit_bag(Kernel *k) { all_strips(k, bag_strip); }
+void emit_bag(Kernel *k) { all_strips(k, COLUMNS / k->width, bag_strip); }
 
 // ---------------------------------------------------------------- rows by id
 // One chunk: begin[v] says where v's rows begin in the list. A sum goes on from where the chunk before left it.
@@ -131,4 +169,7 @@ static void spread_bag_strip(Kernel *k, const Strip *x) {
   loop_end(k->e, &c, NULL);
 }
 
-void emit_spread_bag(Kernel *k) { all_strips(k, spread_bag_strip); }
+void emit_spread_bag(Kernel *k) {
+  int n = COLUMNS / k->width;
+  all_strips(k, n < FEWEST_VECTORS ? FEWEST_VECTORS : n, spread_bag_strip);
+}

@@ -260,6 +260,9 @@ NodeId g_spread(Graph *g, NodeId a, NodeId ids, AxisId v) {
 }
 
 NodeId g_bag(Graph *g, NodeId table, NodeId ids) { return graph_add(g, OP_BAG, (NodeId[]){table, ids}, 2, (Attr){0}, g->at); }
+NodeId g_bag_and_product(Graph *g, NodeId table, NodeId ids, NodeId x, NodeId w) {
+  return graph_add(g, OP_BAG, (NodeId[]){table, ids, x, w}, 4, (Attr){0}, g->at);
+}
 NodeId g_spread_bag(Graph *g, NodeId a, NodeId ids, AxisId v) {
   return graph_add(g, OP_SPREAD_BAG, (NodeId[]){a, ids}, 2, (Attr){.i = {v}}, g->at);
 }

@@ -157,6 +157,7 @@ NodeId g_count(Graph *g, AxisId axis);                    // 0, 1, 2 … along a
 NodeId g_gather(Graph *g, NodeId table, NodeId ids);      // [V, d], [rows] → [rows, d]; a list [rows, m] → [rows, m, d]
 NodeId g_spread(Graph *g, NodeId a, NodeId ids, AxisId v);
 NodeId g_bag(Graph *g, NodeId table, NodeId ids);         // [V, d], u32 [rows, m] → [rows, d]: the sum of a row's m rows of the table
+NodeId g_bag_and_product(Graph *g, NodeId table, NodeId ids, NodeId x, NodeId w);   // the same, and then + x [rows, k] · w [k, d]
 NodeId g_spread_bag(Graph *g, NodeId a, NodeId ids, AxisId v);
 NodeId sorted_ids(const Graph *g, NodeId sorted, int source);       // of a SORT_IDS: its ids number `source`, from 0; 0: it has not so many
 NodeId g_touched(Graph *g, const NodeId *ids, int n, AxisId v);   // [V]: 1 where a row of the batch has that id in one of them
@@ -199,7 +200,8 @@ bool   loss_from_logits(const Graph *g, int loss, NodeId head);   // does its st
 // push.c: products with gathered rows → gathered rows of products, where that is less work; g itself where nothing is. rule NULL:
 // nothing. Before gradients are taken: they are factored by it, too. report: NULL, or filled.
 typedef struct { bool always; double row; } PushRule;     // a row added and spread costs as much as `row` multiply-adds a column
-typedef struct { int tables, products; double before, after; } PushReport;    // multiply-adds of a step's forward
+// multiply-adds of a step's forward; pairs: of tables that became one
+typedef struct { int tables, products, pairs; double before, after; } PushReport;
 Graph *push_gathers(Graph *g, const PushRule *rule, PushReport *report);
 // keep.c: values that each row has anew in every step, though no step changes them (of frozen layers): computed once, and from then on read
 // as columns first, first + 1 … of the row's numbers. g: the tidied program of a step; gives what is left of it, g itself where nothing is

@@ -143,6 +143,13 @@ static void eval_touched(const Run *r, NodeId id, const double *const *x, double
   }
 }
 
+static void add_product(const Run *r, const Node *left, const double *a, const double *b, int64_t width, double *y) {   // [rows, k] · [k, width]
+  int64_t inner = extent(r, left->axis[1]);
+  for (int64_t i = 0; i < r->in->n; i++)
+    for (int64_t j = 0; j < width; j++)
+      for (int64_t k = 0; k < inner; k++) y[i * width + j] = fma(a[i * inner + k], b[k * width + j], y[i * width + j]);
+}
+
 static void eval_bag(const Run *r, NodeId id, const double *const *x, double *y) {
   const Node *n = node(r->g, id), *ids = node(r->g, node_in(r->g, id, 1));
   const Node *table = n->op == OP_BAG ? node(r->g, node_in(r->g, id, 0)) : n;
@@ -156,6 +163,7 @@ static void eval_bag(const Run *r, NodeId id, const double *const *x, double *y)
       else y[v * width + j] += x[0][row * width + j];
     }
   }
+  if (n->n_in == 4) add_product(r, node(r->g, node_in(r->g, id, 2)), x[2], x[3], width, y);
 }
 
 static void eval_index(const Run *r, NodeId id, const double *const *x, double *y) {

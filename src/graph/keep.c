@@ -53,13 +53,17 @@ static void find_needed(Keep *k) {
 
 // ---------------------------------------------------------------- what is worth it
 // Per row, in multiply-adds: of a value that has rows.
+static double bag_terms(const Graph *g, NodeId n) {                 // of each element
+  return (double)(item_elements(g, node_in(g, n, 1)) + (node(g, n)->n_in > 2 ? item_elements(g, node_in(g, n, 2)) : 0));
+}
+
 static double work_of(const Graph *g, NodeId n) {
   const Node *x = node(g, n);
   if (!has_rows(g, n)) return 0;
   double out = (double)item_elements(g, n), in = x->n_in ? (double)item_elements(g, node_in(g, n, 0)) : 0;
   switch (op_rows[x->op].kind) {
   case KIND_MAP: return 2 * out;
-  case KIND_INDEX: return out;
+  case KIND_INDEX: return x->op == OP_BAG ? out * bag_terms(g, n) : out;
   case KIND_REDUCE: return in;
   case KIND_DOT: break;
   default: return 0;

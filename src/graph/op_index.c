@@ -104,9 +104,16 @@ static bool is_matrix_of_ids(const Graph *g, NodeId n) {
   return x->dtype == U32 && x->rank == 2 && has_rows(g, n) && x->op != OP_IDS;
 }
 
+static bool is_product(const Graph *g, const NodeId *in, AxisId columns) {   // of rows with a matrix
+  const Node *a = node(g, in[0]), *b = node(g, in[1]);
+  return a->rank == 2 && b->rank == 2 && has_rows(g, in[0]) && !has_rows(g, in[1]) && a->axis[1] == b->axis[0] && b->axis[1] == columns &&
+         a->dtype == b->dtype;
+}
+
 bool shape_bag(Graph *g, Node *out, const NodeId *in, int n_in) {
-  (void)n_in;
   const Node *a = node(g, in[0]);
+  if (n_in != 2 && (n_in != 4 || !is_product(g, in + 2, a->axis[1])))
+    return shape_error(g, out, "`bag` adds one product of rows, as wide as its table %s", shape_text(g, in[0], g->arena));
   if (a->rank != 2 || has_rows(g, in[0]) || !is_matrix_of_ids(g, in[1]))
     return shape_error(g, out, "`bag` needs a table and a matrix of its rows, not %s and %s", shape_text(g, in[0], g->arena),
                        shape_text(g, in[1], g->arena));
@@ -120,6 +127,9 @@ bool shape_bag(Graph *g, Node *out, const NodeId *in, int n_in) {
 void grad_bag(Graph *g, NodeId n, NodeId dy, const bool *want, NodeId *din) {
   NodeId table = node_in(g, n, 0);
   if (want[0]) din[0] = g_spread_bag(g, dy, node_in(g, n, 1), node(g, table)->axis[0]);
+  if (node(g, n)->n_in < 4) return;
+  if (want[2]) din[2] = g_dot(g, dy, node_in(g, n, 3), "rn,kn>rk");
+  if (want[3]) din[3] = g_dot(g, node_in(g, n, 2), dy, "rk,rn>kn");
 }
 
 bool shape_spread_bag(Graph *g, Node *out, const NodeId *in, int n_in) {

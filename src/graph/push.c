@@ -107,7 +107,9 @@ static NodeId all_weights(Push *p, const Group *x) {
   return x->dots.n > 1 ? g_concat(p->t, w, x->dots.n, 1) : w[0];
 }
 
-static NodeId rest_times(Push *p, const Group *x, NodeId w) {       // of what is not pushed; 0: nothing is left
+typedef struct { NodeId left, right; } Rest;                        // what is not pushed, and its rows of the weights; 0, 0: there is nothing
+
+static Rest rest_of(Push *p, const Group *x, NodeId w) {
   Graph *t = p->t;
   NodeId *values = NEW_ARRAY(t->arena, NodeId, x->parts.n), *rows = NEW_ARRAY(t->arena, NodeId, x->parts.n);
   int n = 0, n_rows = 0;
@@ -120,44 +122,81 @@ static NodeId rest_times(Push *p, const Group *x, NodeId w) {       // of what i
     bool last = i + 1 == x->parts.n || x->parts.data[i + 1].pushed;
     if (last) rows[n_rows++] = g_slice(t, w, 0, from, part->to);
   }
-  if (!n) return 0;
+  if (!n) return (Rest){0};
   NodeId left = n > 1 ? g_concat(t, values, n, 1) : values[0];
-  NodeId right = n_rows > 1 ? g_concat(t, rows, n_rows, 0) : rows[0];
-  return g_dot(t, left, right, "rk,kn>rn");
+  return (Rest){ left, n_rows > 1 ? g_concat(t, rows, n_rows, 0) : rows[0] };
 }
 
-// The ids as rows of the tables one below the other: u32 [rows, n].
-static NodeId rows_below(Push *p, const NodeId *table, const NodeId *ids, int n) {
-  Graph *t = p->t;
-  NodeId *row = NEW_ARRAY(t->arena, NodeId, n);
-  int64_t above = 0;
-  for (int i = 0; i < n; i++) {
-    NodeId id = g_cast(t, g_expand(t, ids[i], 1), t->dtype);
-    row[i] = g_cast(t, g_map2(t, OP_ADD, id, g_const(t, (double)above)), U32);
-    above += axis_size(t, node(t, table[i])->axis[0]);
-  }
-  return g_concat(t, row, n, 1);
+// A table of products, [v, width], and which of its rows a row of the batch adds: a real, [rows, 1].
+typedef struct { NodeId product, row; int64_t v; int place; } Table;
+typedef VEC(Table) Tables;
+
+static int largest_first(const void *a, const void *b) {
+  const Table *x = a, *y = b;
+  return x->v != y->v ? (x->v < y->v) - (x->v > y->v) : x->place - y->place;
 }
 
-// The rows are added in one go, once all products of tables are there; what is not pushed comes last.
-static NodeId pushed_sum(Push *p, const Group *x) {
+// The sums of a row of a and a row of b, of all such pairs.
+static Table sums_of_pairs(Graph *t, const Table *a, const Table *b) {
+  NodeId first = g_expand(t, a->product, 1), second = g_expand(t, b->product, 0), sums = g_map2(t, OP_ADD, first, second);
+  AxisId axis[] = { axis_fixed(t, a->v * b->v), node(t, a->product)->axis[1] };
+  NodeId product = g_reshape(t, sums, 2, axis), size = g_const(t, (double)b->v);
+  return (Table){ product, g_map3(t, OP_FMA, a->row, size, b->row), a->v * b->v, a->place };
+}
+
+// Two small tables are one of their sums: it saves each row of the batch an addition and a sum by id, and costs some work for each of its
+// own rows. Each table, the largest first, takes the largest other that fits; not so many rows in all that they would leave the caches.
+static void pair_up(Push *p, Tables *x) {
+  enum { WORK = 16, MOST = 128, ALL = 2048 };
+  int64_t most = p->rule->always ? MOST : axis_size(p->g, AXIS_OF_ROWS) / WORK, all = 0;
+  if (most > MOST) most = MOST;
+  qsort(x->data, (size_t)x->n, sizeof *x->data, largest_first);
+  for (int i = 0; i < x->n; i++)
+    for (int k = i + 1; k < x->n; k++) {
+      Table *a = &x->data[i], *b = &x->data[k];
+      if (a->v * b->v > most || all + a->v * b->v > ALL) continue;
+      *a = sums_of_pairs(p->t, a, b);
+      all += a->v;
+      memmove(b, b + 1, sizeof *b * (size_t)(--x->n - k));
+      p->report->pairs++;
+      break;
+    }
+}
+
+static void tables_of(Push *p, const Group *x, NodeId w, Tables *out) {
   Graph *t = p->t;
-  NodeId w = all_weights(p, x), rest = rest_times(p, x, w), sum;
-  NodeId *product = NEW_ARRAY(t->arena, NodeId, x->parts.n), *ids = NEW_ARRAY(t->arena, NodeId, x->parts.n);
-  int n = 0;
   for (int i = 0; i < x->parts.n; i++) {
     const Part *part = &x->parts.data[i];
     if (!part->pushed) continue;
-    NodeId rows = g_slice(t, w, 0, part->from, part->to);
-    product[n] = g_dot(t, p->now[node_in(p->g, part->value, 0)], rows, "vk,kn>vn");
-    ids[n++] = p->now[node_in(p->g, part->value, 1)];
+    NodeId rows = g_slice(t, w, 0, part->from, part->to), table = p->now[node_in(p->g, part->value, 0)];
+    Table one = { .product = g_dot(t, table, rows, "vk,kn>vn"), .v = axis_size(t, node(t, table)->axis[0]), .place = i };
+    one.row = g_cast(t, g_expand(t, p->now[node_in(p->g, part->value, 1)], 1), t->dtype);
+    vec_push(t->arena, out, one);
   }
-  if (n == 1) sum = g_gather(t, product[0], ids[0]);
-  else {
-    NodeId below = rows_below(p, product, ids, n), table = g_concat(t, product, n, 0);
-    sum = g_bag(t, table, below);
+}
+
+// The tables one below the other, of which a row of the batch sums those rows that its ids name; what is not pushed comes last.
+static NodeId pushed_sum(Push *p, const Group *x) {
+  enum { FEW = 16 };                      // columns that the bag multiplies on its way
+  Graph *t = p->t;
+  Tables tables = {0};
+  NodeId w = all_weights(p, x);
+  Rest rest = rest_of(p, x, w);
+  tables_of(p, x, w, &tables);
+  pair_up(p, &tables);
+  NodeId *stack = NEW_ARRAY(t->arena, NodeId, tables.n), *row = NEW_ARRAY(t->arena, NodeId, tables.n);
+  int64_t above = 0;
+  for (int i = 0; i < tables.n; i++) {
+    const Table *one = &tables.data[i];
+    stack[i] = one->product;
+    row[i] = g_cast(t, g_map2(t, OP_ADD, one->row, g_const(t, (double)above)), U32);
+    above += one->v;
   }
-  return rest ? g_map2(t, OP_ADD, sum, rest) : sum;
+  NodeId table = g_concat(t, stack, tables.n, 0), rows = g_concat(t, row, tables.n, 1);
+  if (!rest.left) return g_bag(t, table, rows);
+  if (axis_size(t, node(t, rest.left)->axis[1]) <= FEW) return g_bag_and_product(t, table, rows, rest.left, rest.right);
+  NodeId product = g_dot(t, rest.left, rest.right, "rk,kn>rn"), sum = g_bag(t, table, rows);
+  return g_map2(t, OP_ADD, sum, product);
 }
 
 static NodeId pushed_dot(Push *p, NodeId n, Group *x) {

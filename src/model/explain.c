@@ -87,7 +87,7 @@ static Work node_work(const Graph *g, NodeId n) {
   if (kind == KIND_DOT) work = dot_work(g, n);
   if (kind == KIND_MAP) work = elements(g, n);
   if (kind == KIND_REDUCE || x->op == OP_SPREAD) work = elements(g, node_in(g, n, 0));
-  if (x->op == OP_BAG) work = elements(g, n) * elements(g, node_in(g, n, 1));
+  if (x->op == OP_BAG) work = elements(g, n) * (elements(g, node_in(g, n, 1)) + (x->n_in > 2 ? 2 * elements(g, node_in(g, n, 2)) : 0));
   if (x->op == OP_SPREAD_BAG) work = elements(g, node_in(g, n, 0)) * elements(g, node_in(g, n, 1));
   bool rows = has_rows(g, n);
   for (int i = 0; i < x->n_in; i++) rows |= has_rows(g, node_in(g, n, i));
@@ -333,8 +333,10 @@ static void gemm_text(const Model *m, const Cost *c, Text *out) {
 
 static void push_text(const PushReport *r, Text *out) {
   if (!r->tables) return;
-  text_printf(out, "tables           %d multiplied by the weights of %d product%s before their rows are gathered: %.1f times fewer multiplications there\n",
+  text_printf(out, "tables           %d multiplied by the weights of %d product%s before their rows are gathered: %.1f times fewer multiplications there",
               r->tables, r->products, r->products == 1 ? "" : "s", r->before / r->after);
+  if (r->pairs) text_printf(out, "; %d pair%s of them as tables of sums", r->pairs, r->pairs == 1 ? "" : "s");
+  text_char(out, '\n');
 }
 
 static void kept_text(const Cost *c, Arena *a, Text *out) {
@@ -448,7 +450,7 @@ static void explain_json(const Model *m, const Graph *g, const Cost *c, Text *ou
                           (json_int_t)m->version, "edition", m->edition,
                           "data", data_json(m), "bindings", bindings_json(m, g), "tasks", tasks, "outputs", outputs, "cost",
                               cost, "defaults", defaults);
-  json_object_set_new(all, "pushed", json_pack("{s:i, s:i, s:f, s:f}", "tables", c->push.tables, "products", c->push.products,
+  json_object_set_new(all, "pushed", json_pack("{s:i, s:i, s:i, s:f, s:f}", "tables", c->push.tables, "products", c->push.products, "pairs", c->push.pairs,
                                                "multiplications_before", c->push.before, "multiplications", c->push.after));
   json_object_set_new(all, "kept", json_pack("{s:i, s:f}", "numbers", c->kept.width, "flops_a_row", c->once.row));
   json_object_set_new(all, "blas", gemm_json(m, c));

@@ -267,9 +267,13 @@ static void spread_call(Maker *k, NodeId n) {                           // ids i
   vec_push(arena_of(k), &k->outputs, ((Output){ -1, out.buffer, out.offset, { out.stride[0], out.stride[1] }, t, n, 0, 0 }));
 }
 
-static Input plain_input(Maker *k, NodeId n, int64_t reduced, int64_t first, int64_t second) {   // strides of a call with two dims
+// An input of a call with dims [d, …], with its strides along what is reduced and along the dims, each an axis of its own or −1.
+static void columns_input(Maker *k, NodeId n, int reduced, int first, int second, int third) {
   Loc l = loc_of(k->p, n);
-  return (Input){ l.buffer, l.offset, { reduced, first, second }, (DType)node(k->p->g, n)->dtype, -1, 0, n };
+  const int axis[] = { reduced, first, second, third };
+  Input in = { .buffer = l.buffer, .offset = l.offset, .dtype = (DType)node(k->p->g, n)->dtype, .index = -1, .node = n };
+  for (int i = 0; i < COUNT_OF(axis); i++) in.stride[i] = axis[i] < 0 ? 0 : l.stride[axis[i]];
+  vec_push(arena_of(k), &k->inputs, in);
 }
 
 // dims [d, …]: what owns an item is a piece of the columns
@@ -284,22 +288,26 @@ static void columns_call(Maker *k, NodeId n, Dim second, Dim reduced) {
   vec_push(arena_of(k), &k->outputs, ((Output){ -1, out.buffer, out.offset, { out.stride[1], out.stride[0] }, (DType)x->dtype, n, 0, 0 }));
 }
 
-static void bag_call(Maker *k, NodeId n) {                              // ids input 0, table input 1
+static void bag_call(Maker *k, NodeId n) {                              // ids input 0, table input 1, and of a product its sides
   const Graph *g = k->p->g;
   NodeId table = node_in(g, n, 0), ids = node_in(g, n, 1);
-  Loc t = loc_of(k->p, table), id = loc_of(k->p, ids);
   columns_call(k, n, dim_of(g, AXIS_OF_ROWS), dim_of(g, node(g, ids)->axis[1]));
-  vec_push(arena_of(k), &k->inputs, plain_input(k, ids, id.stride[1], 0, id.stride[0]));
-  vec_push(arena_of(k), &k->inputs, plain_input(k, table, 0, t.stride[1], 0));
-  k->inputs.data[1].index = 0, k->inputs.data[1].index_stride = t.stride[0];
+  columns_input(k, ids, 1, -1, 0, -1);
+  columns_input(k, table, -1, 1, -1, -1);
+  k->inputs.data[1].index = 0, k->inputs.data[1].index_stride = loc_of(k->p, table).stride[0];
+  if (node(g, n)->n_in == 2) return;
+  NodeId x = node_in(g, n, 2), w = node_in(g, n, 3);
+  k->call.dims[k->call.n_dims++] = dim_of(g, node(g, w)->axis[0]);
+  columns_input(k, x, -1, -1, 0, 1);
+  columns_input(k, w, -1, 1, -1, 0);
 }
 
 static void spread_bag_call(Maker *k, NodeId n) {                       // values input 0
   const Graph *g = k->p->g;
   NodeId values = node_in(g, n, 0), lists = node_in(g, n, 1);
-  Loc x = loc_of(k->p, values), l = loc_of(k->p, lists);
+  Loc l = loc_of(k->p, lists);
   columns_call(k, n, dim_of(g, node(g, n)->axis[0]), dim_of(g, AXIS_OF_ROWS));
-  vec_push(arena_of(k), &k->inputs, plain_input(k, values, x.stride[0], x.stride[1], 0));
+  columns_input(k, values, 0, 1, -1, -1);
   k->call.lists.buffer = l.buffer, k->call.lists.offset = l.offset;
   k->call.lists.rows = node(g, lists)->attr.i[1], k->call.lists.words = l.stride[0];
 }

@@ -45,10 +45,12 @@ static CallCost spread_cost(const Call *c) {                     // zeroed, then
 }
 
 static CallCost bag_cost(const Call *c) {                        // a row read and added for each id
-  double columns = extent(&c->dims[0]), size = width(c->outputs[0].dtype), ids, out = columns * extent(&c->dims[1]);
+  double columns = extent(&c->dims[0]), size = width(c->outputs[0].dtype), ids, out = columns * extent(&c->dims[1]), terms = 0;
+  if (c->n_dims > 2) terms = extent(&c->dims[2]);
   if (c->kind == CALL_BAG) ids = extent(&c->dims[1]) * extent(&c->reduced);
   else ids = (double)(c->lists.words - by_id_words(c->dims[1].size, 0)) * extent(&c->reduced) / (double)c->lists.rows;
-  return (CallCost){ .flops = ids * columns, .bytes = (ids * columns + out) * size + 4 * ids };
+  double product = terms * (columns + extent(&c->dims[1]));
+  return (CallCost){ .flops = ids * columns + 2 * out * terms, .bytes = (ids * columns + out + product) * size + 4 * ids };
 }
 
 CallCost call_cost(const Call *c) {

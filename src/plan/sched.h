@@ -57,7 +57,8 @@ typedef enum {
                              //   as `sorted` has lists of places, of (Σ of input s over the u-th id's places in list s, rows and then
                              //   items ascending), 0 behind the last id; then the program. Their domain is [rows] + dims
   CALL_BAG,                  // dims [d, rows]: out[r, j] = Σ_i table[ids[r, i], j], i ascending: reduced is i. No program. Input 0 the ids,
-                             //   input 1 the table; items are of columns
+                             //   input 1 the table; items are of columns. dims [d, rows, k]: and from there on + Σ_k x[r, k]·w[k, j], an fma
+                             //   chain; inputs 2 and 3
   CALL_SPREAD_BAG,           // dims [d, V]: out[v, j] = Σ over the rows r that `lists` has for v of in[r, j]: reduced is rows. No program
   CALL_HOST                  // a C routine of the runtime (host.h): `host` says all; dims are those of its result
 } CallKind;

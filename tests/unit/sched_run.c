@@ -213,6 +213,10 @@ static void run_bag(Point *p, int64_t lo, int64_t hi) {
     for (int64_t r = 0; r < p->n; r++) {
       double sum = input_at(p, 1, (int64_t[]){0, j, r}, 3);
       for (int64_t i = 1; i < c->reduced.size; i++) sum = round_to(o->dtype, sum + input_at(p, 1, (int64_t[]){i, j, r}, 3));
+      for (int64_t i = 0; c->n_dims > 2 && i < c->dims[2].size; i++) {
+        int64_t at[] = {0, j, r, i};
+        sum = fma_in(o->dtype, input_at(p, 2, at, 4), input_at(p, 3, at, 4), sum);
+      }
       poke(p->m, o->buffer, o->offset + j * o->stride[0] + r * o->stride[1], sum);
     }
 }

@@ -229,6 +229,10 @@ static void ref_bag(Bench *b, const Call *c) {
     for (int64_t r = 0; r < b->n; r++) {
       double sum = ref_input(b, c, 1, (int64_t[]){0, j, r}, 3);
       for (int64_t i = 1; i < c->reduced.size; i++) sum = round_to(o->dtype, sum + ref_input(b, c, 1, (int64_t[]){i, j, r}, 3));
+      for (int64_t i = 0; c->n_dims > 2 && i < c->dims[2].size; i++) {
+        int64_t at[] = {0, j, r, i};
+        sum = fma_in(o->dtype, ref_input(b, c, 2, at, 4), ref_input(b, c, 3, at, 4), sum);
+      }
       put(b, o->buffer, o->dtype, o->offset + j * o->stride[0] + r * o->stride[1], sum);
     }
 }
@@ -692,19 +696,27 @@ static void test_spread_of_lists(void **state) {
 static void test_bag(void **state) {
   static const int64_t columns[] = {1, 7, 35, 64, 135};
   (void)state;
-  for (int i = 0; i < 2 * COUNT_OF(columns); i++) {
+  for (int i = 0; i < 4 * COUNT_OF(columns); i++) {
     DType t = i % 2 ? F64 : F32;
-    Bench *b = bench_new(t, 100);
+    bool product = i >= 2 * COUNT_OF(columns);
+    Bench *b = bench_new(t, i % 4 < 2 ? 100 : 1);
     int ids = buffer(b, U32, CAPACITY * 5, "ids"), table = buffer(b, t, 10 * 140, "table"), o = buffer(b, t, CAPACITY * 144, "o");
     Call *c = call(b, CALL_BAG, "bag");
-    dim(c, false, columns[i / 2]);
+    int64_t width = columns[i / 2 % COUNT_OF(columns)];
+    dim(c, false, width);
     dim(c, true, 0);
     c->reduced = (Dim){false, 3};
     c->inputs[c->n_inputs++] = (Input){.buffer = ids, .offset = 2, .stride = {1, 0, 5}, .dtype = U32, .index = -1};
     c->inputs[c->n_inputs++] = (Input){.buffer = table, .stride = {0, 1, 0}, .dtype = t, .index = 0, .index_stride = 140};
+    if (product) {
+      int x = buffer(b, t, CAPACITY * 9, "x"), w = buffer(b, t, 7 * 150, "w");
+      dim(c, false, 7);
+      c->inputs[c->n_inputs++] = (Input){.buffer = x, .offset = 1, .stride = {0, 0, 9, 1}, .dtype = t, .index = -1};
+      c->inputs[c->n_inputs++] = (Input){.buffer = w, .offset = 2, .stride = {0, 1, 0, 150}, .dtype = t, .index = -1};
+    }
     output(c, t, 0, o, 3, 1, 144, 0);
     c->item_rows = 32;
-    c->items = (columns[i / 2] + 31) / 32;
+    c->items = (width + 31) / 32;
     check(b, 0);
   }
 }

@@ -263,9 +263,13 @@ static NodeId two_ids(Bench *b) {
 static NodeId case_bag(Bench *b, OpId op, int variant) {
   static const int64_t columns[] = { 35, 3, 64 };
   (void)op;
-  if (variant >= COUNT_OF(columns)) return 0;
-  NodeId table = matrix(b, 2 * VOCAB, columns[variant]);
-  return g_bag(b->g, table, two_ids(b));
+  if (variant > COUNT_OF(columns)) return 0;
+  bool product = variant == COUNT_OF(columns);
+  int64_t width = columns[product ? 0 : variant];
+  NodeId table = matrix(b, 2 * VOCAB, width), ids = two_ids(b);
+  if (!product) return g_bag(b->g, table, ids);
+  NodeId x = per_row(b, 4), v = matrix(b, 4, 3), w = matrix(b, 3, width);
+  return g_bag_and_product(b->g, table, ids, g_dot(b->g, x, v, "rk,kn>rn"), w);
 }
 
 static NodeId case_spread_bag(Bench *b, OpId op, int variant) {

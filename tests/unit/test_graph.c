@@ -246,9 +246,11 @@ static NodeId two_ids(Bench *b) {
 
 static NodeId case_bag(Bench *b, OpId op, int variant) {
   (void)op;
-  if (variant > 0) return 0;
-  NodeId table = param(b, 2, 8, 3, 0);
-  return g_bag(b->g, table, two_ids(b));
+  if (variant > 1) return 0;
+  NodeId table = param(b, 2, 8, 3, 0), ids = two_ids(b);
+  if (!variant) return g_bag(b->g, table, ids);
+  NodeId x = per_row(b, 2), w = param(b, 2, 2, 3, 0);
+  return g_bag_and_product(b->g, table, ids, x, w);
 }
 
 static NodeId case_spread_bag(Bench *b, OpId op, int variant) {
@@ -844,6 +846,7 @@ static void test_push(void **state) {
   assert_ptr_not_equal(pushed, b.g);
   assert_int_equal(r.tables, 2);
   assert_int_equal(r.products, 2);
+  assert_int_equal(r.pairs, 1);
   assert_true(r.before == 8 * 13 * 5 && r.after == (3 * 4 + 5 * 2 + 8 * 7) * 5);   // 8 rows; of 13 columns 6 are gathered
   roots_with_gradients(b.g);
   roots_with_gradients(pushed);

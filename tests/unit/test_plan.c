@@ -376,7 +376,8 @@ static NodeId ids_below(Graph *g, int n);
 static void bags(Case *c) {                                      // more than a strip of columns; two bags that share an id's row
   Graph *g = c->g;
   NodeId table = param(c, "table", 2, 2 * VOCAB, 75), other = param(c, "other", 2, VOCAB, 3), ids = ids_below(g, 2), w = param(c, "w", 2, 75, 9);
-  NodeId sum = g_bag(g, table, ids), last = g_bag(g, other, ids_below(g, 1)), flat = g_dot(g, sum, w, "rk,kn>rn");
+  NodeId x = g_dense(g, 0, DENSE), v = param(c, "v", 2, DENSE, 3), one = ids_below(g, 1);
+  NodeId sum = g_bag(g, table, ids), last = g_bag_and_product(g, other, one, x, v), flat = g_dot(g, sum, w, "rk,kn>rn");
   task(c, "click", "bce", g_map1(g, OP_SIGMOID, layer(c, g_map1(g, OP_TANH, sum), 75, 1, "click")), 0);
   task(c, "spend", "mse", g_map1(g, OP_SIGMOID, layer(c, g_map1(g, OP_TANH, last), 3, 1, "spend")), 1);
   graph_out(g, "output:sum", sum);
