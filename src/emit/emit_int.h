@@ -29,7 +29,9 @@ typedef struct {
 } Emit;
 
 typedef struct KernelFn {
-  const char *key, *name;
+  const char *key, *loose, *name;           // loose: the key but for the values of constants
+  struct KernelFn *into;                    // the kernel that serves in its place, NULL: none
+  bool constants;                           // the values of constants are arguments
   const Call *call;                         // the first that it serves
   bool predicts;                            // a call of PREDICT, where a row may come alone
   double cost; int part;                    // what its code takes to generate, about; the part that has it
@@ -106,8 +108,8 @@ void lines_back(Emit *e, LineState s);                                  // to th
 void emit_phase(Emit *e, const Phase *p, const PhaseCode *code);
 
 // ---- emit_kernel.c: key, parameters, state
-void kernel_params(Emit *e, const Call *c, Kernel *k, Params *out);     // k NULL: only what the caller passes
-void kernel_key(const Emit *e, const Call *c, Text *out);
+void kernel_params(Emit *e, const KernelFn *f, const Call *c, Kernel *k, Params *out);   // k NULL: only what the caller passes
+void kernel_key(const Emit *e, const Call *c, bool constants, Text *out);   // constants: with their values
 void kernel_declare(Emit *e, KernelFn *f);                              // if need be
 void kernel_define(Emit *e, KernelFn *f);
 int  domain_axis(const Call *c, bool prologue, int i);                  // position in a domain → axis

@@ -64,7 +64,7 @@ static void key_operands(const Emit *e, const Call *c, Text *out) {
   }
 }
 
-void kernel_key(const Emit *e, const Call *c, Text *out) {
+void kernel_key(const Emit *e, const Call *c, bool constants, Text *out) {
   text_printf(out, "%d %d %d %d %d %lld", c->kind, c->n_dims, c->reduce_op, c->anchor, c->sorted.sources, (long long)short_row(e, c));
   if (c->kind == CALL_DOT) {
     DotTiles t = dot_tiles(e, c);
@@ -76,7 +76,7 @@ void kernel_key(const Emit *e, const Call *c, Text *out) {
     text_printf(out, " v%d:%d:%d:%d", x->kind, x->kind == VAL_OP ? (int)x->op : 0, x->dtype, x->prologue);
     if (x->kind == VAL_INPUT) text_printf(out, ":%d", x->input);
     if (x->kind == VAL_IOTA) text_printf(out, ":%d", x->dim);
-    if (x->kind == VAL_CONST) text_printf(out, ":%a", x->f);
+    if (x->kind == VAL_CONST && constants) text_printf(out, ":%a", x->f);
     for (int i = 0; i < x->n_in; i++) text_printf(out, ",%d", x->in[i]);
   }
   key_operands(e, c, out);
@@ -166,7 +166,30 @@ static void lists_params(Emit *e, const Call *c, Kernel *k, Params *out) {
   param(e, out, PARAM_I64, k ? &k->list_words : NULL, "lists.words")->value = c->lists.words;
 }
 
-void kernel_params(Emit *e, const Call *c, Kernel *k, Params *out) {
+// A constant as the word that a call of a kernel with `constants` passes, and back.
+static int64_t constant_word(const Val *x) {
+  uint64_t word = 0;
+  float single = (float)x->f;
+  if (x->dtype == F32) memcpy(&word, &single, sizeof single);
+  else if (x->dtype == F64) memcpy(&word, &x->f, sizeof word);
+  else word = (uint64_t)(int64_t)x->f;
+  return (int64_t)word;
+}
+
+static Value constant_value(Emit *e, const Val *x, Value word) {
+  LL *l = &e->l;
+  bool wide = x->dtype == F64 || x->dtype == I64, real = x->dtype == F32 || x->dtype == F64;
+  Value bits = wide ? word : LLVMBuildTrunc(l->b, word, l->i32, "");
+  return real ? ll_bits(l, bits, emit_type(e, x->dtype)) : bits;
+}
+
+static void constant_params(Emit *e, const Call *c, Kernel *k, Params *out) {
+  for (int v = 0; v < c->n_vals; v++)
+    if (c->vals[v].kind == VAL_CONST) param(e, out, PARAM_I64, k ? &k->st.known[v] : NULL, "const%d", v)->value = constant_word(&c->vals[v]);
+}
+
+void kernel_params(Emit *e, const KernelFn *f, const Call *c, Kernel *k, Params *out) {
+  if (f->constants) constant_params(e, c, k, out);
   if (c->kind == CALL_ROWS || c->named) param_ptr(e, out, k ? &k->sorted : NULL, "sorted", -1, c->sorted.buffer, c->sorted.offset, U32);
   if (c->kind == CALL_ROWS) rows_params(e, c, k, out);
   if (c->kind == CALL_SPREAD_BAG) lists_params(e, c, k, out);
@@ -335,7 +358,7 @@ void kernel_declare(Emit *e, KernelFn *f) {
   LL *l = &e->l;
   Params ps = {0};
   if (f->fn) return;
-  kernel_params(e, f->call, NULL, &ps);
+  kernel_params(e, f, f->call, NULL, &ps);
   Type *types = NEW_ARRAY(e->arena, Type, ps.n + 2);
   for (int i = 0; i < ps.n; i++) types[i] = ps.data[i].kind == PARAM_PTR ? l->ptr : l->i64;
   types[ps.n] = types[ps.n + 1] = l->i64;
@@ -375,7 +398,7 @@ void kernel_define(Emit *e, KernelFn *f) {
   Kernel k = kernel_state(e, c);
   k.predicts = f->predicts;
   Params ps = {0};
-  kernel_params(e, c, &k, &ps);
+  kernel_params(e, f, c, &k, &ps);
   kernel_declare(e, f);
   l->fn = f->fn;
   LineState lines = lines_function(e, f->fn, c->at);
@@ -384,6 +407,8 @@ void kernel_define(Emit *e, KernelFn *f) {
   k.entry = ll_block(l, "entry");
   Block start = ll_block(l, "start");
   ll_go(l, start);
+  for (int v = 0; v < c->n_vals && f->constants; v++)
+    if (c->vals[v].kind == VAL_CONST) k.st.known[v] = constant_value(e, &c->vals[v], k.st.known[v]);
   if (c->named && c->kind != CALL_ROWS) k.hi = ll_max(l, k.lo, ll_min(l, k.hi, named_rows(&k)));   // nothing lies behind the last id
   kernel_resolve(&k, -1);
   kernel_hoist(&k, -1);

@@ -27,11 +27,11 @@ static int64_t rows_of(const Call *c) {                    // of dims[0], where 
   return c->n_dims == 0 ? 1 : c->dims[0].is_rows ? -1 : c->dims[0].size;
 }
 
-static Given constants(PhaseState *s, const Call *c, int64_t first) {
+static Given constants(PhaseState *s, const KernelFn *k, const Call *c, int64_t first) {
   Emit *e = s->e;
   LL *l = &e->l;
   Params ps = {0};
-  kernel_params(e, c, NULL, &ps);
+  kernel_params(e, k, c, NULL, &ps);
   Given g = {.args = NEW_ARRAY(e->arena, Value, ps.n + 2), .first = ll_i64(l, first), .items = ll_i64(l, c->items)};
   for (int i = 0; i < ps.n; i++) {
     const Param *p = &ps.data[i];
@@ -47,9 +47,9 @@ static Given constants(PhaseState *s, const Call *c, int64_t first) {
 typedef VEC(int64_t) Words;
 
 // One row: first, items, item_rows, size; then for each parameter its buffer and offset, or its value. Of n: −1.
-static void put_words(Emit *e, const Call *c, int64_t first, Words *w) {
+static void put_words(Emit *e, const KernelFn *k, const Call *c, int64_t first, Words *w) {
   Params ps = {0};
-  kernel_params(e, c, NULL, &ps);
+  kernel_params(e, k, c, NULL, &ps);
   const int64_t items[] = {first, c->items, c->n_dims ? c->item_rows : 1, rows_of(c)};
   for (int i = 0; i < COUNT_OF(items); i++) vec_push(e->arena, w, items[i]);
   for (int i = 0; i < ps.n; i++) {
@@ -83,12 +83,12 @@ static Value or_n(PhaseState *s, Value v) {                // −1: n
   return ll_select(l, ll_icmp(l, LLVMIntSLT, v, ll_i64(l, 0)), s->n, v);
 }
 
-static Given loaded(PhaseState *s, const Call *c, Value row) {
+static Given loaded(PhaseState *s, const KernelFn *k, const Call *c, Value row) {
   Emit *e = s->e;
   LL *l = &e->l;
   Params ps = {0};
   Reader r = {s, row, 0};
-  kernel_params(e, c, NULL, &ps);
+  kernel_params(e, k, c, NULL, &ps);
   Given g = {.args = NEW_ARRAY(e->arena, Value, ps.n + 2)};
   g.first = next_word(&r), g.items = next_word(&r), g.item_rows = next_word(&r), g.size = or_n(s, next_word(&r));
   for (int i = 0; i < ps.n; i++) {
@@ -104,7 +104,7 @@ static Given loaded(PhaseState *s, const Call *c, Value row) {
 static void call_kernel(PhaseState *s, const Call *c, const KernelFn *k, const Given *g, Value lo, Value hi) {
   Emit *e = s->e;
   Params ps = {0};
-  kernel_params(e, c, NULL, &ps);
+  kernel_params(e, k, c, NULL, &ps);
   g->args[ps.n] = lo;
   g->args[ps.n + 1] = hi;
   LLVMBuildCall2(e->l.b, k->type, k->fn, g->args, (unsigned)ps.n + 2, "");
@@ -145,16 +145,16 @@ static void emit_run(PhaseState *s, const Phase *p, const Ordered *o, int from, 
   LL *l = &e->l;
   lines_at(e, o->calls[from]->at);
   if (n == 1) {
-    Given g = constants(s, o->calls[from], o->first[from]);
+    Given g = constants(s, o->kernel[from], o->calls[from], o->first[from]);
     one_call(s, p, o->calls[from], o->kernel[from], &g, lo, hi);
     return;
   }
   Words w = {0};
-  for (int i = 0; i < n; i++) put_words(e, o->calls[from + i], o->first[from + i], &w);
+  for (int i = 0; i < n; i++) put_words(e, o->kernel[from], o->calls[from + i], o->first[from + i], &w);
   Value table = table_of(e, &w);
   Loop call;
   loop_begin(e, &call, ll_i64(l, 0), ll_i64(l, n), 1, "call", 0, NULL);
-  Given g = loaded(s, o->calls[from], ll_at(l, l->i64, table, ll_mul(l, call.i, ll_i64(l, w.n / n))));
+  Given g = loaded(s, o->kernel[from], o->calls[from], ll_at(l, l->i64, table, ll_mul(l, call.i, ll_i64(l, w.n / n))));
   one_call(s, p, o->calls[from], o->kernel[from], &g, lo, hi);
   loop_end(e, &call, NULL);
 }
@@ -188,7 +188,7 @@ static void load_buffers(PhaseState *s, const Ordered *o) {        // of what st
     n = run_length(o, i);
     if (n > 1) continue;
     Params ps = {0};
-    kernel_params(s->e, o->calls[i], NULL, &ps);
+    kernel_params(s->e, o->kernel[i], o->calls[i], NULL, &ps);
     for (int j = 0; j < ps.n; j++)
       if (ps.data[j].kind == PARAM_PTR) buffer_pointer(s, ps.data[j].buffer);
   }

@@ -40,24 +40,74 @@ static const char *kernel_name(const Emit *e, const Call *c) {
   return name;
 }
 
+static const char *key_of(Emit *e, const Call *c, bool constants) {
+  Text key = {0};
+  kernel_key(e, c, constants, &key);
+  const char *kept = arena_strdup(e->arena, key.data);
+  text_free(&key);
+  return kept;
+}
+
+static void add_served(KernelFn *f, const char *name) {
+  if (f->last_served && strcmp(f->last_served, name) == 0) return;
+  text_printf(&f->serves, "%s%s", f->serves.n ? ", " : "", name);
+  f->last_served = name;
+}
+
 static KernelFn *kernel_for(Emit *e, const Call *c) {
   Text key = {0};
-  kernel_key(e, c, &key);
+  kernel_key(e, c, true, &key);
   KernelFn *found = NULL;
   for (int i = 0; i < e->kernels.n && !found; i++)
     if (strcmp(e->kernels.data[i]->key, key.data) == 0) found = e->kernels.data[i];
   if (!found) {
     found = NEW(e->arena, KernelFn);
-    *found = (KernelFn){.key = arena_strdup(e->arena, key.data), .name = kernel_name(e, c), .call = c, .cost = kernel_cost(c)};
+    *found = (KernelFn){.key = arena_strdup(e->arena, key.data), .loose = key_of(e, c, false), .name = kernel_name(e, c), .call = c, .cost = kernel_cost(c)};
     vec_push(e->arena, &e->kernels, found);
   }
   text_free(&key);
-  const char *name = c->name ? c->name : "unnamed";
-  if (!found->last_served || strcmp(found->last_served, name) != 0) {
-    text_printf(&found->serves, "%s%s", found->serves.n ? ", " : "", name);
-    found->last_served = name;
-  }
+  add_served(found, c->name ? c->name : "unnamed");
   return found;
+}
+
+// Kernels that differ by the values of constants alone, where there are so many: the first serves all, and takes them as arguments.
+enum { VARIANTS = 3 };
+
+static void unite(Emit *e, KernelFn *f) {
+  KernelFn *const *all = e->kernels.data;
+  int n = 0;
+  for (int i = 0; i < e->kernels.n; i++) n += !strcmp(all[i]->loose, f->loose);
+  if (n < VARIANTS) return;
+  f->constants = true;
+  for (int i = 0; i < e->kernels.n; i++) {
+    if (all[i] == f || strcmp(all[i]->loose, f->loose)) continue;
+    all[i]->into = f;
+    f->predicts |= all[i]->predicts;
+    text_printf(&f->serves, ", %s", all[i]->serves.data);
+  }
+}
+
+static void unite_kernels(Emit *e) {
+  int n = 0;
+  for (int i = 0; i < e->kernels.n; i++)
+    if (!e->kernels.data[i]->into) unite(e, e->kernels.data[i]);
+  for (int p = 0; p < N_PROGRAMS; p++)
+    for (int i = 0; i < e->s->programs[p].n_phases; i++)
+      for (int k = 0; e->phase[p][i].kernel && k < e->s->programs[p].phases[i].n_calls; k++)
+        if (e->phase[p][i].kernel[k]->into) e->phase[p][i].kernel[k] = e->phase[p][i].kernel[k]->into;
+  for (int i = 0; i < e->kernels.n; i++)
+    if (!e->kernels.data[i]->into) e->kernels.data[n++] = e->kernels.data[i];
+    else text_free(&e->kernels.data[i]->serves);
+  e->kernels.n = n;
+}
+
+static void plan_phase(Emit *e, const Phase *ph, bool predicts, PhaseCode *code) {
+  if (ph->is_host) return;
+  code->kernel = NEW_ARRAY(e->arena, KernelFn *, ph->n_calls + 1);
+  for (int i = 0; i < ph->n_calls; i++) {
+    code->kernel[i] = kernel_for(e, &ph->calls[i]);
+    code->kernel[i]->predicts |= predicts;
+  }
 }
 
 // ---------------------------------------------------------------- parts
@@ -88,18 +138,14 @@ void emit_plan(Emit *e) {
   for (int p = 0; p < N_PROGRAMS; p++) {
     const SchedProgram *prog = &e->s->programs[p];
     e->phase[p] = NEW_ARRAY(e->arena, PhaseCode, prog->n_phases + 1);
-    for (int i = 0; i < prog->n_phases; i++) {
-      const Phase *ph = &prog->phases[i];
-      PhaseCode *code = &e->phase[p][i];
-      if (ph->is_host) continue;
-      code->kernel = NEW_ARRAY(e->arena, KernelFn *, ph->n_calls + 1);
-      for (int k = 0; k < ph->n_calls; k++) {
-        code->kernel[k] = kernel_for(e, &ph->calls[k]);
-        code->kernel[k]->predicts |= p == PROG_PREDICT;
-      }
-      vec_push(e->arena, &pieces, ((Piece){phase_cost(ph, code), pieces.n, &code->part}));
-    }
+    for (int i = 0; i < prog->n_phases; i++) plan_phase(e, &prog->phases[i], p == PROG_PREDICT, &e->phase[p][i]);
   }
+  unite_kernels(e);
+  for (int p = 0; p < N_PROGRAMS; p++)
+    for (int i = 0; i < e->s->programs[p].n_phases; i++) {
+      PhaseCode *code = &e->phase[p][i];
+      if (code->kernel) vec_push(e->arena, &pieces, ((Piece){phase_cost(&e->s->programs[p].phases[i], code), pieces.n, &code->part}));
+    }
   for (int i = 0; i < e->kernels.n; i++)
     vec_push(e->arena, &pieces, ((Piece){e->kernels.data[i]->cost, pieces.n, &e->kernels.data[i]->part}));
   share_out(pieces.data, pieces.n, e->part.of);

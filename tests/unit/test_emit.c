@@ -829,6 +829,34 @@ static void test_runs_of_calls_are_a_loop(void **state) {
   check(b, 0);
 }
 
+// Calls that differ by a constant, in f32, f64 and u32: from the third on one kernel takes it as an argument.
+static Bench *constants_in(int n) {
+  Bench *b = bench_new(F32, 50);
+  int x = buffer(b, F32, CAPACITY * 8, "x"), o = buffer(b, F32, CAPACITY * 8, "o");
+  b->phase.over_rows = true;
+  for (int i = 0; i < n; i++) {
+    Call *c = call(b, CALL_MAP, "scaled");
+    dim(c, true, 0);
+    dim(c, false, 3);
+    int in = input(c, F32, 0, x, i, 8, 1, 0), s = op(c, OP_MUL, F32, 0, in, constant(c, F32, 0.7 + i / 3.0), -1);
+    int d = op(c, OP_ADD, F64, 0, op(c, OP_CAST, F64, 0, s, -1, -1), constant(c, F64, -1e-9 * i), -1);
+    int u = op(c, OP_CAST, F32, 0, constant(c, U32, 4000000000.0 + i), -1, -1);
+    output(c, F32, op(c, OP_ADD, F32, 0, op(c, OP_CAST, F32, 0, d, -1, -1), u, -1), o, i, 8, 1, 0);
+  }
+  return b;
+}
+
+static void test_constants_as_arguments(void **state) {
+  (void)state;
+  for (int n = 1; n <= 5; n++) {
+    Bench *b = constants_in(n);
+    char *text = text_of(b, EMIT_LLVM);
+    assert_int_equal(count(text, "define internal"), n < 3 ? n : 1);
+    free(text);
+    check(b, 0);
+  }
+}
+
 // ---------------------------------------------------------------- six axes: nothing can be merged, for y is read back to front
 enum { AXES = MAX_DIMS, LONG = 1 << AXES };
 static void set_strides(int64_t *stride, bool reversed) {
@@ -955,7 +983,7 @@ int main(void) {
     cmocka_unit_test(test_map_scalar), cmocka_unit_test(test_functions_f32), cmocka_unit_test(test_functions_f64),
     cmocka_unit_test(test_dot), cmocka_unit_test(test_dot_of_few_rows),
     cmocka_unit_test(test_dot_with_gather), cmocka_unit_test(test_dot_over_rows), cmocka_unit_test(test_reduce_lanes),
-    cmocka_unit_test(test_reduce_rows), cmocka_unit_test(test_spread), cmocka_unit_test(test_spread_of_lists), cmocka_unit_test(test_bag), cmocka_unit_test(test_spread_bag), cmocka_unit_test(test_equal_calls_are_one_kernel), cmocka_unit_test(test_runs_of_calls_are_a_loop),
+    cmocka_unit_test(test_reduce_rows), cmocka_unit_test(test_spread), cmocka_unit_test(test_spread_of_lists), cmocka_unit_test(test_bag), cmocka_unit_test(test_spread_bag), cmocka_unit_test(test_equal_calls_are_one_kernel), cmocka_unit_test(test_runs_of_calls_are_a_loop), cmocka_unit_test(test_constants_as_arguments),
     cmocka_unit_test(test_six_axes), cmocka_unit_test(test_sums_of_six_axes), cmocka_unit_test(test_key_names_ops),
     cmocka_unit_test(test_broken_schedule_is_an_error), cmocka_unit_test(test_parts_that_are_broken)};
   return cmocka_run_group_tests(tests, NULL, NULL);
