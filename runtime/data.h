@@ -20,9 +20,9 @@ Table *csv_read(const char *path, const DataSource *format, Diag *d);     // all
 void   table_free(Table *t);
 char   csv_delimiter(const char *path, const DataSource *format);
 
-// ---- row_digest.c: rows of a text file as they are written; sum: in any order; order: of the same rows, their order. columns: of the
-// header, where there is one. false: it cannot be read, or is no text of lines (a database, line ends of CR alone).
-typedef struct { int64_t rows; uint64_t sum[2], order; VEC(const char *) columns; } RowDigest;
+// ---- row_digest.c: rows of a text file as they are written, of a database's table or query cell by cell; sum: in any order; order: of the
+// same rows, their order. columns: of the header, where there is one. false: it cannot be read, or is no text of lines.
+typedef struct { int64_t rows; uint64_t sum[2], order; VEC(const char *) columns; bool database; } RowDigest;
 bool row_digest(const char *path, char delimiter, bool trim, bool header, RowDigest *d, Arena *a);
 
 // ---- what the user sees of a preparation

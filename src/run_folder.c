@@ -82,6 +82,16 @@ static json_t *sources_json(const Model *m, const DataFiles *f) {   // {name: pa
   return j;
 }
 
+// What it started from; tensor by tensor in metrics.json.
+static json_t *from_json(Arena *a, const RunInfo *info) {
+  static const char *const keys[] = {"run", "path", "model", "weights"};
+  json_t *j = json_object();
+  for (int i = 0; i < COUNT_OF(keys); i++) json_object_set(j, keys[i], json_object_get(info->from, keys[i]));
+  const char *path = json_string_value(json_object_get(info->from, "path"));
+  json_object_set_new(j, "files", run_fingerprints_json(a, path, !info->no_state));
+  return j;
+}
+
 static json_t *begun_json(const RunInfo *info) {
   json_t *j = json_object();
   for (int i = 0; i < info->n_begun; i++) json_object_set_new(j, info->begun[i].path, json_integer(info->begun[i].steps));
@@ -113,9 +123,7 @@ static json_t *run_json(const Model *m, const Dataset *data, const Ready *r, con
   if (info->n_begun) json_object_set_new(j, "begun", begun_json(info));
   json_object_set(j, "files", files);
   if (info->hashes) json_object_set(j, "hashes", info->hashes);
-  if (info->from)                      // what it started from; tensor by tensor in metrics.json
-    json_object_set_new(j, "from", json_pack("{s:O, s:O, s:O, s:O}", "run", json_object_get(info->from, "run"), "path", json_object_get(info->from, "path"), "model", json_object_get(info->from, "model"),
-                                             "weights", json_object_get(info->from, "weights")));
+  if (info->from) json_object_set_new(j, "from", from_json(m->arena, info));
   json_object_set_new(j, "mtlc", json_string(mtl_version()));
   json_object_set_new(j, "build", json_string(build_text()));
   json_object_set_new(j, "target", json_string(r->jit.target));

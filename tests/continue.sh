@@ -124,6 +124,28 @@ cp wide/optimizer.safetensors bad
 expect 3 "the state of another run"           "$mtlc" plan bad adam.mtl
 has err "it is named"                         "does not fit the run's weights"
 
+# A run that started from another is reproduced from that one, wherever both are; where it is another now, it is named.
+mkdir specs
+sed 's/^edition.*/&\nfrom base { file = "..\/adam.one" }/' adam.mtl >specs/from.mtl
+run specs/from.mtl -o folder
+check "from of a spec: as --from"             cmp folder/weights.safetensors adam.two/weights.safetensors
+expect 0 "it can be reproduced"               "$mtlc" reproduce folder
+mkdir -p elsewhere
+cp -r adam.one elsewhere/first
+run adam.mtl --from elsewhere/first -o elsewhere/second
+mv elsewhere moved.on
+expect 0 "both have moved"                    "$mtlc" reproduce moved.on/second
+rm -r moved.on/first
+run adam.mtl --seed 8 -o moved.on/first
+expect 1 "it is another run now"              "$mtlc" reproduce moved.on/second
+has out "it is named"                         "changed since: the run that it started from (moved.on/second/../first): weights.safetensors: its"
+rm moved.on/first/optimizer.safetensors
+expect 1 "without its state"                  "$mtlc" reproduce moved.on/second
+has out "the file is named"                   "optimizer.safetensors: it cannot be read"
+rm -r moved.on/first
+expect 1 "it is gone"                         "$mtlc" reproduce moved.on/second
+has out "it is named"                         "elsewhere/first): it cannot be read"
+
 # Interrupted, and gone on with: the same bits.
 run adam.mtl --from adam.one --epochs 1000 -o long
 "$mtlc" run adam.mtl --from adam.one --data rows.csv --epochs 1000 -o cut >out 2>err &

@@ -84,4 +84,50 @@ has runs/tabs/run.json "all lines are rows"   '"n": 90'
 sed '1!G;h;$!d' all.tsv | gzip -c >rows.gz
 expect 1 "backwards"                          "$mtlc" reproduce runs/tabs
 has out "another order"                       "; the same 90 rows in another order"
+
+# Lines that end in CR alone.
+tr '\n' '\r' <all.tsv >rows.gz
+rm -r runs/tabs
+expect 0 "run on lines that end in CR"        "$mtlc" run tabs.mtl --data rows.gz --epochs 1 -o runs/tabs -q
+has runs/tabs/run.json "they are rows"        '"n": 90'
+expect 0 "reproduce"                          "$mtlc" reproduce runs/tabs
+{ cat all.tsv; printf '7\ta\t1\n'; } | tr '\n' '\r' >rows.gz
+expect 1 "a row more"                         "$mtlc" reproduce runs/tabs
+has out "a row more"                          "; 1 row more: 91, and had 90"
+sed 's/^7\t/8\t/' all.tsv | tr '\n' '\r' >rows.gz
+expect 1 "a value"                            "$mtlc" reproduce runs/tabs
+has out "a value"                             "; 90 rows, as before, with other values"
+cp all.tsv rows.gz
+expect 1 "other line ends"                    "$mtlc" reproduce runs/tabs
+has out "it is said"                          "; the same 90 rows, written otherwise"
+
+# A table of a database is its rows: other tables, and how they lie in the file, do not count.
+if command -v sqlite3 >sqlite && "$mtlc" doctor | grep -q 'SQLite'; then
+  db() { sqlite3 shop.db "$1"; }
+  db 'CREATE TABLE events (age INTEGER, plan TEXT, bought INTEGER); CREATE TABLE other (x)'
+  awk 'BEGIN { for (i = 0; i < 200; i++) printf "INSERT INTO events VALUES (%d, %s, %d);\n", i, i % 9 ? "\"p" i % 3 "\"" : "NULL", i % 3 == 0 }' | tr '"' "'" >rows.sql
+  sqlite3 shop.db <rows.sql
+  expect 0 "run on a table"                   "$mtlc" run shop.mtl --data shop.db:events --epochs 1 -o runs/db -q
+  has runs/db/run.json "its rows are counted" '"n": 200'
+  expect 0 "reproduce"                        "$mtlc" reproduce runs/db
+  cp shop.db kept.db
+  db "INSERT INTO other VALUES ('much'); DROP TABLE other; VACUUM"
+  check "the file is another"                 sh -c '! cmp -s shop.db kept.db'
+  expect 0 "another table: the same rows"     "$mtlc" reproduce runs/db
+  table() {
+    cp kept.db shop.db
+    db "$2"
+    expect 1 "a table: $1"                    "$mtlc" reproduce runs/db
+    has out "a table: $3"                     "$3"
+  }
+  table "a row more" "INSERT INTO events VALUES (5, 'p1', 1)" "its rows are others; 1 row more: 201, and had 200"
+  table "a value" "UPDATE events SET age = 8 WHERE age = 7" "; 200 rows, as before, with other values"
+  table "a missing value" "UPDATE events SET plan = NULL WHERE age = 7" "; 200 rows, as before, with other values"
+  table "a column more" "ALTER TABLE events ADD COLUMN note" "; new columns \`note\`; 200 rows, as before"
+  table "another order" "CREATE TABLE n AS SELECT * FROM events ORDER BY age DESC; DROP TABLE events; ALTER TABLE n RENAME TO events" "; the same 200 rows in another order"
+  table "no table" "DROP TABLE events" "its rows are others"
+  rm shop.db
+  expect 1 "no file"                          "$mtlc" reproduce runs/db
+  has out "it is said"                        "it cannot be read: No such file"
+fi
 done_testing

@@ -41,6 +41,7 @@ struct Reader {
 // rows: of a block at most; 0: all. The names are there, `want` may be set; NULL: errors in d.
 Reader *reader_open(const char *path, const DataSource *format, int64_t rows, Diag *d);
 const char *reader_file(const char *path, Arena *a);      // of `shop.db:events` the file
+bool    reader_is_database(const char *path);             // `shop.db:events`, or the file itself
 Reader *sqlite_open(const char *path, const char *what, const DataSource *format, int64_t rows, Diag *d);   // what: sqlite.c
 Reader *csv_open(const char *path, const DataSource *format, int64_t rows, Diag *d);
 Table  *reader_table(Reader *r);                          // all rows; closes r. NULL: errors in diag

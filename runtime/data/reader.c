@@ -30,6 +30,8 @@ const char *reader_file(const char *path, Arena *a) {
   return n ? arena_strndup(a, path, n) : path;
 }
 
+bool reader_is_database(const char *path) { return database_part(path) || is_database(path); }
+
 Reader *reader_open(const char *path, const DataSource *format, int64_t rows, Diag *d) {
   size_t n = database_part(path);
   if (!n && !is_database(path)) return csv_open(path, format, rows, d);

@@ -1,12 +1,12 @@
-// row_digest.c: what the rows of a text file are, whatever their order: a digest of 128 bits, the sum of the rows' digests. One pass over
-// the text as it stands (gzip by content): a row ends with a line end that no quoted field has (csv.c), so nothing is cut or copied.
-// Not for security: it tells what has become of a file.
+// row_digest.c: what the rows of a file are, whatever their order: a digest of 128 bits, the sum of the rows' digests. Of a text one pass over
+// it as it stands (gzip by content): a row ends with a line end that no quoted field has (csv.c), so nothing is cut or copied. Of a
+// database the cells of the table or query. Not for security: it tells what has become of a file.
 #include <zlib.h>
 #include "data_int.h"
 
 enum { PIECE = 1 << 20, LONGEST = 1 << 28 };
 typedef struct { const char *s; size_t n; } Line;
-typedef struct { char delimiter; bool trim, at_end; } Form;
+typedef struct { char delimiter; bool trim, at_end, cr_ends; } Form;   // cr_ends: lines end in CR alone
 
 static bool blank(Form f, char c) { return (c == ' ' || c == '\t') && c != f.delimiter; }
 
@@ -103,9 +103,40 @@ static void take_rows(RowDigest *d, Form f, bool *header, char *text, size_t *n,
   memmove(text, s, *n);
 }
 
-bool row_digest(const char *path, char delimiter, bool trim, bool header, RowDigest *d, Arena *a) {
+static void cr_to_lf(char *s, size_t n) {
+  for (char *p = s; (p = memchr(p, '\r', n - (size_t)(p - s))) != NULL;) *p++ = '\n';
+}
+
+// ---------------------------------------------------------------- of a database
+static void add_cells(RowDigest *d, char *const *cell, int n, Text *row) {
+  row->n = 0;
+  for (int k = 0; k < n; k++) text_printf(row, "%zu:", strlen(cell[k])), text_add(row, cell[k]);
+  add_row(d, (Line){row->data, row->n});
+}
+
+static bool cell_digest(const char *path, RowDigest *d, Arena *a) {
+  enum { BLOCK = 4096 };
+  Diag *quiet = diag_new(a, NULL);
+  Reader *r = reader_open(path, &(DataSource){0}, BLOCK, quiet);
+  Text row = {0};
+  *d = (RowDigest){.database = true};
+  if (!r) return false;
+  for (int i = 0; i < r->table.n_columns; i++) {
+    const char *name = arena_strdup(a, r->table.names[i]);
+    vec_push(a, &d->columns, name);
+  }
+  while (r->next(r))
+    for (int64_t i = 0; i < r->table.n_rows; i++) add_cells(d, r->table.cell + i * r->table.width, r->table.width, &row);
+  bool fine = !diag_errors(quiet);
+  r->close(r);
+  text_free(&row);
+  return fine;
+}
+
+// ---------------------------------------------------------------- of a text
+static bool text_digest(const char *path, char delimiter, bool trim, bool header, RowDigest *d, Arena *a) {
   gzFile z = gzopen(path, "rb");
-  Form f = {delimiter, trim, false};
+  Form f = {delimiter, trim, false, false};
   size_t n = 0, cap = 2 * PIECE;
   char *text = xmalloc(cap);
   bool fine = z != NULL, first = true;
@@ -116,15 +147,20 @@ bool row_digest(const char *path, char delimiter, bool trim, bool header, RowDig
     int got = gzread(z, text + n, PIECE);
     fine = got >= 0 && n < LONGEST && !(got > 0 && memchr(text + n, 0, (size_t)got));      // a NUL: a database, or no text at all
     if (!fine) break;
-    n += (size_t)got;
     f.at_end = got == 0;
-    if (first && memchr(text, '\r', n) && !memchr(text, '\n', n)) fine = false;            // lines that end in CR alone
+    f.cr_ends = first ? memchr(text, '\r', (size_t)got) && !memchr(text, '\n', (size_t)got) : f.cr_ends;
+    if (f.cr_ends) cr_to_lf(text + n, (size_t)got);
+    n += (size_t)got;
     if (first && n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) memmove(text, text + 3, n -= 3);
     first = false;
-    if (fine) take_rows(d, f, &header, text, &n, a);
+    take_rows(d, f, &header, text, &n, a);
   }
   int code = Z_OK;
   if (z) gzerror(z, &code), gzclose(z);
   free(text);
   return fine && (code == Z_OK || code == Z_STREAM_END);
+}
+
+bool row_digest(const char *path, char delimiter, bool trim, bool header, RowDigest *d, Arena *a) {
+  return reader_is_database(path) ? cell_digest(path, d, a) : text_digest(path, delimiter, trim, header, d, a);
 }

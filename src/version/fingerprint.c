@@ -58,14 +58,30 @@ char *fingerprint_file(Arena *a, const char *path) {
   return arena_strdup(a, path);
 }
 
-static void add_file(Arena *a, json_t *all, const char *name, const char *path, const DataSource *s) {
+static json_t *fingerprint_json(const char *path) {          // NULL: it cannot be read
   Fingerprint f;
   char digits[17];
-  if (!path || !fingerprint_of(fingerprint_file(a, path), &f)) return;
+  if (!fingerprint_of(path, &f)) return NULL;
   snprintf(digits, sizeof digits, "%016" PRIx64, f.digest);
-  json_object_set_new(all, name, json_pack("{s:s, s:I, s:s}", "path", path, "bytes", (json_int_t)f.bytes, "digest", digits));
-  json_t *rows = rows_json(a, path, s);
-  if (rows) json_object_set_new(json_object_get(all, name), "rows", rows);
+  return json_pack("{s:I, s:s}", "bytes", (json_int_t)f.bytes, "digest", digits);
+}
+
+json_t *run_fingerprints_json(Arena *a, const char *folder, bool with_state) {
+  static const char *const names[] = {"spec.mtl", "prep.json", "weights.safetensors", OPTIMIZER_FILE};
+  json_t *all = json_object();
+  for (int i = 0; i < COUNT_OF(names) - !with_state; i++) {
+    json_t *j = fingerprint_json(arena_printf(a, "%s/%s", folder, names[i]));
+    if (j) json_object_set_new(all, names[i], j);
+  }
+  return all;
+}
+
+static void add_file(Arena *a, json_t *all, const char *name, const char *path, const DataSource *s) {
+  json_t *j = path ? fingerprint_json(fingerprint_file(a, path)) : NULL, *rows = j ? rows_json(a, path, s) : NULL;
+  if (!j) return;
+  json_object_set_new(j, "path", json_string(path));
+  if (rows) json_object_set_new(j, "rows", rows);
+  json_object_set_new(all, name, j);
 }
 
 json_t *fingerprints_json(const Model *m, const DataFiles *f) {

@@ -21,11 +21,15 @@ typedef struct { uint64_t bytes, digest; } Fingerprint;
 char *fingerprint_file(Arena *a, const char *path);                              // less a table or query behind a database: `shop.db:events`
 bool fingerprint_of(const char *path, Fingerprint *f);
 json_t *fingerprints_json(const Model *m, const DataFiles *f);                   // {source: {path, bytes, digest, rows}}; "test" for held-out rows
+// Of what another run takes of a run that it starts from: {file: {bytes, digest}}.
+json_t *run_fingerprints_json(Arena *a, const char *folder, bool with_state);
 
-// ---- row_changes.c: {n, digest, order, columns, …} of a text file's rows; NULL: they cannot be told. What a file has otherwise, to stand
+// ---- row_changes.c: {n, digest, order, columns, …} of a file's rows; NULL: they cannot be told. What a file has otherwise, to stand
 // behind a sentence: "; 3 rows more: …"; "": no more is known.
 json_t *rows_json(Arena *a, const char *path, const DataSource *s);
 const char *row_changes(Arena *a, const char *path, const json_t *was);
+bool rows_are_same(Arena *a, const char *path, const json_t *was);       // of a database: rows, their order and columns are what they were
+bool rows_of_database(const json_t *rows);                               // of these the file's bytes say nothing: other tables, free pages
 
 // ---- lock.c: what a model is made of besides its text; any of canon, prep, files may be NULL.
 void lock_text(const Model *m, const Canon *c, const PrepState *prep, json_t *files, Text *out);

@@ -28,12 +28,40 @@ static const char *how_changed(Arena *a, const char *path, const json_t *was) { 
   return why;
 }
 
+static const char *database_changed(Arena *a, const char *path, const json_t *rows) {   // NULL: its rows are what they were
+  if (access(fingerprint_file(a, path), R_OK)) return arena_printf(a, "it cannot be read: %s", strerror(errno));
+  return rows_are_same(a, path, rows) ? NULL : arena_printf(a, "its rows are others%s", row_changes(a, path, rows));
+}
+
+static const char *text_changed(Arena *a, const char *path, const json_t *was) {
+  const char *why = how_changed(a, path, was);
+  return why && !access(path, R_OK) ? arena_printf(a, "%s%s", why, row_changes(a, path, json_object_get(was, "rows"))) : why;
+}
+
 static void compare_file(Arena *a, const char *name, const json_t *was, Differences *d) {
-  const char *path = json_text_of(was, "path"), *why = how_changed(a, path, was);
+  const json_t *rows = json_object_get(was, "rows");
+  const char *path = json_text_of(was, "path"), *why = rows_of_database(rows) ? database_changed(a, path, rows) : text_changed(a, path, was);
   if (!why) return;
-  const char *text = arena_printf(a, "%s (%s): %s", strcmp(name, "--test") ? name : "held-out rows", path,
-                                  access(path, R_OK) ? why : arena_printf(a, "%s%s", why, row_changes(a, path, json_object_get(was, "rows"))));
+  const char *text = arena_printf(a, "%s (%s): %s", strcmp(name, "--test") ? name : "held-out rows", path, why);
   vec_push(a, &d->data, text);
+}
+
+// The run that it started from: where it was or, both having moved, beside this one. NULL: it started from none.
+static const char *start_path(Arena *a, const RunEntry *e) {
+  const char *path = json_string_value(json_object_get(json_object_get(e->run, "from"), "path")), *name = path ? strrchr(path, '/') : NULL;
+  if (!path || !access(path, F_OK) || !name) return path;
+  const char *beside = arena_printf(a, "%s/..%s", e->path, name);
+  return access(beside, F_OK) ? path : beside;
+}
+
+static void compare_start(Arena *a, const RunEntry *e, Differences *d) {
+  const char *path = start_path(a, e), *file, *gone = path && access(path, F_OK) ? arena_printf(a, "it cannot be read: %s", strerror(errno)) : NULL;
+  json_t *was;
+  if (gone) vec_push(a, &d->data, arena_printf(a, "the run that it started from (%s): %s", path, gone));
+  json_object_foreach(json_object_get(json_object_get(e->run, "from"), "files"), file, was) {
+    const char *why = gone ? NULL : how_changed(a, arena_printf(a, "%s/%s", path, file), was);
+    if (why) vec_push(a, &d->data, arena_printf(a, "the run that it started from (%s): %s: %s", path, file, why));
+  }
 }
 
 // A vocabulary of a file: the run trains on the values that it keeps, whatever has become of the file.
@@ -149,9 +177,8 @@ static int train_again(Again *again, const RunEntry *e, const mtl_reproduce_opti
     if (!strcmp(name, "--test")) test = json_text_of(f, "path");
     else words[n++] = arena_printf(a, "%s=%s", name, json_text_of(f, "path"));
   }
-  const char *from = json_string_value(json_object_get(json_object_get(e->run, "from"), "path"));
   bool no_state = access(arena_printf(a, "%s/" OPTIMIZER_FILE, e->path), F_OK) != 0;       // it took and kept none
-  mtl_run_options run = {.from = from, .spec = arena_printf(a, "%s/spec.mtl", e->path), .data = n ? words : NULL, .test = test, .out = again->tmp,
+  mtl_run_options run = {.from = start_path(a, e), .spec = arena_printf(a, "%s/spec.mtl", e->path), .data = n ? words : NULL, .test = test, .out = again->tmp,
                          .epochs = json_integer_value(json_object_get(e->run, "epochs")), .seed = json_integer_value(json_object_get(e->run, "seed")),
                          .has_seed = true, .allow_drop = true, .no_state = no_state, .json = true, .stop = o->stop, .progress = o->progress, .ctx = o->ctx};
   mtl_context *inner = mtl_new();
@@ -185,6 +212,7 @@ int mtl_reproduce(mtl_context *c, const mtl_reproduce_options *o, char **report)
   }
   json_object_foreach(files, name, f) compare_file(c->arena, name, f, &d);
   json_object_foreach(json_object_get(e.run, "vocabularies"), name, f) compare_vocabulary(c->arena, path, name, f, &d);
+  compare_start(c->arena, &e, &d);
   Again again = {c, arena_printf(c->arena, "%s.again-%ld", path, (long)getpid())};
   int code = d.data.n ? 1 : train_again(&again, &e, o, &errors);
   bool trained = !d.data.n && (code == 0 || code == 1), same = false;

@@ -1,4 +1,5 @@
-// row_changes.c: the rows of a data file in run.json, and what of them a changed file has otherwise: columns, rows, their order, values.
+// row_changes.c: the rows of a data file in run.json, and what of them a changed file has otherwise: columns, rows, their order, values. A
+// database is its rows: its bytes have other tables, too, and free pages.
 #include <inttypes.h>
 #include "registry.h"
 
@@ -11,6 +12,8 @@ json_t *rows_json(Arena *a, const char *path, const DataSource *s) {
   json_t *columns = json_array();
   for (int i = 0; i < d.columns.n; i++)
     json_array_append_new(columns, json_string(d.columns.data[i]));
+  if (d.database)
+    return json_pack("{s:I, s:s, s:s, s:o, s:b}", "n", (json_int_t)d.rows, "digest", sum, "order", order, "columns", columns, "database", true);
   return json_pack("{s:I, s:s, s:s, s:o, s:s, s:b, s:b}", "n", (json_int_t)d.rows, "digest", sum, "order", order, "columns", columns, "delimiter",
                    delimiter, "trim", s->trim, "header", s->n_header == 0);
 }
@@ -52,11 +55,25 @@ static void say_count(long long was, long long now, Text *out) {
   text_printf(out, "; %lld row%s %s: %lld, and had %lld", d, d == 1 ? "" : "s", now > was ? "more" : "fewer", now, was);
 }
 
-const char *row_changes(Arena *a, const char *path, const json_t *was) {
-  if (!json_is_object(was) || strlen(text_of(was, "delimiter")) != 1) return "";
+bool rows_of_database(const json_t *rows) { return json_is_true(json_object_get(rows, "database")); }
+
+// The rows of the file, read as they were then; NULL: they cannot be told.
+static json_t *rows_now(Arena *a, const char *path, const json_t *was) {
+  bool text = json_is_object(was) && strlen(text_of(was, "delimiter")) == 1;
   DataSource form = {.delimiter = text_of(was, "delimiter")[0], .trim = json_is_true(json_object_get(was, "trim")),
-                     .n_header = !json_is_true(json_object_get(was, "header"))};
-  json_t *now = rows_json(a, path, &form);
+                     .n_header = text && !json_is_true(json_object_get(was, "header"))};
+  return text || rows_of_database(was) ? rows_json(a, path, &form) : NULL;
+}
+
+bool rows_are_same(Arena *a, const char *path, const json_t *was) {
+  json_t *now = rows_now(a, path, was);
+  bool same = json_equal(was, now);
+  json_decref(now);
+  return same;
+}
+
+const char *row_changes(Arena *a, const char *path, const json_t *was) {
+  json_t *now = rows_now(a, path, was);
   if (!now) return "";
   long long before = (long long)json_integer_value(json_object_get(was, "n")), after = (long long)json_integer_value(json_object_get(now, "n"));
   Text t = {0};
