@@ -43,6 +43,29 @@ same "another order" order.mtl
 { grep -vE '^input' base.mtl; grep -E '^input' base.mtl | sort -r; } >inputs.mtl
 same "another order of inputs" inputs.mtl
 
+# Paths of imports are relative to the file that imports, and may go up within the project: the folder with a .git.
+mkdir -p tree1/.git tree1/models/a tree1/common/parts tree2/models
+printf 'import "parts/all.mtl"\n' >tree1/common/shop.mtl
+cp sub/parts/all.mtl tree1/common/parts
+printf 'import "all.mtl"\n' >tree1/common/parts/again.mtl
+{ echo 'model shop'; echo 'edition 2026'; echo 'import "../../common/shop.mtl"'; echo 'import "../../common/parts/again.mtl"'; } >tree1/models/a/shop.mtl
+same "imports of the whole project" tree1/models/a/shop.mtl
+expect 0 "seen from its folder"               sh -c 'cd tree1/models/a && "$0" hash shop.mtl' "$mtlc"
+check "the same hashes"                       cmp hashes out
+expect 0 "freeze of all of them"              sh -c 'cd tree1/models/a && "$0" freeze shop.mtl && "$0" freeze --verify shop.mtl' "$mtlc"
+check "the lock: paths as the spec sees them" grep -q '^import ../../common/parts/all.mtl sha256:' tree1/models/a/shop.lock
+same "with pins" tree1/models/a/shop.mtl
+cp tree1/models/a/shop.mtl tree2/models
+expect 2 "no project: not above the spec"     "$mtlc" check tree2/models/shop.mtl
+has err "it says so"                          "an import stays within the project"
+mkdir tree1/models/.git
+expect 2 "another project above"              "$mtlc" check tree1/models/a/shop.mtl
+rmdir tree1/models/.git
+printf 'import "common/parts/all.mtl"\n' >tree1/common/shop.mtl
+{ echo 'model shop'; echo 'edition 2026'; echo 'import "common/shop.mtl"'; } >tree1/shop.mtl
+expect 2 "a path as the spec would say it"    "$mtlc" check tree1/shop.mtl
+has err "it is told"                          "a path is relative to the file that imports, not to the spec"
+
 # The values of a vocabulary in a file count, not the file.
 sed 's/vocab = \["basic", "free"\]/vocab = "plans.txt"/' base.mtl >file.mtl
 "$mtlc" hash file.mtl >hashes 2>err
@@ -265,14 +288,14 @@ import "common/x.mtl"  # what all read
 label click : binary
 task ctr { head = x |> dense(1) |> sigmoid, loss = bce(click) }
 EOF
-printf 'import "common/inputs.mtl"\nlet x = concat(age, embed(plan, 4))\n' >common/x.mtl
+printf 'import "inputs.mtl"\nlet x = concat(age, embed(plan, 4))\n' >common/x.mtl
 printf 'input age : real\ninput plan : category { vocab = "plans.txt" }\n' >common/inputs.mtl
 printf 'basic\nfree\n' >plans.txt
 "$mtlc" fmt -q shop.mtl common
 "$mtlc" hash shop.mtl >hashes
 expect 1 "freeze --verify: nothing is pinned" "$mtlc" freeze --verify shop.mtl
 has out "where"                               'shop.mtl:4:8: `common/x.mtl` is not pinned'
-has out "in what is imported, too"            'common/x.mtl:1:8: `common/inputs.mtl` is not pinned'
+has out "in what is imported, too"            'common/x.mtl:1:8: `inputs.mtl` is not pinned'
 check "nothing is written"                    test ! -e shop.lock
 expect 0 "freeze"                             "$mtlc" freeze shop.mtl
 check "the hash of the text"                  grep -q "^import \"common/x.mtl\" sha256:$(digest <common/x.mtl)  # what all read$" shop.mtl
@@ -292,7 +315,7 @@ expect 2 "an import that changed"             "$mtlc" check shop.mtl
 has err "its error"                           "[import-changed]"
 has err "where"                               "common/x.mtl:1:"
 expect 1 "freeze --verify: it differs"        "$mtlc" freeze --verify shop.mtl
-has out "which"                               '`common/inputs.mtl` is pinned as sha256:'
+has out "which"                               '`inputs.mtl` is pinned as sha256:'
 expect 0 "freeze pins what is there"          "$mtlc" freeze shop.mtl
 expect 0 "and it is fine again"               "$mtlc" check shop.mtl
 check "the chain is pinned anew"              sh -c '! cmp -s shop.mtl kept.mtl'
@@ -302,7 +325,7 @@ has out "the lock says so"                    'shop.lock: `vocabulary plan file 
 expect 0 "freeze --json"                      "$mtlc" freeze shop.mtl --json
 has out "what was done"                       '"same": false'
 expect 2 "freeze of nothing"                  "$mtlc" freeze none.mtl
-printf 'import "shop.mtl"\n' >>common/inputs.mtl
+printf 'import "x.mtl"\n' >>common/inputs.mtl
 expect 2 "a cycle"                            "$mtlc" freeze shop.mtl
 cd ..
 check "a run has its lock"                    grep -q '^statistics features 30 numbers sha256:' run/spec.lock

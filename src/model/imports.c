@@ -1,14 +1,18 @@
-// imports.c: what a spec imports. "std/…" are layers from the shipped folder; a relative path is more of the spec itself,
-// from a file in the spec's folder or below, and stands in the resolved text in place of its import.
+// imports.c: what a spec imports. "std/…" are layers from the shipped folder; a relative path, from the file that imports, is more of the
+// spec itself, and stands in the resolved text in place of its import. It stays within the project: the nearest folder above that has
+// a `.git`, else the spec's own.
 #include "model_int.h"
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <strings.h>
+#include <unistd.h>
 
-typedef struct { const char *path; Place at; uint32_t file; } OpenFile;      // relative imports that are being read
+typedef struct { const char *path; Place at; uint32_t file; } OpenFile;      // relative imports that are being read: from the root of the disk
 typedef struct {
   Spec *s;
   const char *std_dir, *folder;        // folder of the spec, "" or ending in '/'
+  const char *here;                    // of the file that is being read, from that folder: "", "common/", "../common/"
   VEC(OpenFile) open;
   VEC(const char *) done;              // relative imports that are in already
   Text text;                           // resolved
@@ -98,9 +102,14 @@ static Module *std_module(Loader *l, const Decl *d, const char *name, Place at) 
 // ---------------------------------------------------------------- the spec and its own imports
 static void load_file(Loader *l, const Ast *t, bool is_main);
 
-static bool is_open(Loader *l, const char *path, Place at) {
+static const char *folder_of(Arena *a, const char *path) {
+  const char *slash = path ? strrchr(path, '/') : NULL;
+  return slash ? arena_strndup(a, path, (size_t)(slash - path) + 1) : "";
+}
+
+static bool is_open(Loader *l, const char *key, const char *path, Place at) {
   for (int i = 0; i < l->open.n; i++) {
-    if (strcmp(l->open.data[i].path, path) != 0) continue;
+    if (strcmp(l->open.data[i].path, key) != 0) continue;
     diag_error(l->s->diag, "import-cycle", at, "`%s` imports itself", path);
     for (int k = i + 1; k < l->open.n; k++) diag_note(l->s->diag, l->open.data[k].at, "by way of this import");
     return true;
@@ -114,24 +123,67 @@ static bool is_done(Loader *l, const char *path) {
   return false;
 }
 
-static const char *without_dots(Arena *a, const char *path) {        // "./a/./b" → "a/b"
+// "a/../b/./c" → "b/c"; `..` stays at the front alone.
+const char *path_joined(Arena *a, const char *folder, const char *name) {
+  const char *path = *folder && *name != '/' ? arena_printf(a, "%s/%s", folder, name) : name;
   Text t = {0};
-  while (*path) {
-    size_t n = strcspn(path, "/");
-    if (n && !(n == 1 && *path == '.')) text_printf(&t, "%s%.*s", t.n ? "/" : "", (int)n, path);
-    path += n + (path[n] == '/');
+  text_add(&t, *path == '/' ? "/" : "");
+  for (size_t n; *path; path += n + (path[n] == '/')) {
+    n = strcspn(path, "/");
+    const char *slash = t.n ? strrchr(t.data, '/') : NULL, *last = !t.n ? "" : slash ? slash + 1 : t.data;
+    bool up = n == 2 && !memcmp(path, "..", 2), root = !strcmp(t.data, "/");
+    if (!n || (n == 1 && *path == '.') || (up && root)) continue;
+    if (up && *last && strcmp(last, "..")) {
+      t.n = !slash ? 0 : slash == t.data ? 1 : (size_t)(slash - t.data);
+      t.data[t.n] = 0;
+    } else text_printf(&t, "%s%.*s", t.n && !root ? "/" : "", (int)n, path);
   }
-  char *s = arena_strdup(a, t.data ? t.data : "");
+  char *s = arena_strdup(a, t.data);
   text_free(&t);
   return s;
 }
 
+static int levels(const char *path) {                       // how far above its folder it goes
+  int n = 0;
+  for (; !strncmp(path, "../", 3); path += 3) n++;
+  return n;
+}
+
+static bool within_project(const Loader *l, const char *path) {
+  enum { HIGHEST = 64 };
+  Text up = {0};
+  int most = 0, wanted = levels(path);
+  text_add(&up, *l->folder ? l->folder : "./");
+  for (int i = 0; i < HIGHEST && wanted; i++, text_add(&up, "../")) {
+    if (access(arena_printf(l->s->m.arena, "%s.git", up.data), F_OK)) continue;
+    most = i;
+    break;
+  }
+  text_free(&up);
+  return *path && *path != '/' && strcmp(path, "..") && wanted <= most;
+}
+
+static const char *from_root(Arena *a, const char *path) {
+  char here[PATH_MAX];
+  return *path != '/' && getcwd(here, sizeof here) ? path_joined(a, here, path) : path;
+}
+
+static void cannot_read(Loader *l, const Decl *d, const char *path, int why) {
+  Spec *s = l->s;
+  size_t n;
+  diag_error(s->diag, "import", d->value->at, "cannot read `%s`: %s", path, strerror(why));
+  char *text = *l->here ? source_read(s->m.sources, path_joined(s->m.arena, l->folder, d->value->name), &n) : NULL;
+  if (text) diag_help(s->diag, "a path is relative to the file that imports, not to the spec");
+  free(text);
+}
+
 static void import_own(Loader *l, const Decl *d) {
   Spec *s = l->s;
+  Arena *a = s->m.arena;
   Place at = d->value->at;
-  const char *path = without_dots(s->m.arena, d->value->name);
-  if (!stays_below(d->value->name) || !*path) {
-    diag_error(s->diag, "import", at, "an import lies in the spec's folder or below it");
+  const char *path = path_joined(a, l->here, d->value->name);
+  if (!within_project(l, path)) {
+    diag_error(s->diag, "import", at, "an import stays within the project: the folder above that has a `.git`, else the spec's own");
     diag_help(s->diag, "the library's layers are imported as `import \"std/moe.mtl\"`");
     return;
   }
@@ -139,25 +191,28 @@ static void import_own(Loader *l, const Decl *d) {
     error_unsupported(s->diag, d->names[0].at, "`as` for an import of your own");
     return;
   }
-  if (is_open(l, path, at)) return;
-  if (is_done(l, path)) {
+  const char *full = path_joined(a, l->folder, path), *key = from_root(a, full);
+  if (is_open(l, key, path, at)) return;
+  if (is_done(l, key)) {
     check_pin_again(l, d, path);
     return;
   }
-  const char *full = arena_printf(s->m.arena, "%s%s", l->folder, path);
   size_t n;
   char *text = source_read(s->m.sources, full, &n);
   if (!text) {
-    diag_error(s->diag, "import", at, "cannot read `%s`: %s", path, strerror(errno));
+    cannot_read(l, d, path, errno);
     return;
   }
   uint32_t file = source_add(s->m.sources, arena_printf(s->m.arena, "%s%s", full, source_suffix(s->m.sources)), text, n);
   note_import(l, d, path, text, n, false);
   free(text);
-  vec_push(s->m.arena, &l->open, ((OpenFile){path, at, file}));
-  load_file(l, parse(s->m.arena, s->m.sources, file, s->diag), false);
+  const char *before = l->here;
+  l->here = folder_of(a, path);
+  vec_push(a, &l->open, ((OpenFile){key, at, file}));
+  load_file(l, parse(a, s->m.sources, file, s->diag), false);
   l->open.n--;
-  vec_push(s->m.arena, &l->done, path);
+  l->here = before;
+  vec_push(a, &l->done, key);
 }
 
 static void import_std(Loader *l, const Decl *d) {
@@ -192,17 +247,12 @@ static void load_file(Loader *l, const Ast *t, bool is_main) {
   if (l->text.n && l->text.data[l->text.n - 1] != '\n') text_char(&l->text, '\n');
 }
 
-static const char *folder_of(Arena *a, const char *path) {
-  const char *slash = path ? strrchr(path, '/') : NULL;
-  return slash ? arena_strndup(a, path, (size_t)(slash - path) + 1) : "";
-}
-
 const char *beside_spec(Spec *s, const char *name) {
   return *name == '/' ? name : arena_printf(s->m.arena, "%s%s", s->folder, name);
 }
 
 bool load_modules(Spec *s, const Ast *main, const char *spec_path, const char *std_dir) {
-  Loader l = {.s = s, .std_dir = std_dir, .folder = folder_of(s->m.arena, spec_path)};
+  Loader l = {.s = s, .std_dir = std_dir, .folder = folder_of(s->m.arena, spec_path), .here = ""};
   s->folder = l.folder;
   if (!std_module(&l, NULL, "std/base.mtl", (Place){0})) return false;
   Module *spec = NEW(s->m.arena, Module);

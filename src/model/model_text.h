@@ -34,6 +34,9 @@ const Clause *find_clause(const Decl *d, const char *key);             // NULL: 
 int model_decls(const Model *m, const Decl *const **decls);               // how many: of the spec and its own imports, in order
 const Decl *model_decl(const Model *m, DeclKind kind, const char *name);   // name NULL: the first of its kind; NULL: none
 
+// ---- imports.c: `name` seen from `folder` ("" or with a `/` at its end, or without), less `.` and `..` in its middle.
+const char *path_joined(Arena *a, const char *folder, const char *name);
+
 // ---- digest.c: SHA-256
 enum { SHA256_DIGITS = 64 };
 void sha256_text(const void *data, size_t n, char out[SHA256_DIGITS + 1]);

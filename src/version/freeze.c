@@ -9,7 +9,7 @@
 typedef struct { const char *path, *sha256; bool open; } Frozen;
 typedef struct {
   mtl_context *c;
-  const char *folder, *std;            // of the spec, "" or ending in '/'; of the shipped layers
+  const char *std;                     // folder of the shipped layers
   bool verify;
   VEC(Frozen) done;
   VEC(const char *) said;              // what was changed, or (verify) is not as it is pinned
@@ -31,10 +31,11 @@ static const char *sha256_of(Arena *a, const char *text, size_t n) {
 
 static const char *freeze_file(Freezer *f, const char *path);
 
-static const char *pin_of(Freezer *f, const Decl *d) {         // NULL: an error was reported
+static const char *pin_of(Freezer *f, const char *file, const Decl *d) {     // NULL: an error was reported
   Arena *a = f->c->arena;
-  const char *name = d->value->name;
-  if (strncmp(name, "std/", 4)) return freeze_file(f, arena_printf(a, "%s%s", f->folder, name));
+  const char *name = d->value->name, *slash = strrchr(file, '/');
+  const char *folder = slash ? arena_strndup(a, file, (size_t)(slash - file) + 1) : "";
+  if (strncmp(name, "std/", 4)) return freeze_file(f, path_joined(a, folder, name));
   size_t n;
   char *text = source_read_disk(arena_printf(a, "%s/%s", f->std, name + 4), &n);
   const char *pin = text ? sha256_of(a, text, n) : NULL;
@@ -71,7 +72,7 @@ static const char *freeze_file(Freezer *f, const char *path) {
   size_t from = 0;
   for (int i = 0; i < t->n; i++) {
     const Decl *d = &t->decls[i];
-    const char *pin = d->kind == DECL_IMPORT ? pin_of(f, d) : NULL;
+    const char *pin = d->kind == DECL_IMPORT ? pin_of(f, path, d) : NULL;
     if (!pin) continue;
     compare_pin(f, d, pin);
     size_t end = d->value->at.off + d->value->at.len;
@@ -130,8 +131,7 @@ static void freeze_lock(Freezer *f, const char *spec) {
 }
 
 int mtl_freeze(mtl_context *c, const char *spec, bool verify, bool json, char **report) {
-  const char *slash = strrchr(spec, '/');
-  Freezer f = {.c = c, .folder = slash ? arena_strndup(c->arena, spec, (size_t)(slash - spec) + 1) : "", .std = std_folder(c->arena), .verify = verify};
+  Freezer f = {.c = c, .std = std_folder(c->arena), .verify = verify};
   *report = NULL;
   if (access(spec, R_OK)) {
     diag_error(c->diag, "no-spec", (Place){0}, "cannot read the spec `%s`: %s", spec, strerror(errno));
