@@ -27,6 +27,8 @@ const char  *mtl_build_info(void);                    // LLVM, BLAS and its core
 
 // Every report comes as text for people or, with json, as one JSON document; malloc'd, free with mtl_text_free.
 void mtl_text_free(char *text);
+// The specs that a path names: of a folder all files below with a `model`, in the order of names. They live as long as c.
+int mtl_specs(mtl_context *c, const char *path, const char *const **specs, int *n);
 // strict: a warning makes the answer no: 1.
 int mtl_check(mtl_context *c, const char *spec, bool strict, bool json, char **report);
 int mtl_explain(mtl_context *c, const char *spec, bool json, char **report);

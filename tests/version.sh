@@ -256,6 +256,82 @@ git_quiet clone --depth 1 "file://$PWD" ../thin
 expect 2 "a shallow clone"                    sh -c 'cd ../thin && "$0" check models --against v1' "$mtlc"
 has err "what to do in a workflow"            "fetch-depth: 0"
 
+# A repository of teams: names with blanks and in any script, a part that all share, folders seen from anywhere.
+mkdir -p ../teams/common "../teams/big team/größe" && cd ../teams || exit 99
+git_quiet init .
+printf 'input age : real { missing = mean }\n' >common/user.mtl
+i=1
+for path in 'big team/m 1.mtl' 'big team/größe/новый ✓.mtl' one.mtl; do
+  up=; case $path in */*/*) up=../../ ;; */*) up=../ ;; esac
+  printf 'model m%s\nedition 2026\nimport "%scommon/user.mtl"\nlabel y : binary\ntask ctr { head = age |> dense(1) |> sigmoid, loss = bce(y) }\n' $i "$up" >"$path"
+  i=$((i + 1))
+done
+git_quiet add .
+git_quiet commit -m one
+git_quiet tag v1
+expect 0 "check of a folder"                  "$mtlc" check .
+check "all specs, no parts"                   test "$(grep -c ': ok: model m' "$tmp/out")" -eq 3
+expect 0 "check of a folder --json"           "$mtlc" check . --json
+check "a list"                                test "$(grep -c '"spec":' "$tmp/out")" -eq 3
+cp -r ../run runs
+printf 'odd=  1\n' >>runs/spec.mtl
+cp runs/spec.mtl kept
+expect 0 "check passes runs by"               "$mtlc" check . -q
+expect 0 "fmt does, too"                      "$mtlc" fmt -q .
+check "the run's spec is as it was"           cmp runs/spec.mtl kept
+rm -r runs kept
+expect 2 "a folder without a spec"            "$mtlc" check common
+has err "it says so"                          'there is no spec in `common`'
+for folder in . "$PWD" 'big team/..' ./; do
+  expect 0 "the folder $folder"               "$mtlc" check "$folder" --against v1
+  has out "the folder $folder: all of it"     "3 specs: 3 unchanged, 0 new"
+done
+expect 0 "from within"                        sh -c 'cd "big team" && "$0" check . .. --against v1' "$mtlc"
+git_quiet mv 'big team' 'larger team'
+git_quiet mv 'larger team/m 1.mtl' 'larger team/m 11 missing.mtl'
+expect 0 "a folder that was renamed"          "$mtlc" check . --against v1
+has out "all are found"                       "3 specs: 3 unchanged, 0 new"
+expect 2 "the file under its new name"        "$mtlc" diff 'larger team/m 11 missing.mtl@v1' 'larger team/m 11 missing.mtl'
+has err "it is found by its model"            'there, the model `m1` is in `big team/m 1.mtl@v1`'
+git_quiet commit -am moved
+sed -i 's/mean/median/' common/user.mtl
+expect 1 "a part that all share"              "$mtlc" check . --against v1
+check "it is told once"                       test "$(grep -c 'INPUT_SAME_TRANSFORM' "$tmp/out")" -eq 1
+has out "with the specs"                      '  specs    3: larger team/größe/новый ✓.mtl, larger team/m 11 missing.mtl, one.mtl'
+expect 1 "as annotations"                     "$mtlc" check . --against v1 --format github
+check "one line of the part"                  test "$(grep -c '^::error file=common/user.mtl' "$tmp/out")" -eq 1
+has out "with the specs"                      '%0ASpecs: 3: '
+expect 1 "as SARIF"                           "$mtlc" check . --against v1 --format sarif
+check "one result"                            test "$(grep -c '"ruleId"' "$tmp/out")" -eq 1
+git_quiet checkout common
+# What another branch has done meanwhile is not this one's.
+git_quiet branch main2
+sed -i 's/age : real { missing = mean }/&\ninput more : real/' common/user.mtl
+git_quiet commit -am more
+git_quiet checkout -b side main2
+sed -i 's/edition 2026/&\n# a remark/' one.mtl
+git_quiet commit -am side
+git_quiet branch -f ahead main
+expect 1 "the other branch, as it is now"     "$mtlc" check . --against ahead
+expect 0 "where this one left it"             "$mtlc" check . --against ahead...
+has out "all as it was"                       "3 unchanged"
+expect 2 "no such branch"                     "$mtlc" check . --against none...
+has err "it is named"                         'git knows no commit `none`'
+git_quiet clone --depth 1 "file://$PWD" ../slim
+expect 2 "all tags of a shallow clone"        sh -c 'cd ../slim && "$0" check . --tags' "$mtlc"
+has err "it says what it is"                  "this is a shallow clone"
+expect 2 "a fork that a shallow clone lacks"  sh -c 'cd ../slim && git fetch -q --depth=1 origin tag v1 && "$0" check . --against v1...' "$mtlc"
+has err "it says so"                          '`v1` and HEAD have no commit in common'
+# Line ends as git checks files out: the same model, the same pins.
+expect 0 "freeze"                             "$mtlc" freeze one.mtl
+"$mtlc" hash one.mtl >hashes
+for f in one.mtl common/user.mtl; do sed 's/$/\r/' "$f" >crlf && mv crlf "$f"; done
+expect 0 "CRLF: the pins hold"                "$mtlc" freeze --verify one.mtl
+expect 0 "CRLF: the same hashes"              "$mtlc" hash one.mtl
+check "to the digit"                          cmp hashes "$tmp/out"
+printf 'input age : real { missing = mean }\r' >common/user.mtl
+expect 1 "another text"                       "$mtlc" freeze --verify one.mtl
+
 # the hook of docs/
 cd ../tree || exit 99
 git_quiet reset --hard

@@ -1,5 +1,5 @@
 // cmd_fmt.c: mtlc fmt PATH…: specs in the one style. A file is replaced whole, and only where it changes; one with errors stays as it is.
-// Folders are walked in the order of names; what begins with a dot is passed over.
+// Folders are walked in the order of names; what begins with a dot is passed over, and run folders.
 #include "command.h"
 #include "term.h"
 #include <dirent.h>
@@ -118,8 +118,9 @@ static void format_folder(Job *j, const char *path) {
 static void format_path(Job *j, const char *path, bool named) {
   struct stat st;
   bool there = (named ? stat(path, &st) : lstat(path, &st)) == 0;
-  if (there && S_ISDIR(st.st_mode)) format_folder(j, path);
-  else if (named || is_spec(path)) format_file(j, path);
+  if (there && S_ISDIR(st.st_mode)) {
+    if (named || !is_run(path)) format_folder(j, path);
+  } else if (named || is_spec(path)) format_file(j, path);
 }
 
 int cmd_fmt(const Args *a) {

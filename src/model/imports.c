@@ -35,7 +35,7 @@ static bool stays_below(const char *path) {
 static void note_import(Loader *l, const Decl *d, const char *name, const char *text, size_t n, bool is_std) {
   Spec *s = l->s;
   char digits[SHA256_DIGITS + 1];
-  sha256_text(text, n, digits);
+  sha256_lines(text, n, digits);
   const char *sha256 = arena_printf(s->m.arena, "sha256:%s", digits);
   bool known = false;
   for (int i = 0; i < s->imports.n; i++) known |= strcmp(s->imports.data[i].name, name) == 0;
@@ -151,15 +151,14 @@ static int levels(const char *path) {                       // how far above its
 
 static bool within_project(const Loader *l, const char *path) {
   enum { HIGHEST = 64 };
-  Text up = {0};
+  Arena *a = l->s->m.arena;
   int most = 0, wanted = levels(path);
-  text_add(&up, *l->folder ? l->folder : "./");
-  for (int i = 0; i < HIGHEST && wanted; i++, text_add(&up, "../")) {
-    if (access(arena_printf(l->s->m.arena, "%s.git", up.data), F_OK)) continue;
+  const char *git = ".git";                                 // of a commit, the spec's folder may be gone: paths are joined as texts
+  for (int i = 0; i < HIGHEST && wanted; i++, git = arena_printf(a, "../%s", git)) {
+    if (access(path_joined(a, l->folder, git), F_OK)) continue;
     most = i;
     break;
   }
-  text_free(&up);
   return *path && *path != '/' && strcmp(path, "..") && wanted <= most;
 }
 

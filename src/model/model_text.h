@@ -40,6 +40,7 @@ const char *path_joined(Arena *a, const char *folder, const char *name);
 // ---- digest.c: SHA-256
 enum { SHA256_DIGITS = 64 };
 void sha256_text(const void *data, size_t n, char out[SHA256_DIGITS + 1]);
+void sha256_lines(const char *text, size_t n, char out[SHA256_DIGITS + 1]);     // CRLF as LF: git may check a file out with either
 
 // ---- checks.c
 bool is_check_rule(const char *id);                                    // of an `accept` that is about the spec itself, not a change

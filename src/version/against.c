@@ -1,14 +1,11 @@
 // against.c: mtl_check_against: the specs of a tree compared with what they were in a commit, or in every tagged one.
 //   A spec is a file with a `model`; parts that specs import count with them. A spec that is not where it was is looked for by the
 //   name of its model (a moved file), else it is gone. since: what was found between the commit and that one is left out.
-#include <dirent.h>
-#include <errno.h>
 #include <sys/stat.h>
 #include "diff.h"
 #include "origin.h"
 
-typedef VEC(const char *) Paths;
-typedef struct { const char *path, *name; Canon *canon; bool broken, moved; } NewSpec;      // name: of its model
+typedef struct { const char *path, *name; Canon *canon; bool moved; } NewSpec;      // name: of its model
 typedef struct {
   mtl_context *c;
   const mtl_against_options *o;
@@ -17,50 +14,6 @@ typedef struct {
   VEC(DiffReport) reports;
   int same, added;
 } Review;
-
-// ---------------------------------------------------------------- the specs that are there
-static int is_visible(const struct dirent *e) { return e->d_name[0] != '.'; }
-
-static bool ends_in_mtl(const char *path) {
-  size_t n = strlen(path);
-  return n > 4 && !strcmp(path + n - 4, ".mtl");
-}
-
-// The model's name as the text has it, without resolving; NULL: a part of other specs, or no spec at all.
-static const char *model_name(mtl_context *c, const char *path, const char *text, size_t n) {
-  Diag *quiet = diag_new(c->arena, c->sources);
-  const Ast *t = parse(c->arena, c->sources, source_add(c->sources, path, text, n), quiet);
-  for (int i = 0; i < t->n; i++)
-    if (t->decls[i].kind == DECL_MODEL) return t->decls[i].n_names ? t->decls[i].names[0].name : "";
-  return NULL;
-}
-
-static void add_spec(Review *r, const char *path, bool named) {
-  size_t n;
-  char *text = source_read_disk(path, &n);
-  if (!text && named) diag_error(r->c->diag, "no-spec", (Place){0}, "cannot read the spec `%s`: %s", path, strerror(errno));
-  const char *name = text ? model_name(r->c, path, text, n) : NULL;
-  free(text);
-  if (!name && !(named && text)) return;                     // one that was named and has no model is an error of its own
-  vec_push(r->c->arena, &r->specs, ((NewSpec){.path = arena_strdup(r->c->arena, path), .name = name ? name : ""}));
-}
-
-static void add_path(Review *r, const char *path, bool named) {
-  struct stat st;
-  struct dirent **entry;
-  bool there = (named ? stat(path, &st) : lstat(path, &st)) == 0;
-  if (!there || !S_ISDIR(st.st_mode)) {
-    if (named || ends_in_mtl(path)) add_spec(r, path, named);
-    return;
-  }
-  int n = scandir(path, &entry, is_visible, alphasort);
-  for (int i = 0; i < n; i++) {
-    bool slash = path[strlen(path) - 1] == '/';
-    add_path(r, arena_printf(r->c->arena, "%s%s%s", strcmp(path, ".") ? path : "", strcmp(path, ".") && !slash ? "/" : "", entry[i]->d_name), false);
-    free(entry[i]);
-  }
-  if (n >= 0) free(entry);
-}
 
 // ---------------------------------------------------------------- one spec
 // Errors of one spec do not silence those of the next: each is opened with a list of its own, taken over when it has any.
@@ -123,7 +76,7 @@ static NewSpec *moved_to(Review *r, const char *name, Commit *old) {
 static void spec_is_gone(Review *r, const char *path, Commit *old, Commit *since) {
   size_t n;
   char *text = git_read(old->tree, path, &n);
-  const char *name = text ? model_name(r->c, path, text, n) : NULL;
+  const char *name = text ? spec_model_name(r->c, path, text, n) : NULL;
   free(text);
   if (!name) return;
   NewSpec *s = moved_to(r, name, old);
@@ -151,7 +104,7 @@ static void compare_tree(Review *r, Commit *old, Commit *since) {
     int n = 0;
     const char **was = stat(folder, &st) || S_ISDIR(st.st_mode) ? git_files(old->tree, folder, &n) : NULL;
     for (int k = 0; k < n; k++)
-      if (ends_in_mtl(was[k]) && !is_there(r, was[k])) spec_is_gone(r, was[k], old, since);
+      if (spec_is_named_so(was[k]) && !is_there(r, was[k])) spec_is_gone(r, was[k], old, since);
   }
   for (int i = 0; i < r->specs.n; i++) {
     NewSpec *s = &r->specs.data[i];
@@ -176,13 +129,9 @@ static bool against_all(Review *r) {
   int n;
   const char **tags = git_tags(r->c, r->o->specs[0], &n);
   if (!tags) return false;
-  if (n == 0) {
-    diag_error(r->c->diag, "no-tags", (Place){0}, "no tag leads to this commit");
-    diag_help(r->c->diag, "tags of a remote are fetched by: git fetch --tags");
-  }
   for (int i = 0; i < n; i++)
     if (!against_one(r, tags[i])) return false;
-  return n > 0;
+  return true;
 }
 
 int mtl_check_against(mtl_context *c, const mtl_against_options *o, char **report) {
@@ -190,10 +139,14 @@ int mtl_check_against(mtl_context *c, const mtl_against_options *o, char **repor
   Review r = {.c = c, .o = o};
   if (!diff_options(c, o->category, o->format, &r.asked, &r.format)) return diag_exit_code(c->diag);
   if (o->json) r.format = FORMAT_JSON;
-  for (int i = 0; i < o->n_specs; i++) add_path(&r, o->specs[i], true);
-  if (!r.specs.n && !diag_errors(c->diag)) diag_error(c->diag, "no-spec", (Place){0}, "there is no spec in what is named");
+  SpecFiles found = {0};
+  for (int i = 0; i < o->n_specs; i++) specs_below(c, o->specs[i], &found);
+  if (!found.n && !diag_errors(c->diag)) diag_error(c->diag, "no-spec", (Place){0}, "there is no spec in what is named");
   if (diag_errors(c->diag)) return diag_exit_code(c->diag);
-  for (int i = 0; i < r.specs.n; i++) r.specs.data[i].canon = open_apart(c, open_new, r.specs.data[i].path, NULL);
+  for (int i = 0; i < found.n; i++) {
+    SpecFile f = found.data[i];
+    vec_push(c->arena, &r.specs, ((NewSpec){.path = f.path, .name = f.model, .canon = open_apart(c, open_new, f.path, NULL)}));
+  }
   if (!against_all(&r)) return diag_exit_code(c->diag);
   Text t = {0};
   int breaks = 0;

@@ -25,7 +25,7 @@ PRINTF_LIKE(2, 3) static void say(Freezer *f, const char *fmt, ...) {
 
 static const char *sha256_of(Arena *a, const char *text, size_t n) {
   char digits[SHA256_DIGITS + 1];
-  sha256_text(text, n, digits);
+  sha256_lines(text, n, digits);
   return arena_printf(a, "sha256:%s", digits);
 }
 

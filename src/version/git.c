@@ -81,14 +81,40 @@ static char *folder_near(Arena *a, const char *path) {
   return p;
 }
 
-static GitTree *no_commit(mtl_context *c, const char *ref, const char *folder) {
+// wanted: a commit that would do, fetched alone; NULL: the way to it is asked for, too.
+static void help_fetch(mtl_context *c, const char *folder, const char *wanted) {
   const char *shallow = git_output(c->arena, folder, (const char *[]){"rev-parse", "--is-shallow-repository", NULL});
-  diag_error(c->diag, "no-commit", (Place){0}, "git knows no commit `%s`", ref);
-  if (shallow && !strcmp(shallow, "true")) {
-    diag_help(c->diag, "this is a shallow clone: it lacks older commits and tags");
-    diag_help(c->diag, "get the commit: git fetch --depth=1 origin tag %s; or all of them: git fetch --unshallow --tags", ref);
-    diag_help(c->diag, "in a workflow, check out with `fetch-depth: 0`");
-  } else diag_help(c->diag, "tags of a remote are fetched by: git fetch --tags");
+  if (!shallow || strcmp(shallow, "true")) {
+    diag_help(c->diag, "tags of a remote are fetched by: git fetch --tags");
+    return;
+  }
+  diag_help(c->diag, "this is a shallow clone: it lacks older commits and tags");
+  if (wanted) diag_help(c->diag, "get the commit: git fetch --depth=1 origin tag %s; or all of them: git fetch --unshallow --tags", wanted);
+  else diag_help(c->diag, "get them: git fetch --unshallow --tags");
+  diag_help(c->diag, "in a workflow, check out with `fetch-depth: 0`");
+}
+
+static const char *commit_of(Arena *a, const char *folder, const char *ref) {       // NULL, "": there is none
+  if (*ref == '-') return NULL;                              // it would be an option
+  return git_output(a, folder, (const char *[]){"rev-parse", "--verify", "--quiet", "--end-of-options", arena_printf(a, "%s^{commit}", ref), NULL});
+}
+
+// `main...`: where HEAD left it, as git diff has it.
+static const char *find_commit(mtl_context *c, const char *folder, const char *ref) {
+  Arena *a = c->arena;
+  size_t n = strlen(ref);
+  bool fork = n > 3 && !strcmp(ref + n - 3, "...");
+  const char *name = fork ? arena_strndup(a, ref, n - 3) : ref, *commit = commit_of(a, folder, name);
+  if (!commit || !*commit) {
+    diag_error(c->diag, "no-commit", (Place){0}, "git knows no commit `%s`", name);
+    help_fetch(c, folder, name);
+    return NULL;
+  }
+  if (!fork) return commit;
+  const char *base = git_output(a, folder, (const char *[]){"merge-base", commit, "HEAD", NULL});
+  if (base && *base) return base;
+  diag_error(c->diag, "no-commit", (Place){0}, "`%s` and HEAD have no commit in common", name);
+  help_fetch(c, folder, NULL);
   return NULL;
 }
 
@@ -99,9 +125,8 @@ GitTree *git_open(mtl_context *c, const char *ref, const char *near) {
     diag_error(c->diag, "no-repository", (Place){0}, "`%s` lies in no git repository: there is no `%s` to read it from", near, ref);
     return NULL;
   }
-  const char *commit = *ref == '-' ? NULL : git_output(c->arena, folder, (const char *[]){"rev-parse", "--verify", "--quiet", "--end-of-options",
-                                                       arena_printf(c->arena, "%s^{commit}", ref), NULL});
-  if (!commit || !*commit) return no_commit(c, ref, folder);
+  const char *commit = find_commit(c, folder, ref);
+  if (!commit) return NULL;
   Child child;
   GitTree *t = NEW(c->arena, GitTree);
   *t = (GitTree){.c = c, .ref = ref, .commit = commit, .top = top};
@@ -124,16 +149,20 @@ void git_close(GitTree *t) {
 }
 
 // A path of this machine as one below the repository's top; NULL: it is outside. The file need not be there.
-static const char *path_in_tree(const GitTree *t, const char *path) {
+static const char *path_in_tree(const GitTree *t, const char *said) {
   Arena *a = t->c->arena;
-  char *folder = folder_near(a, path), full[PATH_MAX];
-  size_t n = strlen(t->top), k = strlen(folder);
+  const char *path = path_joined(a, "", said), *folder = folder_near(a, path), *rest = strcmp(folder, ".") ? path + strlen(folder) : path;
+  char full[PATH_MAX];
+  size_t n = strlen(t->top);
   if (!realpath(folder, full) || strncmp(full, t->top, n) || (full[n] && full[n] != '/')) return NULL;
-  const char *rest = strncmp(path, folder, k) || (path[k] && path[k] != '/' && k > 1) ? path : path + k;     // folder "." of "a.mtl"
-  if (!strcmp(folder, ".") && strncmp(path, "./", 2)) rest = path;
   while (*rest == '/') rest++;
   const char *above = full[n] ? full + n + 1 : "";
   return arena_printf(a, "%s%s%s", above, *above && *rest ? "/" : "", rest);
+}
+
+static bool ends_in(const char *s, const char *end) {
+  size_t n = strlen(s), k = strlen(end);
+  return n >= k && !strcmp(s + n - k, end);
 }
 
 char *git_read(GitTree *t, const char *path, size_t *n) {
@@ -147,7 +176,7 @@ char *git_read(GitTree *t, const char *path, size_t *n) {
     errno = EIO;
     return NULL;
   }
-  if (sscanf(line, "%*s %31s %" SCNu64, kind, &size) != 2 || size > (uint64_t)INT32_MAX) {
+  if (ends_in(line, " missing\n") || sscanf(line, "%*s %31s %" SCNu64, kind, &size) != 2 || size > (uint64_t)INT32_MAX) {
     errno = ENOENT;
     return NULL;
   }
@@ -199,7 +228,13 @@ const char **git_tags(mtl_context *c, const char *near, int *n) {
     diag_error(c->diag, "no-repository", (Place){0}, "`%s` lies in no git repository", near);
     return NULL;
   }
-  for (char *s = strtok(list, "\n"); s; s = strtok(NULL, "\n")) vec_push(c->arena, &all, s);
+  char *rest;
+  for (char *s = strtok_r(list, "\n", &rest); s; s = strtok_r(NULL, "\n", &rest)) vec_push(c->arena, &all, s);
+  if (!all.n) {
+    diag_error(c->diag, "no-tags", (Place){0}, "no tag leads to this commit");
+    help_fetch(c, folder, NULL);
+    return NULL;
+  }
   *n = all.n;
   vec_push(c->arena, &all, NULL);
   return all.data;

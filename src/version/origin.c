@@ -28,11 +28,29 @@ static Canon *open_run(mtl_context *c, const char *path) {
 
 static char *read_commit(void *ctx, const char *path, size_t *n) { return git_read(ctx, path, n); }
 
+// The file may have had another name there: its model has the same.
+static void help_moved(mtl_context *c, GitTree *t, const char *path, const char *ref) {
+  size_t n;
+  int n_files;
+  char *text = source_read_disk(path, &n);
+  const char *model = text ? spec_model_name(c, path, text, n) : NULL, **files = model && *model ? git_files(t, ".", &n_files) : NULL;
+  free(text);
+  for (int i = 0; files && i < n_files; i++) {
+    char *old = spec_is_named_so(files[i]) ? git_read(t, files[i], &n) : NULL;
+    const char *name = old ? spec_model_name(c, files[i], old, n) : NULL;
+    free(old);
+    if (!name || strcmp(name, model)) continue;
+    diag_help(c->diag, "there, the model `%s` is in `%s@%s`", model, files[i], ref);
+    return;
+  }
+}
+
 Canon *origin_in_commit(mtl_context *c, GitTree *t, const char *path, const char *ref) {
   size_t n;
   char *text = git_read(t, path, &n);
   if (!text) {
     diag_error(c->diag, "no-spec", (Place){0}, "`%s` has no file `%s`", ref, path);
+    help_moved(c, t, path, ref);
     return NULL;
   }
   source_reader(c->sources, read_commit, t, arena_printf(c->arena, "@%s", ref));

@@ -14,6 +14,47 @@ static Spot spot_of(const Canon *c, Place at) {
   return s;
 }
 
+// ---------------------------------------------------------------- one finding of many specs
+// What specs share is told once, with the number of specs, of report k and those behind it.
+typedef struct { const DiffReport *r; int n, k; } Reports;
+
+static bool same_spot(Spot x, Spot y) {
+  return (!x.file || !y.file) ? x.file == y.file : x.line == y.line && x.column == y.column && !strcmp(x.file, y.file);
+}
+
+static bool has_finding(const DiffReport *r, const DiffReport *other, const Finding *f) {
+  for (int i = 0; i < other->diff->all.n; i++) {
+    const Finding *g = &other->diff->all.data[i];
+    if (g->rule == f->rule && !g->accepted == !f->accepted && !strcmp(g->text, f->text) &&
+        same_spot(spot_of(other->diff->after, g->after), spot_of(r->diff->after, f->after)) &&
+        same_spot(spot_of(other->diff->before, g->before), spot_of(r->diff->before, f->before)))
+      return true;
+  }
+  return false;
+}
+
+static bool is_told(const Reports *all, const Finding *f) {
+  for (int i = 0; i < all->k; i++)
+    if (has_finding(&all->r[all->k], &all->r[i], f)) return true;
+  return false;
+}
+
+// "3: a.mtl, b.mtl, c.mtl"; "" where it is one alone.
+static void specs_text(const Reports *all, const Finding *f, Text *out) {
+  enum { SHOWN = 4 };
+  Text names = {0};
+  int n = 0;
+  for (int i = all->k; i < all->n; i++) {
+    if (!has_finding(&all->r[all->k], &all->r[i], f)) continue;
+    if (n < SHOWN) text_printf(&names, "%s%s", n ? ", " : "", all->r[i].after);
+    n++;
+  }
+  text_add(out, "");
+  if (n > 1) text_printf(out, "%d: %s", n, names.data);
+  if (n > SHOWN) text_printf(out, " and %d more", n - SHOWN);
+  text_free(&names);
+}
+
 // ---------------------------------------------------------------- the verdict on all of them
 typedef struct { Serving serving; WarmStart warm; Training training; int breaks, accepted; } Verdict;
 
@@ -36,8 +77,10 @@ static void spot_text(Spot s, Text *out) {
   if (s.file) text_printf(out, "%s:%d:%d: ", s.file, s.line, s.column);
 }
 
-static void finding_text(const DiffReport *r, const Finding *f, Text *out) {
+static void finding_text(const Reports *all, const Finding *f, Text *out) {
+  const DiffReport *r = &all->r[all->k];
   const RuleRow *row = &rule_rows[f->rule];
+  Text specs = {0};
   Spot before = spot_of(r->diff->before, f->before), after = spot_of(r->diff->after, f->after);
   spot_text(after.file ? after : before, out);
   text_printf(out, "%s[%s]: %s\n", finding_breaks(f, r->asked) ? "break" : f->accepted ? "accepted" : "note", row->id, f->text);
@@ -46,13 +89,17 @@ static void finding_text(const DiffReport *r, const Finding *f, Text *out) {
   text_printf(out, "  breaks   %s\n", row->breaks);
   if (f->accepted) text_printf(out, "  accepted %s\n", f->accepted);
   else if (*row->instead) text_printf(out, "  instead  %s\n", row->instead);
+  specs_text(all, f, &specs);
+  if (*specs.data) text_printf(out, "  specs    %s\n", specs.data);
+  text_free(&specs);
 }
 
-static void diff_text(const DiffReport *r, bool quiet, Text *out) {
+static void diff_text(const Reports *all, bool quiet, Text *out) {
+  const DiffReport *r = &all->r[all->k];
   Verdict v = verdict_of(r);
   int n = r->diff->all.n;
   for (int i = 0; i < n; i++)
-    if (!quiet || finding_breaks(&r->diff->all.data[i], r->asked)) finding_text(r, &r->diff->all.data[i], out);
+    if ((!quiet || finding_breaks(&r->diff->all.data[i], r->asked)) && !is_told(all, &r->diff->all.data[i])) finding_text(all, &r->diff->all.data[i], out);
   if (quiet) return;
   if (n == 0) {
     text_printf(out, "%s and %s are the same model\n", r->before, r->after);
@@ -153,11 +200,16 @@ static json_t *sarif_location(Spot s) {
                    "startColumn", s.column);
 }
 
-static json_t *sarif_result(const DiffReport *r, const Finding *f) {
+static json_t *sarif_result(const Reports *all, const Finding *f) {
+  const DiffReport *r = &all->r[all->k];
   const RuleRow *row = &rule_rows[f->rule];
+  Text specs = {0};
+  specs_text(all, f, &specs);
   Spot before = spot_of(r->diff->before, f->before), after = spot_of(r->diff->after, f->after);
-  json_t *text = json_sprintf("%s: %s. Serving: %s; weights: %s; training: %s.%s%s", f->text, row->breaks, serving_names[row->serving],
-                              warm_names[f->warm], training_names[row->training], *row->instead ? " Instead: " : "", row->instead);
+  json_t *text = json_sprintf("%s: %s. Serving: %s; weights: %s; training: %s.%s%s%s%s", f->text, row->breaks, serving_names[row->serving],
+                              warm_names[f->warm], training_names[row->training], *row->instead ? " Instead: " : "", row->instead,
+                              *specs.data ? ". Specs: " : "", specs.data);
+  text_free(&specs);
   json_t *j = json_pack("{s:s, s:i, s:s, s:{s:o}, s:[]}", "ruleId", row->id, "ruleIndex", (int)f->rule, "level",
                         finding_breaks(f, r->asked) ? "error" : "note", "message", "text", text, "locations");
   if (after.file) json_array_append_new(json_object_get(j, "locations"), sarif_location(after));
@@ -174,7 +226,10 @@ static json_t *sarif_result(const DiffReport *r, const Finding *f) {
 static void sarif_report(const DiffReport *r, int n, Text *out) {
   json_t *results = json_array();
   for (int k = 0; k < n; k++)
-    for (int i = 0; i < r[k].diff->all.n; i++) json_array_append_new(results, sarif_result(&r[k], &r[k].diff->all.data[i]));
+    for (int i = 0; i < r[k].diff->all.n; i++) {
+      Reports all = {r, n, k};
+      if (!is_told(&all, &r[k].diff->all.data[i])) json_array_append_new(results, sarif_result(&all, &r[k].diff->all.data[i]));
+    }
   json_t *driver = json_pack("{s:s, s:s, s:o}", "name", "mtlc", "version", mtl_version(), "rules", sarif_rules());
   add_json(json_pack("{s:s, s:s, s:[{s:{s:o}, s:s, s:o}]}", "$schema", "https://json.schemastore.org/sarif-2.1.0.json", "version", "2.1.0",
                      "runs", "tool", "driver", driver, "columnKind", "unicodeCodePoints", "results", results), out);
@@ -188,24 +243,36 @@ static void escaped(const char *s, bool property, Text *out) {
   }
 }
 
-static void github_report(const DiffReport *r, Text *out) {
-  for (int i = 0; i < r->diff->all.n; i++) {
-    const Finding *f = &r->diff->all.data[i];
-    const RuleRow *row = &rule_rows[f->rule];
-    Spot at = spot_of(r->diff->after, f->after);
-    text_add(out, finding_breaks(f, r->asked) ? "::error " : "::notice ");
-    if (at.file) text_add(out, "file="), escaped(at.file, true, out), text_printf(out, ",line=%d,col=%d,", at.line, at.column);
-    text_printf(out, "title=%s::", row->id);
-    escaped(f->text, false, out);
-    text_add(out, ": "), escaped(f->accepted ? f->accepted : row->breaks, false, out);
-    if (*row->instead && !f->accepted) text_add(out, "%0AInstead: "), escaped(row->instead, false, out);
-    text_char(out, '\n');
-  }
+static void annotation(const Reports *all, const Finding *f, Text *out) {
+  const DiffReport *r = &all->r[all->k];
+  const RuleRow *row = &rule_rows[f->rule];
+  Spot at = spot_of(r->diff->after, f->after);
+  Text specs = {0};
+  text_add(out, finding_breaks(f, r->asked) ? "::error " : "::notice ");
+  if (at.file) text_add(out, "file="), escaped(at.file, true, out), text_printf(out, ",line=%d,col=%d,", at.line, at.column);
+  text_printf(out, "title=%s::", row->id);
+  escaped(f->text, false, out);
+  text_add(out, ": "), escaped(f->accepted ? f->accepted : row->breaks, false, out);
+  if (*row->instead && !f->accepted) text_add(out, "%0AInstead: "), escaped(row->instead, false, out);
+  specs_text(all, f, &specs);
+  if (*specs.data) text_add(out, "%0ASpecs: "), escaped(specs.data, false, out);
+  text_free(&specs);
+  text_char(out, '\n');
+}
+
+static void github_report(const Reports *all, Text *out) {
+  const Diff *d = all->r[all->k].diff;
+  for (int i = 0; i < d->all.n; i++)
+    if (!is_told(all, &d->all.data[i])) annotation(all, &d->all.data[i], out);
 }
 
 void report_diffs(const DiffReport *r, int n, bool list, DiffFormat format, bool quiet, Text *out) {
   if (format == FORMAT_JSON) json_report(r, n, list, out);
   else if (format == FORMAT_SARIF) sarif_report(r, n, out);
   else
-    for (int i = 0; i < n; i++) format == FORMAT_GITHUB ? github_report(&r[i], out) : diff_text(&r[i], quiet, out);
+    for (int k = 0; k < n; k++) {
+      Reports all = {r, n, k};
+      if (format == FORMAT_GITHUB) github_report(&all, out);
+      else diff_text(&all, quiet, out);
+    }
 }
