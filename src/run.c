@@ -6,7 +6,7 @@
 #include "version/registry.h"
 
 typedef struct {
-  Model *m; Dataset *data; Ready ready; RunInfo info; char *tmp, *final_name; PrepState prep; double start;
+  Model *m; Dataset *data; Ready ready; RunInfo info; char *tmp, *final_name; int lock; PrepState prep; double start;
   WarmRun *old; WarmInputs inputs; WarmPlan warm;          // a start from an earlier run; old NULL: none
 } Run;
 typedef struct { const mtl_run_options *o; Run *r; } Hooks;
@@ -104,12 +104,13 @@ static bool open_new(mtl_context *c, const mtl_run_options *o, Run *r) {
   r->m->by_call = o->profile;
   if (!r->data || !make_ready(c, r->m, &r->data->prep, &r->ready)) return false;
   start_slots(r);
-  r->tmp = run_folder_create(c, o->out, r->m->name, &r->final_name);
+  r->tmp = run_folder_create(c, o->out, r->m->name, &r->final_name, &r->lock);
   return r->tmp != NULL;
 }
 
 static bool open_interrupted(mtl_context *c, const mtl_run_options *o, Run *r) {
-  if (!run_folder_read(c, o->resume, &r->info)) return false;
+  r->lock = run_folder_lock(c, o->resume);
+  if (diag_errors(c->diag) || !run_folder_read(c, o->resume, &r->info)) return false;
   if (strcmp(r->info.status, "interrupted")) {
     diag_error(c->diag, "nothing-to-resume", (Place){0}, "the run `%s` is %s: there is nothing to go on with", o->resume, r->info.status);
     return false;
@@ -190,11 +191,12 @@ static int run_to_end(mtl_context *c, const mtl_run_options *o, Run *r, char **r
 }
 
 int mtl_run(mtl_context *c, const mtl_run_options *o, char **report) {
-  Run r = { .start = monotonic_seconds() };
+  Run r = { .start = monotonic_seconds(), .lock = -1 };
   *report = NULL;
   bool ok = o->resume ? open_interrupted(c, o, &r) : open_new(c, o, &r);
   int code = ok ? run_to_end(c, o, &r, report) : diag_exit_code(c->diag);
   if (r.tmp && r.tmp != r.final_name && code != 0 && code != 1 && code != 130) run_folder_remove(r.tmp);
+  if (r.lock >= 0) close(r.lock);
   json_decref(r.info.hashes);
   json_decref(r.info.from);
   ready_free(&r.ready);

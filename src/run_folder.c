@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "session.h"
@@ -31,35 +32,84 @@ static bool make_parents(Arena *a, const char *path) {
   return true;
 }
 
-static char *next_free(Arena *a, const char *model) {              // runs/MODEL-N
+static void empty_folder(int fd) {
+  DIR *d = fdopendir(dup(fd));
+  if (!d) return;
+  rewinddir(d);
+  for (struct dirent *e; (e = readdir(d));)
+    if (e->d_name[0] != '.' && unlinkat(fd, e->d_name, 0)) continue;
+  closedir(d);
+}
+
+// The folder, new or left by a process that was cut off, with a lock that ends with this process. −1: EWOULDBLOCK where another works in it.
+static int take_folder(const char *path) {
+  struct stat there, ours;
+  bool fresh = mkdir(path, 0777) == 0;
+  if (!fresh && errno != EEXIST) return -1;
+  int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  bool locked = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0, unknown = fd >= 0 && !locked && errno != EWOULDBLOCK;      // no locks here
+  bool same = fd >= 0 && !fstat(fd, &ours) && !stat(path, &there) && ours.st_ino == there.st_ino;                         // else it has its name by now
+  if (same && (locked || (unknown && fresh))) {
+    empty_folder(fd);
+    return fd;
+  }
+  if (fd >= 0) close(fd);
+  errno = EWOULDBLOCK;
+  return -1;
+}
+
+static char *part_of(Arena *a, const char *final_name) { return arena_printf(a, "%s.part", final_name); }
+
+// runs/MODEL-N, N the next number that no run has and no process works on.
+static int take_free(Arena *a, const char *model, char **final_name) {
   for (int n = 1;; n++) {
-    char *name = arena_printf(a, "runs/%s-%d", model, n);
-    if (access(name, F_OK)) return name;
+    *final_name = arena_printf(a, "runs/%s-%d", model, n);
+    if (access(*final_name, F_OK) == 0) continue;
+    int fd = make_parents(a, *final_name) ? take_folder(part_of(a, *final_name)) : -1;
+    if (fd >= 0 || errno != EWOULDBLOCK) return fd;
   }
 }
 
-char *run_folder_create(mtl_context *c, const char *wanted, const char *model, char **final_name) {
-  *final_name = wanted ? arena_strdup(c->arena, wanted) : next_free(c->arena, model);
-  size_t n = strlen(*final_name);
-  while (n > 1 && (*final_name)[n - 1] == '/') (*final_name)[--n] = 0;
-  if (access(*final_name, F_OK) == 0) {
-    diag_error(c->diag, "run-exists", (Place){0}, "the run folder `%s` exists already", *final_name);
-    diag_help(c->diag, "name another with -o, or go on with it: mtlc run --resume %s", *final_name);
+static bool is_free(mtl_context *c, const char *final_name) {
+  if (access(final_name, F_OK)) return true;
+  diag_error(c->diag, "run-exists", (Place){0}, "the run folder `%s` exists already", final_name);
+  diag_help(c->diag, "name another with -o, or go on with it: mtlc run --resume %s", final_name);
+  return false;
+}
+
+static int take_wanted(mtl_context *c, const char *wanted, char **final_name) {
+  char *name = *final_name = arena_strdup(c->arena, wanted);
+  size_t n = strlen(name);
+  while (n > 1 && name[n - 1] == '/') name[--n] = 0;
+  return make_parents(c->arena, name) ? take_folder(part_of(c->arena, name)) : -1;
+}
+
+char *run_folder_create(mtl_context *c, const char *wanted, const char *model, char **final_name, int *lock) {
+  *lock = -1;
+  if (wanted && !is_free(c, wanted)) return NULL;
+  int fd = wanted ? take_wanted(c, wanted, final_name) : take_free(c->arena, model, final_name);
+  if (fd < 0 && errno == EWOULDBLOCK) {
+    diag_error(c->diag, "run-exists", (Place){0}, "another process is training into `%s`", *final_name);
     return NULL;
   }
-  char *tmp = arena_printf(c->arena, "%s.part-%ld", *final_name, (long)getpid());
-  if (!make_parents(c->arena, tmp) || mkdir(tmp, 0777)) return machine(c, "cannot make the run folder", tmp), NULL;
-  return tmp;
+  if (fd < 0) return machine(c, "cannot make the run folder", part_of(c->arena, *final_name)), NULL;
+  *lock = fd;
+  return part_of(c->arena, *final_name);
+}
+
+int run_folder_lock(mtl_context *c, const char *dir) {
+  int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0 || !flock(fd, LOCK_EX | LOCK_NB) || errno != EWOULDBLOCK) return fd;
+  close(fd);
+  diag_error(c->diag, "run-exists", (Place){0}, "another process is training into `%s`", dir);
+  return -1;
 }
 
 void run_folder_remove(const char *dir) {
-  DIR *d = opendir(dir);
-  if (!d) return;
-  for (struct dirent *e; (e = readdir(d));) {
-    if (e->d_name[0] == '.') continue;
-    if (unlinkat(dirfd(d), e->d_name, 0)) continue;
-  }
-  closedir(d);
+  int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return;
+  empty_folder(fd);
+  close(fd);
   rmdir(dir);
 }
 

@@ -51,7 +51,9 @@ typedef struct {
   json_t *from;                                                      // of a run that started from another: warm_json; or NULL
   json_t *hashes;                                                    // to be written; owned by who sets it
 } RunInfo;
-char *run_folder_create(mtl_context *c, const char *wanted, const char *model, char **final_name);   // temporary folder
+// A temporary folder, `NAME.part`, for a run NAME, which nobody else gets as long as `lock` (a descriptor) is open. NULL: an error.
+char *run_folder_create(mtl_context *c, const char *wanted, const char *model, char **final_name, int *lock);
+int   run_folder_lock(mtl_context *c, const char *dir);              // of a run to go on with; −1: another process does
 bool  run_folder_write(mtl_context *c, const char *dir, const Model *m, const Dataset *data, const Ready *r, const RunInfo *info,
                        json_t *metrics);
 // The run's spec, with each vocabulary's file as the one kept in `dir`; all: {input: {from: {path, bytes, digest}, kept: …}}.

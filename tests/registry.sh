@@ -107,6 +107,29 @@ wait $pid || got=$?
 check "Ctrl-C ends it: 130, or it was done"   test $got -eq 130 -o $got -eq 0
 check "nothing is left behind"                sh -c '! ls runs | grep -q again'
 
+# Several at once: each has a number of its own from the start; a name has one.
+mkdir many && cd many || exit 99
+for i in 1 2 3 4 5; do "$mtlc" run "$spec" --data ../rows.csv --epochs 40 --seed $i -q >out$i 2>err$i & done
+wait
+check "five runs at once: five folders"       sh -c '[ "$(ls runs | wc -l)" -eq 5 ] && ! ls runs | grep -q part'
+check "each says its own"                     sh -c '[ "$(cat out? | grep "^run: " | sort -u | wc -l)" -eq 5 ]'
+check "each has its seed"                     sh -c '[ "$(cat runs/*/run.json | grep "\"seed\"" | sort -u | wc -l)" -eq 5 ]'
+"$mtlc" run "$spec" --data ../rows.csv --epochs 100000 -o one -q >out 2>err &
+pid=$!
+i=0
+until [ -d one.part ] || [ $i -gt 200 ]; do sleep 0.02; i=$((i + 1)); done
+expect 2 "a name that a process works on"     "$mtlc" run "$spec" --data ../rows.csv --epochs 1 -o one -q
+has err "it says so"                          'another process is training into `one`'
+expect 0 "it is no run yet"                   "$mtlc" runs .
+check "it is not listed"                      sh -c '! grep -q part "$0"' "$tmp/out"
+kill -KILL $pid
+wait $pid 2>killed
+check "cut off: its folder is left"           test -d one.part
+touch one.part/odd
+expect 0 "the name again"                     "$mtlc" run "$spec" --data ../rows.csv --epochs 1 -o one -q
+check "nothing of before is in it"            sh -c 'test -d one && test ! -e one/odd && test ! -e one.part'
+cd ..
+
 # A run of every format that there was is kept in tests/data/version: what it says of rows stays, to the bit.
 old=$top/tests/data/version/format1
 expect 0 "a run of format 1"                  "$mtlc" predict "$old" --data "$old/rows.csv" -o kept_predictions.csv -q

@@ -109,6 +109,11 @@ static int by_figure(const void *x, const void *y) {          // the best first,
   return a->figure == b->figure ? by_name(x, y) : a->figure > b->figure ? -1 : 1;
 }
 
+static bool is_unfinished(const char *name) {                // run_folder_create
+  size_t n = strlen(name);
+  return n > 5 && !strcmp(name + n - 5, ".part");
+}
+
 static Rows_ read_runs(mtl_context *c, const char *folder) {
   struct dirent **entry;
   struct stat st;
@@ -118,7 +123,7 @@ static Rows_ read_runs(mtl_context *c, const char *folder) {
   for (int i = 0; i < n; i++) {
     const char *path = arena_printf(c->arena, "%s/%s", folder, entry[i]->d_name), *why;
     Row r = {0};
-    if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && run_entry_read(c->arena, path, &r.e, &why)) {
+    if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && !is_unfinished(entry[i]->d_name) && run_entry_read(c->arena, path, &r.e, &why)) {
       r.tags = tags_of(c->arena, folder, path);
       vec_push(c->arena, &rows, r);
     }
