@@ -1,7 +1,8 @@
 // emit_kernel.c: one function per structure of calls: its key, its parameters, and the state of its loop nest.
 // The key says everything that decides the kernel's code and nothing that does not: sizes, offsets and strides are
 // arguments, only whether a stride is 0, 1 along the lanes, or something else, is part of the key; and the length of short rows of
-// large tables, which are too short to be a loop.
+// large tables, which are too short to be a loop. So are the values of constants, unless three kernels or more differ by nothing else
+// (emit_plan.c): then they are arguments, too.
 #include "emit_int.h"
 
 // ---------------------------------------------------------------- domains
