@@ -304,6 +304,27 @@ has out "with the specs"                      '%0ASpecs: 3: '
 expect 1 "as SARIF"                           "$mtlc" check . --against v1 --format sarif
 check "one result"                            test "$(grep -c '"ruleId"' "$tmp/out")" -eq 1
 git_quiet checkout common
+# By way of a link: the folder that it leads to.
+ln -s 'larger team/größe' link
+expect 0 "a folder by way of a link"          "$mtlc" check link/*.mtl --against HEAD
+has out "it is the same"                      "1 spec: 1 unchanged, 0 new"
+expect 0 "the link among others"              "$mtlc" check . --against HEAD
+has out "it is not followed"                  "3 specs: 3 unchanged, 0 new"
+rm link
+# A model that ends: its last version says that it may.
+sed '/^model/d' one.mtl >part && mv part one.mtl
+expect 2 "a spec that is a part now"          "$mtlc" check . --against HEAD
+has err "its model is gone"                   'the model `m3` of `one.mtl@HEAD` is gone'
+has err "how it may"                          'accept MODEL_NO_DELETE "why" until VERSION'
+git_quiet checkout one.mtl
+echo 'accept MODEL_NO_DELETE "nobody asks it" until 2' >>one.mtl
+expect 0 "the last version"                   "$mtlc" check . --against HEAD
+git_quiet commit -am end
+git_quiet rm one.mtl
+expect 0 "gone, as it said"                   "$mtlc" check . --against HEAD
+has out "why"                                 'one.mtl@HEAD: the model `m3` is gone, accepted: nobody asks it'
+expect 2 "against a version before"           "$mtlc" check . --against v1
+git_quiet reset --hard HEAD~1
 # What another branch has done meanwhile is not this one's.
 git_quiet branch main2
 sed -i 's/age : real { missing = mean }/&\ninput more : real/' common/user.mtl
@@ -348,6 +369,13 @@ sed -i 's/^output deep.*//' models/shop.mtl
 "$mtlc" fmt -q models
 expect 1 "the hook: a break"                  commit three
 has err "which"                               "break[OUTPUT_NO_DELETE]"
+git_quiet reset --hard
+git_quiet worktree add ../linked
+cd ../linked || exit 99
+sed -i 's/^output deep.*//' models/shop.mtl
+"$mtlc" fmt -q models
+expect 1 "the hook in a linked worktree"      commit four
+has err "the place of before"                 "  before   models/shop.mtl@HEAD:"
 cd ..
 expect 0 "a run and its spec: contract"       "$mtlc" diff run "$spec"
 has out "what the command line changed"       "SCHEDULE_CHANGED"

@@ -250,9 +250,17 @@ const char *beside_spec(Spec *s, const char *name) {
   return *name == '/' ? name : arena_printf(s->m.arena, "%s%s", s->folder, name);
 }
 
+// Behind a link, `..` is of the folder that it leads to.
+static const char *real_folder(Arena *a, const char *folder) {
+  char full[PATH_MAX];
+  bool linked = realpath(*folder ? folder : ".", full) && strcmp(full, from_root(a, *folder ? folder : "."));
+  return linked ? arena_printf(a, "%s/", full) : folder;
+}
+
 bool load_modules(Spec *s, const Ast *main, const char *spec_path, const char *std_dir) {
   Loader l = {.s = s, .std_dir = std_dir, .folder = folder_of(s->m.arena, spec_path), .here = ""};
   s->folder = l.folder;
+  l.folder = real_folder(s->m.arena, l.folder);
   if (!std_module(&l, NULL, "std/base.mtl", (Place){0})) return false;
   Module *spec = NEW(s->m.arena, Module);
   *spec = (Module){.name = "", .file = main->file, .base = s->modules.data[0]};

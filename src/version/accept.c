@@ -1,4 +1,5 @@
-// accept.c: `accept RULE NAME "why" until N`: an intended break, said in the spec itself; it holds in versions of the model below N.
+// accept.c: `accept RULE NAME "why" until N`: an intended break, said in the spec itself; it holds in versions of the model below N. That a
+// model ends is said by its last version: there is no spec any more that could.
 #include "diff.h"
 
 static int rule_named(const char *id) {
@@ -31,11 +32,23 @@ static bool is_about(const Finding *f, const char *path) {
   return !path || (!strncmp(f->name, path, n) && (!f->name[n] || f->name[n] == '.' || f->name[n] == '['));
 }
 
+const char end_rule[] = "MODEL_NO_DELETE";
+
+static bool is_change_rule(const char *id) { return !is_check_rule(id) && strcmp(id, end_rule) != 0; }
+
+const char *accepted_end(const Model *m) {
+  const Decl *const *decls;
+  int n = model_decls(m, &decls);
+  for (int i = 0; i < n; i++)
+    if (decls[i]->kind == DECL_ACCEPT && !strcmp(decls[i]->names[0].name, end_rule) && (double)m->version < decls[i]->number) return decls[i]->text;
+  return NULL;
+}
+
 static void accept_one(Diff *f, const Decl *d, Diag *diag) {
   const Model *m = f->after->m;
   int rule = rule_named(d->names[0].name), n = 0;
   const char *path = path_text(f->arena, d);
-  if (is_check_rule(d->names[0].name)) return;
+  if (!is_change_rule(d->names[0].name)) return;
   if (rule < 0) {
     unknown_rule(d, diag);
     return;
@@ -56,7 +69,7 @@ void accept_check(const Model *m, Diag *d) {
   const Decl *const *decls;
   int n = model_decls(m, &decls);
   for (int i = 0; i < n; i++)
-    if (decls[i]->kind == DECL_ACCEPT && !is_check_rule(decls[i]->names[0].name) && rule_named(decls[i]->names[0].name) < 0) unknown_rule(decls[i], d);
+    if (decls[i]->kind == DECL_ACCEPT && is_change_rule(decls[i]->names[0].name) && rule_named(decls[i]->names[0].name) < 0) unknown_rule(decls[i], d);
 }
 
 void diff_accept(Diff *f, Diag *d) {

@@ -13,6 +13,7 @@ typedef struct {
   VEC(NewSpec) specs;
   VEC(DiffReport) reports;
   int same, added;
+  Text ended;                          // a line for each model that is gone, and may be
 } Review;
 
 // ---------------------------------------------------------------- one spec
@@ -85,15 +86,24 @@ static void spec_is_gone(Review *r, const char *path, Commit *old, Commit *since
     compare_spec(r, s, path, old, since);
     return;
   }
+  const Canon *before = open_apart(r->c, open_old, path, old);
+  const char *why = before ? accepted_end(before->m) : NULL;
+  if (why) {
+    text_printf(&r->ended, "%s@%s: the model `%s` is gone, accepted: %s\n", path, old->ref, name, why);
+    return;
+  }
   diag_error(r->c->diag, "no-spec", (Place){0}, "the model `%s` of `%s@%s` is gone", name, path, old->ref);
-  diag_help(r->c->diag, "what serves it finds no newer version; keep the spec until nothing does, then compare with a commit that lacks it");
+  diag_help(r->c->diag, "what serves it finds no newer version; where that is meant, a version of it says so first: accept %s \"why\" until VERSION", end_rule);
 }
 
 static bool is_there(const Review *r, const char *path) {
   for (int i = 0; i < r->specs.n; i++)
     if (!strcmp(r->specs.data[i].path, path)) return true;
-  struct stat st;
-  return stat(path, &st) == 0;                               // a part, now
+  size_t n;                                                  // a spec, in a folder that is passed over; without a model it is a part, now
+  char *text = source_read_disk(path, &n);
+  bool is_spec = text && spec_model_name(r->c, path, text, n);
+  free(text);
+  return is_spec;
 }
 
 static void compare_tree(Review *r, Commit *old, Commit *since) {
@@ -151,6 +161,8 @@ int mtl_check_against(mtl_context *c, const mtl_against_options *o, char **repor
   Text t = {0};
   int breaks = 0;
   for (int i = 0; i < r.reports.n; i++) breaks += diff_breaks(r.reports.data[i].diff, r.asked);
+  if (r.format == FORMAT_TEXT && !o->quiet && r.ended.n) text_add(&t, r.ended.data);
+  text_free(&r.ended);
   report_diffs(r.reports.data, r.reports.n, true, r.format, o->quiet, &t);
   if (r.format == FORMAT_TEXT && !o->quiet)
     text_printf(&t, "%d spec%s: %d unchanged, %d new, %d break%s of the %s\n", r.specs.n, r.specs.n == 1 ? "" : "s", r.same, r.added, breaks,

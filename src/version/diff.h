@@ -33,6 +33,8 @@ Diff *diff_of(Arena *a, const Canon *before, const Canon *after);    // findings
 // Applies `accept RULE NAME "why" until N` of the new spec. What is accepted in vain, no more, or does not exist is reported to d.
 void diff_accept(Diff *f, Diag *d);
 void accept_check(const Model *m, Diag *d);                          // errors: an `accept` of a rule that there is not
+extern const char end_rule[];                                         // MODEL_NO_DELETE: no spec is left that diff could compare
+const char *accepted_end(const Model *m);                            // why the model may be gone after this version; NULL: it may not
 bool finding_breaks(const Finding *f, Category asked);               // is it a break in this category, not accepted?
 int  diff_breaks(const Diff *f, Category asked);
 

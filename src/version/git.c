@@ -17,6 +17,21 @@ struct GitTree { mtl_context *c; const char *ref, *commit, *top; pid_t pid; FILE
 // ---------------------------------------------------------------- processes
 typedef struct { pid_t pid; int in, out; } Child;
 
+// The environment less what a hook of git says of its own repository: ours is found from the path that is asked about.
+static char **environment(void) {
+  static const char *const hidden[] = {"GIT_DIR=", "GIT_WORK_TREE=", "GIT_INDEX_FILE=", "GIT_PREFIX="};
+  int n = 0, kept = 0;
+  while (environ[n]) n++;
+  char **all = xmalloc(sizeof *all * (size_t)(n + 1));
+  for (int i = 0; i < n; i++) {
+    bool hide = false;
+    for (int k = 0; k < COUNT_OF(hidden); k++) hide |= !strncmp(environ[i], hidden[k], strlen(hidden[k]));
+    if (!hide) all[kept++] = environ[i];
+  }
+  all[kept] = NULL;
+  return all;
+}
+
 // in: −1 where nothing is sent to it. Standard error is dropped: what git says is said better here.
 static bool start(const char *folder, const char *const *words, bool talks, Child *child) {
   int to[2] = {-1, -1}, from[2];
@@ -30,7 +45,9 @@ static bool start(const char *folder, const char *const *words, bool talks, Chil
   else posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, from[1], 1);
   posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-  int why = posix_spawnp(&child->pid, "git", &actions, NULL, (char *const *)argv, environ);
+  char **env = environment();
+  int why = posix_spawnp(&child->pid, "git", &actions, NULL, (char *const *)argv, env);
+  free(env);
   posix_spawn_file_actions_destroy(&actions);
   close(from[1]);
   if (talks) close(to[0]);
@@ -200,8 +217,9 @@ bool git_has(GitTree *t, const char *path) {
   return text != NULL;
 }
 
-const char **git_files(GitTree *t, const char *folder, int *n) {
+const char **git_files(GitTree *t, const char *said, int *n) {
   Arena *a = t->c->arena;
+  const char *folder = path_joined(a, "", said);
   const char *below = path_in_tree(t, folder);
   size_t bytes = 0;
   VEC(const char *) all = {0};
@@ -209,11 +227,10 @@ const char **git_files(GitTree *t, const char *folder, int *n) {
   if (!below) return NULL;
   const char *words[] = {"ls-tree", "-r", "-z", "--name-only", "--full-tree", t->commit, *below ? "--" : NULL, below, NULL};
   char *list = git_bytes(a, t->top, words, &bytes);
-  size_t skip = strlen(below), k = strlen(folder);
-  while (k > 1 && folder[k - 1] == '/') k--;
+  size_t skip = strlen(below);
   for (char *s = list; s && s < list + bytes; s += strlen(s) + 1) {
     const char *rest = s + skip + (skip && s[skip] == '/');
-    const char *path = !strcmp(folder, ".") ? arena_strdup(a, rest) : arena_printf(a, "%.*s/%s", (int)k, folder, rest);
+    const char *path = path_joined(a, folder, rest);
     vec_push(a, &all, path);
   }
   *n = all.n;
