@@ -294,11 +294,11 @@ static const PlanSlot *slot_at(const StepPlan *p, const char *path) {
   return NULL;
 }
 
-// The run's element for the model's element `at`, both row-major; −1: it has none.
-static int64_t element_in_run(const WarmTensor *t, int64_t at) {
+// The run's element for the model's element `at`, both row-major over the first `rank` axes; −1: it has none.
+static int64_t element_in_run(const WarmTensor *t, int rank, int64_t at) {
   int64_t old = 0, index[WARM_RANK] = {0};
-  for (int i = t->rank - 1; i >= 0; i--) index[i] = at % t->shape[i], at /= t->shape[i];
-  for (int i = 0; i < t->rank; i++) {
+  for (int i = rank - 1; i >= 0; i--) index[i] = at % t->shape[i], at /= t->shape[i];
+  for (int i = 0; i < rank; i++) {
     int64_t k = t->from[i] ? t->from[i][index[i]] : index[i] < t->old_shape[i] ? index[i] : -1;
     if (k < 0) return -1;
     old = old * t->old_shape[i] + k;
@@ -307,15 +307,15 @@ static int64_t element_in_run(const WarmTensor *t, int64_t at) {
 }
 
 void warm_copy(const WarmTensor *t, const StoredTensor *stored, const PlanSlot *s, Engine *e) {
-  CHECK(s && s->rank == t->rank && s->dtype == stored->dtype && stored->rank == t->old_rank);
-  for (int i = 0; i < t->rank; i++) CHECK(s->shape[i] == t->shape[i]);
+  CHECK(s && s->rank <= t->rank && t->rank == t->old_rank && s->dtype == stored->dtype && stored->rank == s->rank);
+  for (int i = 0; i < s->rank; i++) CHECK(s->shape[i] == t->shape[i]);
   const Buffer *b = &e->plan->buffers[s->buffer];
   size_t width = s->dtype == F64 || s->dtype == I64 ? 8 : 4;
   char *to = e->buf[s->buffer];
   const char *from = stored->data;
   for (int64_t r = 0; r < b->rows_a; r++)
     for (int64_t col = 0; col < b->cols; col++) {
-      int64_t k = element_in_run(t, r * b->cols + col);
+      int64_t k = element_in_run(t, s->rank, r * b->cols + col);
       if (k >= 0) memcpy(to + (size_t)(r * b->ld + col) * width, from + (size_t)k * width, width);
     }
 }

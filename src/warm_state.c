@@ -1,5 +1,5 @@
-// warm_state.c: what a run's optimizer and balancing knew, for a training that goes on from it. The state of a parameter has its shape, and
-// takes its way: element by element as the parameter itself. Steps are counted by parameter: what begins anew is corrected for as in its
+// warm_state.c: what a run's optimizer and balancing knew, for a training that goes on from it. The state of a parameter has its shape, or that
+// of its first axes, and takes its way: element by element as the parameter itself. Steps are counted by parameter: what begins anew is corrected for as in its
 // first steps, what goes on is not.
 #include "warm_start.h"
 #include <unistd.h>
@@ -18,8 +18,8 @@ static const char *parameter_of(Arena *a, const char *path) {
   return colon ? arena_strndup(a, path, (size_t)(colon - path)) : NULL;
 }
 
-static bool same_form(const StoredTensor *x, const StoredTensor *y) {
-  return x->dtype == y->dtype && x->rank == y->rank && !memcmp(x->shape, y->shape, sizeof *x->shape * (size_t)x->rank);
+static bool is_state_of(const StoredTensor *x, const StoredTensor *p) {
+  return p && x->dtype == p->dtype && x->rank <= p->rank && !memcmp(x->shape, p->shape, sizeof *x->shape * (size_t)x->rank);
 }
 
 bool warm_state_read(mtl_context *c, WarmRun *r) {
@@ -27,9 +27,9 @@ bool warm_state_read(mtl_context *c, WarmRun *r) {
   if (access(file, F_OK)) return true;
   r->state = weights_read(file, c->arena, c->diag);
   for (int i = 0; r->state && i < r->state->n; i++) {
-    const StoredTensor *x = &r->state->tensors[i], *p;
+    const StoredTensor *x = &r->state->tensors[i];
     const char *of = parameter_of(c->arena, x->path);
-    if (!of || ((p = stored(r->weights, of)) && same_form(p, x))) continue;
+    if (!of || is_state_of(x, stored(r->weights, of))) continue;
     diag_data(c->diag, "bad-weights", file, 0, 0, NULL, "`%s` does not fit the run's weights", x->path);
     return false;
   }

@@ -45,6 +45,7 @@ goes_on lamb     'lamb(0.01)'
 goes_on momentum 'momentum(0.05)'
 goes_on nesterov 'nesterov(0.05)'
 goes_on adagrad  'adagrad(0.1)'
+goes_on rowwise  'rowwise_adagrad(0.1)'
 goes_on rmsprop  'rmsprop(0.01, momentum = 0.9)'
 goes_on ftrl     'ftrl(0.1)'
 same "adam, its state" adam.two adam.more
@@ -65,14 +66,16 @@ has out "tensor by tensor"                    '"optimizer": "goes on"'
 expect 0 "it can be reproduced"               "$mtlc" reproduce adam.third
 
 # The state goes with its parameter: by value, under a new name, in part. Predictions are those of two epochs.
-"$mtlc" predict adam.two --data rows.csv -o two.csv -q
-moved() {
-  run "$1.mtl" --from adam.one -o "$1"
+moved() {                               # NAME TEXT [RUNS]
+  run "$1.mtl" --from "${3-adam}.one" -o "$1"
+  "$mtlc" predict "${3-adam}.two" --data rows.csv -o two.csv -q
   "$mtlc" predict "$1" --data rows.csv -o moved.csv -q
   check "$2" cmp two.csv moved.csv
 }
-sed 's/\["basic", "free"\]/["annual", "basic", "free", "gold"]/' adam.mtl >values.mtl
-moved values "a vocabulary that grew: rows of the state by their values"
+for name in adam rowwise; do
+  sed 's/\["basic", "free"\]/["annual", "basic", "free", "gold"]/' $name.mtl >values-$name.mtl
+  moved values-$name "a vocabulary that grew: rows of the state by their values: $name" $name
+done
 sed 's/shared trunk/shared body/; s/trunk |>/body |>/; s/dense(8, relu)/& { renamed_from = trunk }/' adam.mtl >name.mtl
 moved name "another name"
 sed 's/dense(8, relu)/dense(11, relu) |> slice(0, 8)/' adam.mtl >wide.mtl

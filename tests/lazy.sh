@@ -26,6 +26,7 @@ sed 's/^\(let [uibs].*\)$/\1 { lazy = true }/' whole.mtl >lazy.mtl
 for spec in whole lazy; do
   sed 's/adam(0.01)/sgd(0.1)/' $spec.mtl >$spec-sgd.mtl
   sed 's/adam(0.01)/adagrad(0.1)/' $spec.mtl >$spec-adagrad.mtl
+  sed 's/adam(0.01)/rowwise_adagrad(0.1)/' $spec.mtl >$spec-rowwise.mtl
 done
 sed 's/adam(0.01)/momentum(0.1, momentum = 0)/' whole.mtl >whole-momentum.mtl           # a whole update; that of sgd is by rows anyway
 "$mtlc" synth whole.mtl --rows 1500 --seed 4 -o rows.csv -q
@@ -41,12 +42,13 @@ expect 0 "clipped by the norm"              "$mtlc" compile clip.mtl --emit sche
 check "no call is as long as a table"       sh -c '! grep -E "^    (map|sum_[a-z]*|spread) .*(\[| over )(5000|300|4000)[],]" out'
 expect 0 "explain"                          "$mtlc" explain lazy.mtl
 has out "explain says it"                   "40,000, lazy"
-for spec in whole lazy whole-sgd whole-momentum lazy-sgd whole-adagrad lazy-adagrad; do
+for spec in whole lazy whole-sgd whole-momentum lazy-sgd whole-adagrad lazy-adagrad whole-rowwise lazy-rowwise; do
   expect 0 "run $spec"                      "$mtlc" run $spec.mtl --data rows.csv -o $spec -q
 done
 check "sgd: the bits of the whole update"   cmp whole-momentum/weights.safetensors lazy-sgd/weights.safetensors
 check "lazy or not"                         cmp whole-sgd/weights.safetensors lazy-sgd/weights.safetensors
 check "adagrad, too"                        cmp whole-adagrad/weights.safetensors lazy-adagrad/weights.safetensors
+check "rowwise_adagrad, too"                cmp whole-rowwise/weights.safetensors lazy-rowwise/weights.safetensors
 check "adam: other weights"                 sh -c '! cmp -s whole/weights.safetensors lazy/weights.safetensors'
 expect 0 "run clip"                         "$mtlc" run clip.mtl --data rows.csv -o clip -q
 check "it clips"                            sh -c '! cmp -s clip/weights.safetensors lazy/weights.safetensors'

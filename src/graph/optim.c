@@ -29,13 +29,14 @@ static NodeId fma3(Step *s, NodeId a, NodeId b, NodeId c) { return g_map3(s->g, 
 static NodeId real(Step *s, NodeId f64) { return g_cast(s->g, f64, s->g->dtype); }
 static NodeId wide(Step *s, double v) { return g_const_of(s->g, v, F64); }
 
-// The state `NAME` of a parameter: an OPT slot of its shape, zero at the start, or `start`.
-static int state_from(Step *s, int slot, const char *name, double start) {
+// The state `NAME` of a parameter: an OPT slot of its first `rank` axes, zero at the start, or `start`.
+static int state_along(Step *s, int slot, const char *name, int rank, double start) {
   const Slot p = s->g->slots.data[slot];
   const char *path = arena_printf(s->g->arena, "%s:%s", p.path, name);
   Init init = {.kind = start == 0 ? INIT_ZEROS : INIT_CONSTANT, .a = start};
-  return graph_slot(s->g, path, SLOT_OPT, p.dtype, p.rank, p.axis, init, p.at);
+  return graph_slot(s->g, path, SLOT_OPT, p.dtype, rank, p.axis, init, p.at);
 }
+static int state_from(Step *s, int slot, const char *name, double start) { return state_along(s, slot, name, s->g->slots.data[slot].rank, start); }
 static int state_of(Step *s, int slot, const char *name) { return state_from(s, slot, name, 0); }
 
 // ---------------------------------------------------------------- sgd: p' = p − lr·g
@@ -70,6 +71,22 @@ static NodeId update_adagrad(Step *s, int slot, NodeId p, NodeId dp) {
   NodeId v = fma3(s, dp, dp, g_read(s->g, state)), root = g_map1(s->g, OP_SQRT, v);
   graph_assign(s->g, state, v);
   return fma3(s, s->neg_lr, quo(s, dp, add(s, root, num(s, s->args[1]))), p);
+}
+
+// v' = v + mean of g² over a row of p: one v for each row of a table or matrix; p' = p − lr·g/(√v' + ε). Gupta, Bengio, Weston 2014
+static void begin_rowwise_adagrad(Step *s) { begin_sgd(s); }
+static NodeId update_rowwise_adagrad(Step *s, int slot, NodeId p, NodeId dp) {
+  int rank = node(s->g, dp)->rank, state = state_along(s, slot, "rowwise_adagrad.v", rank ? 1 : 0, s->args[2]);
+  NodeId sum = mul(s, dp, dp);
+  double n = 1;
+  for (int i = rank - 1; i > 0; i--) {
+    n *= (double)axis_size(s->g, node(s->g, dp)->axis[i]);
+    sum = g_sum(s->g, sum, i);
+  }
+  NodeId v = fma3(s, sum, num(s, 1 / n), g_read(s->g, state)), below = add(s, g_map1(s->g, OP_SQRT, v), num(s, s->args[1]));
+  graph_assign(s->g, state, v);
+  for (int i = 1; i < rank; i++) below = g_expand(s->g, below, -1);
+  return fma3(s, s->neg_lr, quo(s, dp, below), p);
 }
 
 // v' = α·v + (1 − α)·g²; b' = μ·b + g/(√v' + ε); p' = p − lr·b'. Tieleman, Hinton 2012
@@ -221,7 +238,12 @@ static const struct { Begin *begin; Update *update; } updates[] = {
 
 // ---------------------------------------------------------------- tables by the rows that a batch names
 // What changes no row whose gradient is 0: its update is that of the rows named, whether asked for or not.
-static bool rests(int row) { return !strcmp(optim_rows[row].name, "sgd") || !strcmp(optim_rows[row].name, "adagrad"); }
+static bool rests(int row) {
+  static const char *const resting[] = {"sgd", "adagrad", "rowwise_adagrad"};
+  for (int i = 0; i < COUNT_OF(resting); i++)
+    if (!strcmp(optim_rows[row].name, resting[i])) return true;
+  return false;
+}
 
 static bool is_regularised(const Slot *p) { return p->rank > 1 && (p->rule.l2 != 0 || p->rule.l1 != 0); }
 
@@ -238,15 +260,13 @@ static int spread_ids(const Graph *g, NodeId d, NodeId *ids, int n) {
   return n ? spread_ids(g, node_in(g, d, 1), ids, n) : 0;
 }
 
-// 1 for each row that the batch names, as an operand beside the table; 0: the whole table is updated.
+// [V]: 1 for each row that the batch names; 0: the whole table is updated.
 static NodeId touched_rows(Graph *g, int row, const Slot *p, NodeId d) {
   NodeId ids[SORT_SOURCES];
   int n = p->rank ? spread_ids(g, d, ids, 0) : 0;
   bool few = n && axis_size(g, p->axis[0]) > n * axis_size(g, AXIS_OF_ROWS);
   if (!n || (!p->lazy && !(rests(row) && !is_regularised(p) && few))) return 0;
-  NodeId all = g_touched(g, ids, n, p->axis[0]);
-  for (int i = 1; i < p->rank; i++) all = g_expand(g, all, -1);
-  return all;
+  return g_touched(g, ids, n, p->axis[0]);
 }
 
 // Assigns made from `first` on keep the rows that are not touched.
@@ -255,8 +275,9 @@ static void keep_untouched(Graph *g, NodeId touched, int first) {
     Root *r = &g->roots.data[i];
     const Slot *s = &g->slots.data[r->slot];
     if (s->rank == 0) continue;
-    NodeId old = g_read(g, r->slot);
-    r->value = g_select(g, touched, r->value, old);
+    NodeId old = g_read(g, r->slot), beside = touched;
+    for (int k = 1; k < s->rank; k++) beside = g_expand(g, beside, -1);
+    r->value = g_select(g, beside, r->value, old);
   }
 }
 

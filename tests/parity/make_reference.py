@@ -22,7 +22,8 @@ EPS = 1e-7                                      # clamp of bce on a p that is no
 ADAM = ["adam", [0.001, 0.9, 0.999, 1e-8]]      # arguments in the order of src/graph/optim.def
 SGD = ["sgd", [0.05]]
 FTRL = ["ftrl", [0.1, 1, 0.05, 0.01]]
-NEW = [["nesterov", [0.02, 0.9]], ["adagrad", [0.05, 1e-10, 0]], ["adagrad", [0.05, 1e-10, 0.1]], ["rmsprop", [0.002, 0.9, 1e-4, 0]],
+NEW = [["nesterov", [0.02, 0.9]], ["adagrad", [0.05, 1e-10, 0]], ["adagrad", [0.05, 1e-10, 0.1]],
+       ["rowwise_adagrad", [0.02, 1e-10, 0]], ["rowwise_adagrad", [0.02, 1e-8, 0.1]], ["rmsprop", [0.002, 0.9, 1e-4, 0]],
        ["rmsprop", [0.002, 0.9, 1e-4, 0.9]], ["amsgrad", [0.001, 0.9, 0.9, 1e-8]], ["lamb", [0.01, 0.9, 0.999, 1e-6, 0.01]], FTRL]
 ALL = [ADAM, ["adamw", [0.001, 0.9, 0.999, 1e-8, 0.01]], SGD, ["momentum", [0.02, 0.9, 0]], ["momentum", [0.02, 0.9, 1]]] + NEW
 
@@ -80,7 +81,8 @@ CASES = [   # model, weights, width of x, vocabularies, kinds of labels, with a 
     (mmoe, layers(expert0=(6, 5), expert1=(6, 5), expert2=(6, 5), gate0=(6, 3), gate1=(6, 3), one=(5, 1), two=(5, 1)),
      6, [], ["binary", "binary"], False, [ADAM, SGD]),
     (embeddings, {"a.table": [7, 3], "b.table": [5, 3], **layers(h=(8, 6), click=(6, 1), spend=(6, 1))},
-     2, [7, 5], ["binary", "real"], False, [ADAM, SGD, FTRL, ["adagrad", [0.05, 1e-10, 0]], ["lamb", [0.01, 0.9, 0.999, 1e-6, 0.01]]]),
+     2, [7, 5], ["binary", "real"], False, [ADAM, SGD, FTRL, ["adagrad", [0.05, 1e-10, 0]], ["rowwise_adagrad", [0.02, 1e-10, 0]],
+                                             ["lamb", [0.01, 0.9, 0.999, 1e-6, 0.01]]]),
 ]
 
 
@@ -201,6 +203,24 @@ class Ftrl:
             p.copy_(torch.where(n > 0, new, p))
 
 
+class RowwiseAdagrad:
+    """Adagrad with one accumulator a row, of the mean of g² over it, as FBGEMM's tables have it (EXACT_ROWWISE_ADAGRAD)."""
+    def __init__(self, params, args):
+        self.params, self.args = params, args
+        self.v = [torch.full(p.shape[:1], args[2], dtype=p.dtype) for p in params]
+        self.state = {p: {"v": v} for p, v in zip(params, self.v)}
+
+    zero_grad = Lamb.zero_grad
+
+    @torch.no_grad()
+    def step(self):
+        lr, eps, _ = self.args
+        for p, v in zip(self.params, self.v):
+            g = p.grad.reshape(p.shape[0], -1)
+            v += (g ** 2).mean(1)
+            p -= (lr * g / (v.sqrt() + eps)[:, None]).reshape(p.shape)
+
+
 OPTIMIZERS = {
     "adam": lambda p, a: torch.optim.Adam(p, lr=a[0], betas=(a[1], a[2]), eps=a[3]),
     "adamw": lambda p, a: torch.optim.AdamW(p, lr=a[0], betas=(a[1], a[2]), eps=a[3], weight_decay=a[4]),
@@ -208,6 +228,7 @@ OPTIMIZERS = {
     "momentum": lambda p, a: torch.optim.SGD(p, lr=a[0], momentum=a[1], nesterov=bool(a[2])),
     "nesterov": lambda p, a: torch.optim.SGD(p, lr=a[0], momentum=a[1], nesterov=True),
     "adagrad": lambda p, a: torch.optim.Adagrad(p, lr=a[0], eps=a[1], initial_accumulator_value=a[2]),
+    "rowwise_adagrad": RowwiseAdagrad,
     "rmsprop": lambda p, a: torch.optim.RMSprop(p, lr=a[0], alpha=a[1], eps=a[2], momentum=a[3]),
     "amsgrad": lambda p, a: torch.optim.Adam(p, lr=a[0], betas=(a[1], a[2]), eps=a[3], amsgrad=True),
     "lamb": Lamb,

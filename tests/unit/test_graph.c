@@ -570,7 +570,7 @@ static void step_by_hand(const char *name, const double *a, int t, double lr, do
     } else if (strcmp(name, "nesterov") == 0) {
       s->m[i] = a[1] * s->m[i] + g[i];
       p[i] -= lr * (g[i] + a[1] * s->m[i]);
-    } else if (strcmp(name, "adagrad") == 0) {
+    } else if (strcmp(name, "adagrad") == 0 || strcmp(name, "rowwise_adagrad") == 0) {   // of one axis: rows of one element
       s->v[i] += g[i] * g[i];
       p[i] -= lr * g[i] / (sqrt(s->v[i]) + a[1]);
     } else if (strcmp(name, "rmsprop") == 0) {
