@@ -2,6 +2,7 @@
 # How long it takes to compare model definitions: two specs of 2,000 lines, and 200 specs with imports against a tag of git. Prints seconds
 # of the processor and of the clock, the best of five. usage: bench/version.sh    (mtlc at the top of the tree, or $MTLC)
 set -e
+TIMEFORMAT="%3R %3U %3S"
 mtlc=${MTLC:-$(cd "$(dirname "$0")/.." && pwd)/mtlc}
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
@@ -32,8 +33,8 @@ best() {
   name=$1
   shift
   for i in 1 2 3 4 5; do
-    { time -p "$@" >/dev/null 2>&1 || true; } 2>times
-    awk '/^real/ { r = $2 } /^user/ { u = $2 } /^sys/ { s = $2 } END { print u + s, r }' times
+    { time "$@" >/dev/null 2>&1 || true; } 2>times
+    awk '{ print $2 + $3, $1 }' times
   done | sort -n | awk -v name="$name" 'NR == 1 { printf "%-44s %5.3f s of the processor, %5.3f s in all\n", name, $1, $2 }'
 }
 
