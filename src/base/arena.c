@@ -32,12 +32,12 @@ void *xcalloc(size_t n, size_t bytes) {
   return p;
 }
 
-enum { HUGE_PAGE = 2 << 20 };
 static size_t whole_pages(size_t bytes) { return (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE; }
 
 void *pages_alloc(size_t bytes) {
+  enum { USE = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE };
   size_t size = whole_pages(bytes), all = size + HUGE_PAGE;
-  char *p = bytes < SIZE_MAX / 2 ? mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) : MAP_FAILED;
+  char *p = bytes < SIZE_MAX / 2 ? mmap(NULL, all, PROT_READ | PROT_WRITE, USE, -1, 0) : MAP_FAILED;
   if (p == MAP_FAILED) out_of_memory(bytes);
   char *from = (char *)whole_pages((uintptr_t)p);          // what lies before and behind goes back
   if (from > p) munmap(p, (size_t)(from - p));
@@ -158,4 +158,9 @@ double monotonic_seconds(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+bool env_is_on(const char *name) {
+  const char *said = getenv(name);
+  return said && !strcmp(said, "1");
 }

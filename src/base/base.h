@@ -35,8 +35,9 @@ extern void (*base_oom)(size_t bytes);
 void *xmalloc(size_t bytes);                              // malloc, realloc, calloc that end in base_oom
 void *xrealloc(void *p, size_t bytes);
 void *xcalloc(size_t n, size_t bytes);
-// Much memory by itself, zeroed, in huge pages where the machine has them: a fault for 2 MiB of it instead of 4 KiB.
-enum { HUGE_FROM = 4 << 20 };                             // bytes from which that is worth it
+// Much memory by itself, zeroed, at the start of a huge page, in such pages where the machine has them: a fault for 2 MiB of it instead of
+// 4 KiB. What nobody writes takes no memory and no time.
+enum { HUGE_PAGE = 2 << 20, HUGE_FROM = 4 << 20 };        // bytes; from which that is worth it
 void *pages_alloc(size_t bytes);                          // bytes > 0
 void  pages_free(void *p, size_t bytes);                  // bytes as then
 NORETURN void bug(const char *file, int line, const char *fmt, ...) PRINTF_LIKE(3, 4);
@@ -76,4 +77,6 @@ uint64_t hash_bytes(const void *p, size_t n, uint64_t seed);
 const char *nearest(const char *word, const char *const *candidates, int n);
 int display_width(const char *s, size_t n);                    // terminal columns of UTF-8 text
 double monotonic_seconds(void);
+bool env_is_on(const char *name);                               // NAME=1
+#define DEBUG_INFO "MTLC_DEBUG_INFO"                            // debuggers see kernels and the lines of the spec
 #endif
