@@ -64,7 +64,7 @@ const PushRule *push_rule(Diag *d) {
 }
 
 const KeepRule *keep_rule(Diag *d) {
-  static const KeepRule rules[] = { [REWRITE_AUTO] = { .column = 8, .least = 500 }, [REWRITE_ON] = { .always = true } };
+  static const KeepRule rules[] = { [REWRITE_AUTO] = { .column = 16, .least = 1000 }, [REWRITE_ON] = { .always = true } };
   Rewrite said = forced(d, "MTLC_KEEP", "bad-keep");
   return said == REWRITE_OFF ? NULL : &rules[said];
 }
@@ -94,11 +94,6 @@ static PlanBalance balance_plan(const Graph *g, const Schedule *s) {
   return b;
 }
 
-static bool wants_lines(void) {                                     // MTLC_DEBUG_INFO=1: gdb sees kernels and lines of the spec
-  const char *said = getenv("MTLC_DEBUG_INFO");
-  return said && !strcmp(said, "1");
-}
-
 static bool plan(Graph *g, int dense_width, int n_ids, int n_labels, Compiled *out, Diag *d) {
   const Graph *programs[N_PROGRAMS];
   for (int p = 0; p < N_PROGRAMS; p++) programs[p] = out->program[p];
@@ -106,7 +101,7 @@ static bool plan(Graph *g, int dense_width, int n_ids, int n_labels, Compiled *o
   out->schedule = schedule(g->arena, programs, dense_width, n_ids, n_labels);
   if (!out->schedule || diag_errors(d)) return false;
   schedule_check(out->schedule);
-  if (wants_lines()) out->schedule->sources = diag_sources(d);
+  if (env_is_on(DEBUG_INFO)) out->schedule->sources = diag_sources(d);
   schedule_plan(out->schedule, &out->plan);
   out->plan.kept_first = out->kept.first, out->plan.kept_width = out->kept.width;
   out->balance = balance_plan(g, out->schedule);

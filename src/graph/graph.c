@@ -414,3 +414,20 @@ Graph *graph_empty_like(const Graph *g) {
   t->balance = g->balance;
   return t;
 }
+
+NodeId graph_copy_node(Graph *t, const Graph *g, NodeId id, const NodeId *now) {
+  const Node *x = node(g, id);
+  if (x->op == OP_READ) return graph_read(t, (int)x->attr.i[0], x->at);
+  NodeId *in = NEW_ARRAY(t->arena, NodeId, x->n_in + 1);
+  for (int i = 0; i < x->n_in; i++) in[i] = now[node_in(g, id, i)];
+  return graph_add(t, (OpId)x->op, in, x->n_in, x->attr, x->at);
+}
+
+void graph_copy_roots(Graph *t, const Graph *g, const NodeId *now) {
+  for (int i = 0; i < g->roots.n; i++) {
+    Root r = g->roots.data[i];
+    r.value = now[r.value];
+    vec_push(t->arena, &t->roots, r);
+  }
+  t->loss = now[g->loss];
+}

@@ -101,6 +101,9 @@ enum { AXIS_OF_ROWS = 1, AXIS_OF_ONE = 2 };
 
 Graph *graph_new(Arena *a, DType dtype, int64_t capacity, Diag *d);
 Graph *graph_empty_like(const Graph *g);                  // the same axes and slots at the same indices, no nodes
+// Into such a graph: node `id`, and all roots and the loss, where now[] says what each node of g is there.
+NodeId graph_copy_node(Graph *t, const Graph *g, NodeId id, const NodeId *now);
+void   graph_copy_roots(Graph *t, const Graph *g, const NodeId *now);
 AxisId axis_fixed(Graph *g, int64_t size);
 AxisId axis_apart(Graph *g, int64_t size);                // of this size, and equal to no other
 AxisId axis_symbol(Graph *g, const char *name, int64_t size_or_minus_1);   // one per name
@@ -203,10 +206,13 @@ typedef struct { bool always; double row; } PushRule;     // a row added and spr
 // multiply-adds of a step's forward; pairs: of tables that became one
 typedef struct { int tables, products, pairs; double before, after; } PushReport;
 Graph *push_gathers(Graph *g, const PushRule *rule, PushReport *report);
+// work.c: of one row of the batch; a vocabulary that is not known yet has size 0.
+double row_elements(const Graph *g, NodeId n);
+double row_work(const Graph *g, NodeId n);                 // FLOPs of this node alone; moving and fetching are none
 // keep.c: values that each row has anew in every step, though no step changes them (of frozen layers): computed once, and from then on read
 // as columns first, first + 1 … of the row's numbers. g: the tidied program of a step; gives what is left of it, g itself where nothing is
 // kept. rule NULL: nothing. Roots of `once`: "kept:C", from column first + C on.
-// To keep and read a number costs as much as `column` multiply-adds; less than `least` of them a row, all in all, are not worth a program.
+// To keep and read a number costs as much as `column` FLOPs; less than `least` of them a row, all in all, are not worth a program.
 typedef struct { bool always; double column, least; } KeepRule;
 typedef struct { int first, width; Graph *once; } Kept;     // width 0, once NULL: nothing
 Graph *keep_fixed(Graph *g, int first, const KeepRule *rule, Kept *out);
@@ -219,7 +225,7 @@ void   optim(Graph *g, int row, const double *args, const int *slots, const Node
 #define TIDY_ASSIGNS ":assigns"
 Graph *tidy(const Graph *g, const char *const *root_names, int n);
 Graph *tidy_for(const Graph *g, const char *const *root_names, int n, bool training);   // the same; TRAINING becomes a constant
-typedef struct { const char *name; const char *arg[8]; double def[8]; int n_args; } OptimRow;      // arg 0: learning rate
+typedef struct { const char *name; const char *arg[8]; double def[8]; int n_args; bool rests; } OptimRow;   // arg 0: learning rate
 extern const OptimRow optim_rows[]; extern const int n_optim_rows;
 
 // ---- the table of ops

@@ -52,28 +52,13 @@ static void find_needed(Keep *k) {
 }
 
 // ---------------------------------------------------------------- what is worth it
-// Per row, in multiply-adds: of a value that has rows.
-static double bag_terms(const Graph *g, NodeId n) {                 // of each element
-  return (double)(item_elements(g, node_in(g, n, 1)) + (node(g, n)->n_in > 2 ? item_elements(g, node_in(g, n, 2)) : 0));
-}
-
+// Per row, in FLOPs or what takes as long: a map reads and writes, a gather only moves.
 static double work_of(const Graph *g, NodeId n) {
-  const Node *x = node(g, n);
+  OpId op = node(g, n)->op;
+  OpKind kind = op_rows[op].kind;
   if (!has_rows(g, n)) return 0;
-  double out = (double)item_elements(g, n), in = x->n_in ? (double)item_elements(g, node_in(g, n, 0)) : 0;
-  switch (op_rows[x->op].kind) {
-  case KIND_MAP: return 2 * out;
-  case KIND_INDEX: return x->op == OP_BAG ? out * bag_terms(g, n) : out;
-  case KIND_REDUCE: return in;
-  case KIND_DOT: break;
-  default: return 0;
-  }
-  const Node *right = node(g, node_in(g, n, 1));
-  double inner = has_rows(g, node_in(g, n, 0)) ? in : (double)item_elements(g, node_in(g, n, 1));
-  const char *left = x->attr.label[0];
-  for (int i = 0; i < right->rank && has_rows(g, node_in(g, n, 0)); i++)
-    if (!memchr(left, x->attr.label[1][i], strlen(left)) && right->axis[i] != AXIS_OF_ROWS) inner *= (double)axis_size(g, right->axis[i]);
-  return inner;
+  if (kind == KIND_MAP) return 4 * row_elements(g, n);
+  return kind == KIND_INDEX && op != OP_BAG ? 2 * row_elements(g, n) : row_work(g, n);
 }
 
 static double cone_work(const Graph *g, bool *seen) {               // of all that the nodes seen are computed of
@@ -124,21 +109,11 @@ static Graph *with_kept(const Keep *k, int first) {
   Graph *t = graph_empty_like(g);
   NodeId *now = NEW_ARRAY(g->arena, NodeId, g->nodes.n);
   for (NodeId id = 1; id < (NodeId)g->nodes.n; id++) {
-    const Node *x = node(g, id);
-    NodeId *in = NEW_ARRAY(g->arena, NodeId, x->n_in + 1);
-    for (int i = 0; i < x->n_in; i++) in[i] = now[node_in(g, id, i)];
-    g_at(t, x->at);
-    now[id] = k->mark[id].at >= 0    ? kept_value(t, g, id, first + k->mark[id].at)
-              : x->op == OP_READ ? graph_read(t, (int)x->attr.i[0], x->at)
-                                     : graph_add(t, (OpId)x->op, in, x->n_in, x->attr, x->at);
+    g_at(t, node(g, id)->at);
+    now[id] = k->mark[id].at >= 0 ? kept_value(t, g, id, first + k->mark[id].at) : graph_copy_node(t, g, id, now);
     CHECK(now[id]);
   }
-  for (int i = 0; i < g->roots.n; i++) {
-    Root r = g->roots.data[i];
-    r.value = now[r.value];
-    vec_push(t->arena, &t->roots, r);
-  }
-  t->loss = now[g->loss];
+  graph_copy_roots(t, g, now);
   return tidy(t, NULL, 0);
 }
 

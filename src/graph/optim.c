@@ -224,27 +224,19 @@ static NodeId update_ftrl(Step *s, int slot, NodeId p, NodeId dp) {
 }
 
 // ---------------------------------------------------------------- the table
-#define OPTIM(id, name, n_args, names, defaults) {name, names, defaults, n_args},
+#define OPTIM(id, name, rests, n_args, names, defaults) {name, names, defaults, n_args, rests},
 const OptimRow optim_rows[] = {
 #include "optim.def"
 };
 #undef OPTIM
 const int n_optim_rows = COUNT_OF(optim_rows);
-#define OPTIM(id, name, n_args, names, defaults) {begin_##id, update_##id},
+#define OPTIM(id, name, rests, n_args, names, defaults) {begin_##id, update_##id},
 static const struct { Begin *begin; Update *update; } updates[] = {
 #include "optim.def"
 };
 #undef OPTIM
 
 // ---------------------------------------------------------------- tables by the rows that a batch names
-// What changes no row whose gradient is 0: its update is that of the rows named, whether asked for or not.
-static bool rests(int row) {
-  static const char *const resting[] = {"sgd", "adagrad", "rowwise_adagrad"};
-  for (int i = 0; i < COUNT_OF(resting); i++)
-    if (!strcmp(optim_rows[row].name, resting[i])) return true;
-  return false;
-}
-
 static bool is_regularised(const Slot *p) { return p->rank > 1 && (p->rule.l2 != 0 || p->rule.l1 != 0); }
 
 // Ids of the spreads that a gradient is the sum of, each once; 0: it is no such sum, all rows of the table have one.
@@ -265,7 +257,7 @@ static NodeId touched_rows(Graph *g, int row, const Slot *p, NodeId d) {
   NodeId ids[SORT_SOURCES];
   int n = p->rank ? spread_ids(g, d, ids, 0) : 0;
   bool few = n && axis_size(g, p->axis[0]) > n * axis_size(g, AXIS_OF_ROWS);
-  if (!n || (!p->lazy && !(rests(row) && !is_regularised(p) && few))) return 0;
+  if (!n || (!p->lazy && !(optim_rows[row].rests && !is_regularised(p) && few))) return 0;
   return g_touched(g, ids, n, p->axis[0]);
 }
 

@@ -53,10 +53,10 @@ static double vocabulary(const Graph *g, const Part *part) {        // −1: no 
   return table->rank != 2 || lazy ? -1 : (double)axis_size(g, table->axis[0]);
 }
 
-// Per column of the products, forward and backward together, in multiply-adds: 3 · rows · d as it stands; pushed 3 · v · d and, for each
-// row, what it costs to add one and to spread its gradient; more where the multiplied tables do not stay in the caches.
 enum { MOST_ROWS = 1 << 24 };             // of the tables one below the other: a float32 counts them
 
+// Per column of the products, forward and backward together, in multiply-adds: 3 · rows · d as it stands; pushed 3 · v · d and, for each
+// row, what it costs to add one and to spread its gradient; more where the multiplied tables do not stay in the caches.
 static void decide(const Push *p, Group *x) {
   const Graph *g = p->g;
   double rows = (double)axis_size(g, AXIS_OF_ROWS), bytes = 0, row = p->rule->row, above = 0;
@@ -221,14 +221,9 @@ static void count(Push *p, const Group *x) {
 
 // ---------------------------------------------------------------- the pass
 static NodeId rebuilt(Push *p, NodeId id) {
-  const Graph *g = p->g;
-  const Node *n = node(g, id);
-  g_at(p->t, n->at);
-  if (is_plain_product(g, id) && any_pushed(group_of(p, node_in(g, id, 0)))) return pushed_dot(p, id, group_of(p, node_in(g, id, 0)));
-  if (n->op == OP_READ) return graph_read(p->t, (int)n->attr.i[0], n->at);
-  NodeId *in = NEW_ARRAY(g->arena, NodeId, n->n_in + 1);
-  for (int i = 0; i < n->n_in; i++) in[i] = p->now[node_in(g, id, i)];
-  return graph_add(p->t, (OpId)n->op, in, n->n_in, n->attr, n->at);
+  g_at(p->t, node(p->g, id)->at);
+  Group *x = is_plain_product(p->g, id) ? group_of(p, node_in(p->g, id, 0)) : NULL;
+  return x && any_pushed(x) ? pushed_dot(p, id, x) : graph_copy_node(p->t, p->g, id, p->now);
 }
 
 Graph *push_gathers(Graph *g, const PushRule *rule, PushReport *report) {
@@ -248,12 +243,7 @@ Graph *push_gathers(Graph *g, const PushRule *rule, PushReport *report) {
     p.now[id] = rebuilt(&p, id);
     CHECK(p.now[id]);
   }
-  for (int i = 0; i < g->roots.n; i++) {
-    Root r = g->roots.data[i];
-    r.value = p.now[r.value];
-    vec_push(p.t->arena, &p.t->roots, r);
-  }
-  p.t->loss = p.now[g->loss];
+  graph_copy_roots(p.t, g, p.now);
   graph_check(p.t);
   return p.t;
 }

@@ -60,37 +60,10 @@ static Count parameters(const Graph *g, Arena *a, const char *name) {     // of 
 // ---------------------------------------------------------------- work
 typedef struct { double row, step; } Work;                       // FLOPs per row, and per step whatever its rows
 
-// Elements of a node; rows count 1, the size of a vocabulary that is not known yet 0.
-static double elements(const Graph *g, NodeId n) {
-  double x = 1;
-  for (int i = 0; i < node(g, n)->rank; i++) {
-    AxisId a = node(g, n)->axis[i];
-    if (a != AXIS_OF_ROWS) x *= fmax(0, (double)axis_size(g, a));
-  }
-  return x;
-}
-
-static double dot_work(const Graph *g, NodeId n) {               // 2 · product of all label extents
-  const Node *x = node(g, n);
-  double work = 2 * elements(g, node_in(g, n, 0));
-  const Node *right = node(g, node_in(g, n, 1));
-  for (int i = 0; i < right->rank; i++)
-    if (!memchr(x->attr.label[0], x->attr.label[1][i], strlen(x->attr.label[0])) && right->axis[i] != AXIS_OF_ROWS)
-      work *= fmax(0, (double)axis_size(g, right->axis[i]));
-  return work;
-}
-
 static Work node_work(const Graph *g, NodeId n) {
-  const Node *x = node(g, n);
-  OpKind kind = op_rows[x->op].kind;
-  double work = 0;
-  if (kind == KIND_DOT) work = dot_work(g, n);
-  if (kind == KIND_MAP) work = elements(g, n);
-  if (kind == KIND_REDUCE || x->op == OP_SPREAD) work = elements(g, node_in(g, n, 0));
-  if (x->op == OP_BAG) work = elements(g, n) * (elements(g, node_in(g, n, 1)) + (x->n_in > 2 ? 2 * elements(g, node_in(g, n, 2)) : 0));
-  if (x->op == OP_SPREAD_BAG) work = elements(g, node_in(g, n, 0)) * elements(g, node_in(g, n, 1));
+  double work = row_work(g, n);
   bool rows = has_rows(g, n);
-  for (int i = 0; i < x->n_in; i++) rows |= has_rows(g, node_in(g, n, i));
+  for (int i = 0; i < node(g, n)->n_in; i++) rows |= has_rows(g, node_in(g, n, i));
   return rows ? (Work){work, 0} : (Work){0, work};
 }
 
@@ -108,12 +81,20 @@ static double row_bytes(const Graph *g) {                        // of what a ba
   double n = 0;
   for (NodeId i = 1; i < (NodeId)g->nodes.n; i++)
     if (has_rows(g, i) && op_rows[node(g, i)->op].kind != KIND_MOVE && op_rows[node(g, i)->op].kind != KIND_LEAF)
-      n += elements(g, i);
+      n += row_elements(g, i);
   return n * (g->dtype == F64 ? 8 : 4);
 }
 
 // ---------------------------------------------------------------- the cost of a spec
-typedef struct { Count parameters, state; Work forward, step; double row_bytes; int frozen; const char **gemm; int n_gemm; PushReport push; Kept kept; Work once; } Cost;
+typedef struct {
+  Count parameters, state;
+  Work forward, step, once;                // once: of what is kept
+  double row_bytes;
+  int frozen, n_gemm;
+  const char **gemm;
+  PushReport push;
+  Kept kept;
+} Cost;
 
 static bool has_gemm(const Graph *g, NodeId n, const GemmRule *rule) {     // a dot, or a sum of such, that suits BLAS
   if (node(g, n)->op == OP_ADD) return has_gemm(g, node_in(g, n, 0), rule) || has_gemm(g, node_in(g, n, 1), rule);

@@ -968,13 +968,13 @@ static void test_keep_where_it_pays(void **state) {
   Graph *g = tidy(f.g, NULL, 0);
   assert_ptr_equal(keep_fixed(g, 16, NULL, &kept), g);
   assert_true(kept.width == 0 && !kept.once);
-  assert_ptr_equal(keep_fixed(g, 16, &(KeepRule){.column = 1000}, &kept), g);
-  // Multiply-adds of each: z 4 · 6; hidden 4 · 6 + 2 · 6; items 6 + 2 · 6; their sum 6 + 12 more; row 2 · 4 + 4 + 2
-  assert_ptr_not_equal(keep_fixed(g, 16, &(KeepRule){.column = 5}, &kept), g);
+  assert_ptr_equal(keep_fixed(g, 16, &(KeepRule){.column = 2000}, &kept), g);
+  // FLOPs of each, a map as 4: z 2 · 4 · 6; hidden 48 + 4 · 6; items 2 · 6 + 4 · 6; their sum 12 more; row 4 · 4 + 4 + 4
+  assert_ptr_not_equal(keep_fixed(g, 16, &(KeepRule){.column = 10}, &kept), g);
   assert_int_equal(kept.width, 6 + 2 + 1);
-  assert_ptr_not_equal(keep_fixed(g, 16, &(KeepRule){.column = 15}, &kept), g);
+  assert_ptr_not_equal(keep_fixed(g, 16, &(KeepRule){.column = 30}, &kept), g);
   assert_int_equal(kept.width, 2);
-  assert_ptr_equal(keep_fixed(g, 16, &(KeepRule){.column = 15, .least = 100}, &kept), g);
+  assert_ptr_equal(keep_fixed(g, 16, &(KeepRule){.column = 30, .least = 200}, &kept), g);
   assert_int_equal(kept.width, 0);
   graph_assign(f.g, f.frozen, g_map2(f.g, OP_ADD, g_read(f.g, f.frozen), g_const(f.g, 1)));      // it is not frozen, then
   keep_fixed(tidy(f.g, NULL, 0), 16, &(KeepRule){.always = true}, &kept);
