@@ -4,7 +4,6 @@
 
 enum { AHEAD = 16, LINE = 64, MOST_LINES = 4 };   // iterations; bytes; a longer row is left to what the processor itself foresees
 
-// `elements` of type t from p on.
 void fetch_elements(Kernel *k, DType t, Value p, Value elements) {
   LL *l = &k->e->l;
   Value bytes = ll_min(l, ll_mul(l, elements, ll_i64(l, dtype_bytes(t))), ll_i64(l, MOST_LINES * LINE));

@@ -44,13 +44,12 @@ static Value load_left(Tile *t, Value p, int r) {          // row r from p
 }
 
 // A pointer for so many rows of the left operand: an address of x86 adds one or two strides for nothing.
-enum { POINTER_ROWS = 3, AHEAD = 8, LINE = 64 };
+enum { POINTER_ROWS = 3, AHEAD = 8 };
 
 // What the next steps read, where their addresses are too far apart for the processor to guess.
-static void fetch_ahead(Tile *t, Type elem, Value p, Value stride, int bytes) {
-  LL *l = &t->k->e->l;
-  Value at = ll_at(l, elem, p, ll_mul(l, stride, ll_i64(l, AHEAD)));
-  for (int i = 0; i < bytes; i += LINE) ll_prefetch(l, ll_at(l, l->i32, at, ll_i64(l, i / 4)));
+static void fetch_ahead(Kernel *k, DType t, Value p, Value stride, int elements) {
+  LL *l = &k->e->l;
+  fetch_elements(k, t, ll_at(l, emit_type(k->e, t), p, ll_mul(l, stride, ll_i64(l, AHEAD))), ll_i64(l, elements));
 }
 
 // Chains over k = from … to−1. Pointers into the operands are carried beside the accumulators.
@@ -68,8 +67,8 @@ static void chain(Kernel *k, Value from, Value to, Value *acc, void *ctx) {
   Loop lp;
   loop_begin(e, &lp, from, to, 1, "k", n + pointers + 1, init);
   Value *left_now = lp.carried + n, right_now = lp.carried[n + pointers];
-  if (t->width > 1) fetch_ahead(t, right, right_now, k->right_k, t->nv * t->width * (int)dtype_bytes(k->c->right.dtype));
-  if (!LLVMIsConstant(k->left_k)) fetch_ahead(t, left, *left_now, k->left_k, 1);
+  if (t->width > 1) fetch_ahead(k, k->c->right.dtype, right_now, k->right_k, t->nv * t->width);
+  if (!LLVMIsConstant(k->left_k)) fetch_ahead(k, k->c->left.dtype, *left_now, k->left_k, 1);
   for (int v = 0; v < t->nv; v++) b[v] = load_right(t, right_now, v);
   for (int r = 0; r < t->mr; r++) {
     Value a = load_left(t, left_now[r / rows], r % rows);

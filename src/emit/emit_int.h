@@ -97,12 +97,10 @@ static inline unsigned dtype_bytes(DType t) { return t == F32 || t == U32 ? 4 : 
 void emit_plan(Emit *e);
 
 // ---- emit_lines.c: the spec's lines for debuggers. All do nothing where the schedule has no sources.
-typedef struct { LLVMMetadataRef scope, at; } LineState;
 void lines_open(Emit *e);                                               // before the first function
 void lines_close(Emit *e);                                              // after the last
-LineState lines_function(Emit *e, Value fn, Place at);                  // what is built from now on is of fn, at this place
+void lines_function(Emit *e, Value fn, Place at);                       // what is built from now on is of fn, at this place
 void lines_at(Emit *e, Place at);                                       // at another place of the same function
-void lines_back(Emit *e, LineState s);                                  // to the function before
 
 // ---- emit_phase.c
 void emit_phase(Emit *e, const Phase *p, const PhaseCode *code);
@@ -129,7 +127,7 @@ bool is_far(const Emit *e, const Input *in);                            // rows 
 void fetch_first(Kernel *k, int axis, Value from, Value to);
 void fetch_next(Kernel *k, int axis, Value i, Value to);
 Value position_ahead(Kernel *k, Value i, Value to);                     // where a loop to `to` will be when what is fetched at i is there
-void fetch_elements(Kernel *k, DType t, Value p, Value elements);
+void fetch_elements(Kernel *k, DType t, Value p, Value elements);      // from p on, to be read soon
 
 // ---- emit_map.c: evaluation of a program at a point
 Point point_new(Kernel *k, int width, int lane_axis, Value mask);

@@ -402,7 +402,7 @@ void kernel_define(Emit *e, KernelFn *f) {
   kernel_params(e, f, c, &k, &ps);
   kernel_declare(e, f);
   l->fn = f->fn;
-  LineState lines = lines_function(e, f->fn, c->at);
+  lines_function(e, f->fn, c->at);
   bind_params(&k, &ps);
   for (int v = 0; v < c->n_vals; v++) k.deps[v] = val_deps(&k, v);
   k.entry = ll_block(l, "entry");
@@ -417,5 +417,4 @@ void kernel_define(Emit *e, KernelFn *f) {
   LLVMBuildRetVoid(l->b);
   ll_go(l, k.entry);
   ll_br(l, start);
-  lines_back(e, lines);
 }

@@ -61,23 +61,15 @@ void lines_at(Emit *e, Place at) {
   LLVMSetCurrentDebugLocation2(e->l.b, LLVMDIBuilderCreateDebugLocation(e->l.cx, (unsigned)line, (unsigned)col, scope, NULL));
 }
 
-LineState lines_function(Emit *e, Value fn, Place at) {
+void lines_function(Emit *e, Value fn, Place at) {
   Lines *x = e->lines;
   size_t n;
   int col;
-  if (!x) return (LineState){0};
-  LineState back = { x->scope, LLVMGetCurrentDebugLocation2(e->l.b) };
+  if (!x) return;
   const char *name = LLVMGetValueName2(fn, &n);
   int line = line_of(e, at, &col);
   Meta file = file_of(e, at.file);
   x->scope = LLVMDIBuilderCreateFunction(x->b, file, name, n, name, n, file, (unsigned)line, x->type, 0, 1, (unsigned)line, LLVMDIFlagZero, 1);
   LLVMSetSubprogram(fn, x->scope);
   LLVMSetCurrentDebugLocation2(e->l.b, LLVMDIBuilderCreateDebugLocation(e->l.cx, (unsigned)line, (unsigned)col, x->scope, NULL));
-  return back;
-}
-
-void lines_back(Emit *e, LineState s) {
-  if (!e->lines) return;
-  e->lines->scope = s.scope;
-  LLVMSetCurrentDebugLocation2(e->l.b, s.at);
 }

@@ -218,7 +218,7 @@ void emit_phase(Emit *e, const Phase *p, const PhaseCode *code) {
   static const char *const names[] = {"buf", "lo", "hi", "worker"};
   for (unsigned i = 0; i < 4; i++) LLVMSetValueName2(LLVMGetParam(l->fn, i), names[i], strlen(names[i]));
   ll_go(l, ll_block(l, "entry"));
-  LineState lines = lines_function(e, l->fn, p->calls[0].at);
+  lines_function(e, l->fn, p->calls[0].at);
   PhaseState s = {.e = e, .buf = LLVMGetParam(l->fn, 0), .base = NEW_ARRAY(e->arena, Value, e->s->buffers.n + 1)};
   Value lo = LLVMGetParam(l->fn, 1), hi = LLVMGetParam(l->fn, 2);
   for (int b = 0; b < e->s->buffers.n; b++)
@@ -232,5 +232,4 @@ void emit_phase(Emit *e, const Phase *p, const PhaseCode *code) {
   if (p->over_rows) rows_body(&s, p, &o, lo, hi);
   else emit_calls(&s, p, &o, lo, hi);
   LLVMBuildRetVoid(l->b);
-  lines_back(e, lines);
 }

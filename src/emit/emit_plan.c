@@ -23,10 +23,6 @@ static double phase_cost(const Phase *p, const PhaseCode *code) {
 }
 
 // ---------------------------------------------------------------- kernels
-static const char *const kind_names[] = {[CALL_MAP] = "map", [CALL_REDUCE_LANES] = "sum_lanes",
-                                         [CALL_REDUCE_ROWS] = "sum_rows", [CALL_DOT] = "dot", [CALL_SPREAD] = "spread",
-                                         [CALL_ROWS] = "rows", [CALL_BAG] = "bag", [CALL_SPREAD_BAG] = "spread_bag"};
-
 static bool name_taken(const Emit *e, const char *name) {
   for (int i = 0; i < e->kernels.n; i++)
     if (!strcmp(e->kernels.data[i]->name, name)) return true;
@@ -35,7 +31,7 @@ static bool name_taken(const Emit *e, const char *name) {
 
 // Of the first call that it serves; with a number where another kernel has that name.
 static const char *kernel_name(const Emit *e, const Call *c) {
-  const char *plain = arena_printf(e->arena, "%s.%s", kind_names[c->kind], c->name ? c->name : "unnamed"), *name = plain;
+  const char *plain = arena_printf(e->arena, "%s.%s", call_kind_name(c->kind), c->name ? c->name : "unnamed"), *name = plain;
   for (int n = e->kernels.n; name_taken(e, name); n++) name = arena_printf(e->arena, "%s.%d", plain, n);
   return name;
 }
@@ -55,17 +51,15 @@ static void add_served(KernelFn *f, const char *name) {
 }
 
 static KernelFn *kernel_for(Emit *e, const Call *c) {
-  Text key = {0};
-  kernel_key(e, c, true, &key);
+  const char *key = key_of(e, c, true);
   KernelFn *found = NULL;
   for (int i = 0; i < e->kernels.n && !found; i++)
-    if (strcmp(e->kernels.data[i]->key, key.data) == 0) found = e->kernels.data[i];
+    if (strcmp(e->kernels.data[i]->key, key) == 0) found = e->kernels.data[i];
   if (!found) {
     found = NEW(e->arena, KernelFn);
-    *found = (KernelFn){.key = arena_strdup(e->arena, key.data), .loose = key_of(e, c, false), .name = kernel_name(e, c), .call = c, .cost = kernel_cost(c)};
+    *found = (KernelFn){ .key = key, .loose = key_of(e, c, false), .name = kernel_name(e, c), .call = c, .cost = kernel_cost(c) };
     vec_push(e->arena, &e->kernels, found);
   }
-  text_free(&key);
   add_served(found, c->name ? c->name : "unnamed");
   return found;
 }

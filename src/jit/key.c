@@ -1,12 +1,8 @@
-// key.c: the canonical text of a schedule: every fact that the emitter reads, and none that it does not (no addresses,
-// no places in the spec, unless the object is to have lines). Two schedules with the same text give the same object. What a table or an enum numbers stands here by
+// key.c: the canonical text of a schedule: every fact that the emitter reads, and none that it does not (no addresses, no places in the spec,
+// unless the object is to have lines). Two schedules with the same text give the same object. What a table or an enum numbers stands here by
 // its name: an object outlives the compiler that made it, and a row added to a table moves the numbers of those after it.
 #include "module.h"
 
-static const char *const kind_names[] = {
-  [CALL_MAP] = "map", [CALL_REDUCE_LANES] = "lanes", [CALL_REDUCE_ROWS] = "rows", [CALL_DOT] = "dot", [CALL_SPREAD] = "spread",
-  [CALL_ROWS] = "by_ids", [CALL_BAG] = "bag", [CALL_SPREAD_BAG] = "spread_bag", [CALL_HOST] = "host",
-};
 static const char *const val_names[] = {
   [VAL_INPUT] = "input", [VAL_OP] = "op", [VAL_CONST] = "const", [VAL_IOTA] = "iota", [VAL_ANCHOR] = "anchor",
 };
@@ -31,7 +27,7 @@ static void values(Text *t, const Call *c) {
 }
 
 static void call_key(Text *t, const Call *c) {
-  text_printf(t, "call %s %s", kind_names[c->kind], c->name ? c->name : "");
+  text_printf(t, "call %s %s", call_kind_name(c->kind), c->name ? c->name : "");
   for (int i = 0; i < c->n_dims; i++) text_printf(t, " %c%lld", c->dims[i].is_rows ? 'R' : 'd', (long long)c->dims[i].size);
   text_printf(t, " red %c%lld %s a%d it %lld %lld", c->reduced.is_rows ? 'R' : 'd', (long long)c->reduced.size,
               op_rows[c->reduce_op].name, c->anchor, (long long)c->items, (long long)c->item_rows);

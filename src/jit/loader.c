@@ -281,9 +281,8 @@ static void collect_symbols(const Loader *l, Loaded *out) {
 // MTLC_PERF_MAP=1: /tmp/perf-PID.map, where `perf report` finds the names of code that no file holds: a line "start size name" for
 // each kernel and phase. Only a help for looking: that it cannot be written is no error.
 static void write_perf_map(const Loader *l) {
-  const char *wanted = getenv("MTLC_PERF_MAP");
   char name[64];
-  if (!wanted || strcmp(wanted, "1")) return;
+  if (!env_is_on("MTLC_PERF_MAP")) return;
   snprintf(name, sizeof name, "/tmp/perf-%d.map", (int)getpid());
   int fd = open(name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
   FILE *f = fd >= 0 ? fdopen(fd, "a") : NULL;
@@ -310,10 +309,9 @@ void __attribute__((noinline)) __jit_debug_register_code(void) { __asm__ volatil
 
 static pthread_mutex_t jit_list = PTHREAD_MUTEX_INITIALIZER;
 
-// MTLC_DEBUG_INFO=1: gdb is given a copy of the object that says where its sections lie.
+// Where DEBUG_INFO is on: gdb is given a copy of the object that says where its sections lie.
 static JitEntry *tell_gdb(const Loader *l) {
-  const char *wanted = getenv("MTLC_DEBUG_INFO");
-  if (!wanted || strcmp(wanted, "1")) return NULL;
+  if (!env_is_on(DEBUG_INFO)) return NULL;
   unsigned char *copy = xmalloc(l->n);
   memcpy(copy, l->file, l->n);
   Elf64_Shdr *sh = (Elf64_Shdr *)(copy + l->eh->e_shoff);

@@ -6,8 +6,9 @@
 //     an axis more is taken item by item; every other contraction is products and sums;
 // (4) what is reshaped lies in one piece, or its rows equally far apart; views stand on values that are in memory (never on constants);
 // (5) a spread of a bag has its ids turned over (by_id); a spread has values [rows] or [rows, d], of a list [rows, m] or [rows, m, d]; a
-//     gather of a list reads any row for an item that is not there, and a SELECT makes that 0; tables updated by rows (rows.c): their gradient, slots and all between are
-//     values of the ids named, ascending, on an axis of their own, and a root says which rows of its slot they are;
+//     gather of a list reads any row for an item that is not there, and a SELECT makes that 0; tables updated by rows (rows.c): their
+//     gradient, slots and all between are values of the ids named, ascending, on an axis of their own, and a root says which rows of its
+//     slot they are;
 // (6) every copy is an explicit STOP. Its attributes: i1 COPY_PACKED, i2 COPY_APART, i3 a serial number.
 #include "plan_int.h"
 

@@ -58,8 +58,8 @@ static inline bool is_apart(const Graph *g, NodeId n) {
 // rows.c: update[n] = the sum of spreads that n is computed from, or part of, where it is evaluated for the rows named alone; 0 elsewhere.
 void   row_updates(const Graph *g, NodeId *update);
 NodeId spread_of(const Graph *g, NodeId top, int i);                 // the i-th that such a sum adds, from 0; 0: there are not so many
-// Is x, an operand of n, the same for all rows of the table that n has? Axes are aligned from the right.
 bool   is_row_assign(const Graph *g, NodeId n);                       // SELECT(touched(…), x, as it was)
+// Is x, an operand of n, the same for all rows of the table that n has? Axes are aligned from the right.
 bool   repeats_by_row(const Graph *g, NodeId n, NodeId x);
 // Axis of a unit move's operand that is axis i of its result; −1: that is of size 1.
 int    axis_under_unit_move(const Graph *g, NodeId n, int axis);

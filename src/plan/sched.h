@@ -63,6 +63,14 @@ typedef enum {
   CALL_HOST                  // a C routine of the runtime (host.h): `host` says all; dims are those of its result
 } CallKind;
 
+static inline const char *call_kind_name(CallKind k) {
+  static const char *const names[] = {
+    [CALL_MAP] = "map", [CALL_REDUCE_LANES] = "sum_lanes", [CALL_REDUCE_ROWS] = "sum_rows", [CALL_DOT] = "dot", [CALL_SPREAD] = "spread",
+    [CALL_ROWS] = "rows", [CALL_BAG] = "bag", [CALL_SPREAD_BAG] = "spread_bag", [CALL_HOST] = "host",
+  };
+  return names[k];
+}
+
 typedef struct {
   CallKind kind;
   const char *name;          // of the anchor or last node, for symbols and profiles: "trunk.wide"
@@ -121,7 +129,7 @@ typedef struct {
   int64_t slot_bytes, rows_bytes;
   int64_t block;             // CB: rows of a block of cross-row sums: 64 if capacity < 1024, else 128
   SchedProgram programs[N_PROGRAMS];
-  const Sources *sources;    // of the calls' places, for debuggers: the object then has lines; NULL: it has none
+  const Sources *sources;    // of the calls' places, for debuggers (DEBUG_INFO): the object then has lines; NULL: it has none
 } Schedule;
 
 // data: dense_width, n_ids, n_labels for the IN buffers. All graphs share slots (same table, same order) and IN, RT, SLOT

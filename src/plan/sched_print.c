@@ -1,7 +1,6 @@
 // sched_print.c: a schedule as text, one call a line and one line per step of its program.
 #include "plan_int.h"
 
-static const char *const kinds[] = { "map", "sum_lanes", "sum_rows", "dot", "spread", "rows", "bag", "spread_bag", "host" };
 static const char *const routines[N_HOST] = {
 #define HOST(id, fn, item_rows) [HOST_##id] = #fn,
 #include "../../runtime/host.def"
@@ -36,7 +35,7 @@ static void print_val(const Schedule *s, const Call *c, int i, Text *out) {
   }
   case VAL_CONST: text_printf(out, "%.9g", v->f); break;
   case VAL_IOTA: text_printf(out, "index of dim %d", v->dim); break;
-  case VAL_ANCHOR: text_printf(out, "the %s", kinds[c->kind]); break;
+  case VAL_ANCHOR: text_printf(out, "the %s", call_kind_name(c->kind)); break;
   case VAL_OP:
     text_add(out, op_rows[v->op].name);
     for (int k = 0; k < v->n_in; k++) text_printf(out, " v%d", v->in[k]);
@@ -65,7 +64,7 @@ static void print_host(const Schedule *s, const Call *c, Text *out) {   // "host
 
 static void print_call(const Schedule *s, const Call *c, Text *out) {
   if (c->kind == CALL_HOST) { print_host(s, c, out); return; }
-  text_printf(out, "    %s %s [", kinds[c->kind], c->name);
+  text_printf(out, "    %s %s [", call_kind_name(c->kind), c->name);
   for (int d = 0; d < c->n_dims; d++) {
     if (d) text_add(out, ", ");
     print_dim(c->dims[d], out);
