@@ -37,8 +37,14 @@ typedef struct {
   double seconds;
   bool cached;                              // the rows were prepared by an earlier run
 } DataSummary;
-typedef struct { Arena *arena; PrepState prep; Rows split[3]; DataSummary summary; const char *path; int64_t memory; } Dataset;   // path: of the first source; may be
-                                            // NULL. memory: bytes that its rows may take
+typedef struct {
+  Arena *arena;
+  PrepState prep;
+  Rows split[3];
+  DataSummary summary;
+  const char *path;                         // of the first source; may be NULL
+  int64_t memory;                           // bytes that its rows may take
+} Dataset;
 
 // The file of each source of the plan, NULL where there is none; test: held-out rows of the first source, or NULL.
 // memory: bytes that rows may take; 0: half of the machine's. What does not fit lies in files in `folder` (made if need be);
@@ -79,8 +85,8 @@ typedef struct {
   uint32_t *ids; int64_t ids_ld;
   void *y, *w; int64_t label_ld;
 } BatchBuffers;
-// Copies rows order[first + from … first + end−1] (order NULL: in place; else of all rows) to rows from … end−1 of the buffers. Parts of a batch may be
-// filled by several threads; batch_filled once it is whole.
+// Copies rows order[first + from … first + end−1] (order NULL: in place; else of all rows) to rows from … end−1 of the buffers. Parts of a
+// batch may be filled by several threads; batch_filled once it is whole.
 void batch_fill(const Rows *r, const int64_t *order, int64_t first, int64_t from, int64_t end, const BatchBuffers *to);
 void batch_filled(const Rows *r, const int64_t *order, int64_t n, const BatchBuffers *b);
 

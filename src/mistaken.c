@@ -27,8 +27,6 @@ static bool is_data_file(const char *path) {
   return false;
 }
 
-static bool is_run(Arena *a, const char *path) { return is_folder(path) && is_file(arena_printf(a, "%s/run.json", path)); }
-
 // The name beside `path` that is nearest to it and ends in `end` (a run folder: NULL); NULL: none is near.
 static const char *near_path(Arena *a, const char *path, const char *end) {
   enum { MOST = 2000 };
@@ -38,7 +36,7 @@ static const char *near_path(Arena *a, const char *path, const char *end) {
   int n = 0;
   if (!d) return NULL;
   for (struct dirent *e; n < MOST && (e = readdir(d));) {
-    bool fits = end ? ends_in(e->d_name, end) : e->d_name[0] != '.' && is_run(a, arena_printf(a, "%s%s", folder, e->d_name));
+    bool fits = end ? ends_in(e->d_name, end) : e->d_name[0] != '.' && mtl_is_run(arena_printf(a, "%s%s", folder, e->d_name));
     if (fits) names[n++] = arena_strdup(a, e->d_name);
   }
   closedir(d);
@@ -48,7 +46,7 @@ static const char *near_path(Arena *a, const char *path, const char *end) {
 
 void no_spec(mtl_context *c, const char *path, int why) {
   const char *near = why == ENOENT ? near_path(c->arena, path, ".mtl") : NULL;
-  if (is_run(c->arena, path)) {
+  if (mtl_is_run(path)) {
     diag_error(c->diag, "no-spec", (Place){0}, "`%s` is a run folder, not a spec", path);
     diag_help(c->diag, "its spec is %s/spec.mtl", path);
     return;

@@ -27,6 +27,7 @@ const char  *mtl_build_info(void);                    // LLVM, BLAS and its core
 
 // Every report comes as text for people or, with json, as one JSON document; malloc'd, free with mtl_text_free.
 void mtl_text_free(char *text);
+bool mtl_is_run(const char *folder);                  // a run's folder: what is in it belongs to the run
 // The specs that a path names: of a folder all files below with a `model`, in the order of names. They live as long as c.
 int mtl_specs(mtl_context *c, const char *path, const char *const **specs, int *n);
 // strict: a warning makes the answer no: 1.

@@ -38,6 +38,14 @@ char *beside(Arena *a, const char *file, const char *name) {
   return arena_printf(a, "%.*s/%s", (int)(slash - file), file, name);
 }
 
+bool mtl_is_run(const char *folder) {
+  Text run = {0};
+  text_printf(&run, "%s/run.json", folder);
+  bool is = access(run.data, F_OK) == 0;
+  text_free(&run);
+  return is;
+}
+
 char *read_whole(const char *path, size_t *n) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return NULL;

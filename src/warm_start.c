@@ -6,7 +6,6 @@
 #include "version/version.h"
 
 // ---------------------------------------------------------------- the run
-bool warm_is_there(mtl_context *c, const char *folder) { return access(arena_printf(c->arena, "%s/run.json", folder), F_OK) == 0; }
 
 static bool read_run(mtl_context *c, WarmRun *r, bool with_state) {
   if (!run_folder_read(c, r->folder, &r->info)) return false;
@@ -19,7 +18,7 @@ static bool read_run(mtl_context *c, WarmRun *r, bool with_state) {
 WarmRun *warm_open(mtl_context *c, const char *folder, bool with_state, Place at) {
   WarmRun *r = NEW(c->arena, WarmRun);
   r->folder = arena_strdup(c->arena, folder);
-  if (!warm_is_there(c, folder)) {
+  if (!mtl_is_run(folder)) {
     diag_error(c->diag, "no-run", at, "there is no run in `%s`: it has no run.json", folder);
     return NULL;
   }
@@ -432,7 +431,7 @@ bool warm_check(mtl_context *c, const Model *m, const Graph *g, const WarmPlan *
 bool warm_check_spec(mtl_context *c, const Model *m, const Graph *g, const char *spec) {
   if (!m->from.name) return true;
   const char *folder = beside(c->arena, spec, m->from.file);
-  if (!warm_is_there(c, folder)) {
+  if (!mtl_is_run(folder)) {
     diag_warn(c->diag, "run-not-here", m->from.file_at, "there is no run in `%s`: what is loaded from it is not checked", folder);
     diag_help(c->diag, "names, shapes and preparations are compared with it by `mtlc run`, or here once it is there");
     return true;

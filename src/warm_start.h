@@ -24,7 +24,6 @@ typedef struct {
 } WarmRun;
 // Needs a run that can be read: else NULL, and errors of which the first has the place `at` (of the clause that names it, or nowhere).
 WarmRun *warm_open(mtl_context *c, const char *folder, bool with_state, Place at);
-bool     warm_is_there(mtl_context *c, const char *folder);          // is it a run's folder at all?
 void     warm_close(WarmRun *r);                                     // NULL is fine; the plans made of it are gone
 
 // Which inputs and labels of m are those of the run: of the same name, declared alike but for the column that they are read from.

@@ -1,6 +1,6 @@
-// warm_state.c: what a run's optimizer and balancing knew, for a training that goes on from it. The state of a parameter has its shape, or that
-// of its first axes, and takes its way: element by element as the parameter itself. Steps are counted by parameter: what begins anew is corrected for as in its
-// first steps, what goes on is not.
+// warm_state.c: what a run's optimizer and balancing knew, for a training that goes on from it. The state of a parameter has its shape, or
+// that of its first axes, and takes its way: element by element as the parameter itself. Steps are counted by parameter: what begins anew
+// is corrected for as in its first steps, what goes on is not.
 #include "warm_start.h"
 #include <unistd.h>
 #include "../runtime/balance.h"

@@ -8,7 +8,7 @@ typedef struct { const Args *args; int done, worst; bool list, fine; } Job;     
 
 static bool is_folder(const char *path) {                    // of specs: a run is told what it is
   struct stat st;
-  return stat(path, &st) == 0 && S_ISDIR(st.st_mode) && !is_run(path);
+  return stat(path, &st) == 0 && S_ISDIR(st.st_mode) && !mtl_is_run(path);
 }
 
 static void worsen(Job *j, int code) {

@@ -119,7 +119,7 @@ static void format_path(Job *j, const char *path, bool named) {
   struct stat st;
   bool there = (named ? stat(path, &st) : lstat(path, &st)) == 0;
   if (there && S_ISDIR(st.st_mode)) {
-    if (named || !is_run(path)) format_folder(j, path);
+    if (named || !mtl_is_run(path)) format_folder(j, path);
   } else if (named || is_spec(path)) format_file(j, path);
 }
 

@@ -36,6 +36,5 @@ int cmd_freeze(const Args *a);
 // How every command ends: errors and warnings to standard error; the report (freed here; may be NULL) to standard output. With --json and no
 // report, what is there instead is {"exit": code, "errors": […]}. Returns `code`, or 4 where standard output cannot be written.
 int finish(mtl_context *c, const Args *a, int code, char *report);
-bool is_run(const char *path);                     // a run folder: what is in it belongs to the run
 int wrong_usage(const char *command, const char *fmt, ...) PRINTF_LIKE(2, 3);   // prints; returns 2
 #endif

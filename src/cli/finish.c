@@ -3,14 +3,6 @@
 #include "term.h"
 #include <unistd.h>
 
-bool is_run(const char *path) {
-  Text run = {0};
-  text_printf(&run, "%s/run.json", path);
-  bool is = access(run.data, F_OK) == 0;
-  text_free(&run);
-  return is;
-}
-
 int wrong_usage(const char *command, const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);

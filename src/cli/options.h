@@ -13,7 +13,8 @@ typedef struct {
   bool has_seed, json, quiet, help, check, explain, strict, tags, allow_drop, no_state, verify, profile;
 } Args;
 
-typedef enum { OPTION_FLAG, OPTION_TEXT, OPTION_FILES, OPTION_SIZE, OPTION_COUNT, OPTION_SEED, OPTION_STAGE, OPTION_THREADS } OptionKind;   // COUNT: ≥ 1; FILES: may be given again; SIZE: bytes, K, M, G
+// FILES: may be given again; SIZE: bytes, K, M, G; COUNT: ≥ 1
+typedef enum { OPTION_FLAG, OPTION_TEXT, OPTION_FILES, OPTION_SIZE, OPTION_COUNT, OPTION_SEED, OPTION_STAGE, OPTION_THREADS } OptionKind;
 typedef struct {
   char letter;                                         // 0: none
   const char *name, *value, *help;                     // value: what the help calls it, NULL for a flag

@@ -102,7 +102,7 @@ static Module *std_module(Loader *l, const Decl *d, const char *name, Place at) 
 // ---------------------------------------------------------------- the spec and its own imports
 static void load_file(Loader *l, const Ast *t, bool is_main);
 
-static const char *folder_of(Arena *a, const char *path) {
+const char *path_folder(Arena *a, const char *path) {
   const char *slash = path ? strrchr(path, '/') : NULL;
   return slash ? arena_strndup(a, path, (size_t)(slash - path) + 1) : "";
 }
@@ -206,7 +206,7 @@ static void import_own(Loader *l, const Decl *d) {
   note_import(l, d, path, text, n, false);
   free(text);
   const char *before = l->here;
-  l->here = folder_of(a, path);
+  l->here = path_folder(a, path);
   vec_push(a, &l->open, ((OpenFile){key, at, file}));
   load_file(l, parse(a, s->m.sources, file, s->diag), false);
   l->open.n--;
@@ -258,7 +258,7 @@ static const char *real_folder(Arena *a, const char *folder) {
 }
 
 bool load_modules(Spec *s, const Ast *main, const char *spec_path, const char *std_dir) {
-  Loader l = {.s = s, .std_dir = std_dir, .folder = folder_of(s->m.arena, spec_path), .here = ""};
+  Loader l = {.s = s, .std_dir = std_dir, .folder = path_folder(s->m.arena, spec_path), .here = ""};
   s->folder = l.folder;
   l.folder = real_folder(s->m.arena, l.folder);
   if (!std_module(&l, NULL, "std/base.mtl", (Place){0})) return false;

@@ -36,6 +36,7 @@ const Decl *model_decl(const Model *m, DeclKind kind, const char *name);   // na
 
 // ---- imports.c: `name` seen from `folder` ("" or with a `/` at its end, or without), less `.` and `..` in its middle.
 const char *path_joined(Arena *a, const char *folder, const char *name);
+const char *path_folder(Arena *a, const char *path);                     // of a file, with its `/`; "": none is named
 
 // ---- digest.c: SHA-256
 enum { SHA256_DIGITS = 64 };

@@ -374,10 +374,8 @@ static const char *place_text(Arena *a, const Canon *c, Place at) {      // what
   return arena_strndup(a, s + at.off, at.len);
 }
 
-static const Formula *formula(const Canon *c, FormulaId id) { return &c->m->formulas->all.data[id]; }
-
 static const char *mismatch_text(Comparison *c, const char *of, const Mismatch *m) {
-  const Formula *x = formula(c->before, m->before), *y = formula(c->after, m->after);
+  const Formula *x = canon_formula(c->before, m->before), *y = canon_formula(c->after, m->after);
   const char *from = place_text(c->arena, c->before, x->at), *to = place_text(c->arena, c->after, y->at);
   if (from && to && strcmp(from, to)) return arena_printf(c->arena, "`%s` → `%s`", from, to);
   if (m->kind == MISMATCH_CONSTANT) return arena_printf(c->arena, "%.9g → %.9g", x->number, y->number);
@@ -390,14 +388,14 @@ static void add_mismatch(Comparison *c, RuleId rule, const Entry *x, const Entry
   for (int i = 0; i < c->out->all.n; i++)
     if (c->out->all.data[i].rule == rule && is(c->out->all.data[i].text, text)) return;
   Finding *f = add(c, rule, x, y, NULL, "%s", text);
-  Place from = formula(c->before, m->before)->at, to = formula(c->after, m->after)->at;
+  Place from = canon_formula(c->before, m->before)->at, to = canon_formula(c->after, m->after)->at;
   if (from.file) f->before = from;
   if (to.file) f->after = to;
 }
 
 // A parameter by its new name, or a random number that is keyed by a name.
 static bool is_renamed(const Comparison *c, const Mismatch *m) {
-  const Formula *x = formula(c->before, m->before), *y = formula(c->after, m->after);
+  const Formula *x = canon_formula(c->before, m->before), *y = canon_formula(c->after, m->after);
   if (!is(x->op, y->op)) return false;
   bool drawn = !strncmp(x->op, "random_", 7), slot = is(x->op, "parameter") || is(x->op, "state");
   for (int r = 0; r < c->after->m->n_renames; r++) {

@@ -33,9 +33,8 @@ static const char *freeze_file(Freezer *f, const char *path);
 
 static const char *pin_of(Freezer *f, const char *file, const Decl *d) {     // NULL: an error was reported
   Arena *a = f->c->arena;
-  const char *name = d->value->name, *slash = strrchr(file, '/');
-  const char *folder = slash ? arena_strndup(a, file, (size_t)(slash - file) + 1) : "";
-  if (strncmp(name, "std/", 4)) return freeze_file(f, path_joined(a, folder, name));
+  const char *name = d->value->name;
+  if (strncmp(name, "std/", 4)) return freeze_file(f, path_joined(a, path_folder(a, file), name));
   size_t n;
   char *text = source_read_disk(arena_printf(a, "%s/%s", f->std, name + 4), &n);
   const char *pin = text ? sha256_of(a, text, n) : NULL;

@@ -44,7 +44,6 @@ static bool met(Walk *w, uint64_t pair) {
   return false;
 }
 
-static const Formula *formula(const Canon *c, FormulaId id) { return &c->m->formulas->all.data[id]; }
 static bool is(const Formula *f, const char *op) { return !strcmp(f->op, op); }
 
 static bool same(const Walk *w, FormulaId x, FormulaId y) {
@@ -60,17 +59,17 @@ static MismatchKind kind_of(const Formula *x, const Formula *y) {
 
 // Recursion is over the depth of the formulas: a list of pairs to look at stands in for it.
 void walk_pair(Walk *w, FormulaId before, FormulaId after) {
-  VEC(Mismatch) todo = {0};
-  vec_push(w->arena, &todo, ((Mismatch){0, before, after}));
-  while (todo.n) {
-    Mismatch m = todo.data[--todo.n];
-    const Formula *x = formula(w->before, m.before), *y = formula(w->after, m.after);
+  VEC(Mismatch) pending = {0};
+  vec_push(w->arena, &pending, ((Mismatch){0, before, after}));
+  while (pending.n) {
+    Mismatch m = pending.data[--pending.n];
+    const Formula *x = canon_formula(w->before, m.before), *y = canon_formula(w->after, m.after);
     if (same(w, m.before, m.after) || met(w, (uint64_t)m.before << 32 | m.after)) continue;
     bool alike = is(x, y->op) && !strcmp(x->how, y->how) && x->n_in == y->n_in, below = false;
     for (int i = 0; alike && i < x->n_in; i++) {
       if (same(w, x->in[i], y->in[i])) continue;
       below = true;
-      vec_push(w->arena, &todo, ((Mismatch){0, x->in[i], y->in[i]}));
+      vec_push(w->arena, &pending, ((Mismatch){0, x->in[i], y->in[i]}));
     }
     m.kind = kind_of(x, y);
     if (!below) vec_push(w->arena, &w->found, m);

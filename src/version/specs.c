@@ -39,7 +39,7 @@ static void add_path(mtl_context *c, const char *path, bool named, SpecFiles *ou
     if (named || spec_is_named_so(path)) add_spec(c, path, named, out);
     return;
   }
-  if (access(path_joined(c->arena, path, "run.json"), F_OK) == 0) return;
+  if (mtl_is_run(path)) return;
   int n = scandir(path, &entry, is_visible, alphasort);
   for (int i = 0; i < n; i++) {
     add_path(c, path_joined(c->arena, path, entry[i]->d_name), false, out);

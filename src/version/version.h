@@ -34,6 +34,7 @@ typedef struct {
   VEC(Entry) entries;                                                            // by kind, then name
   const Model *m; const Graph *g; const Structure *structure;                    // g: for its slots
 } Canon;
+static inline const Formula *canon_formula(const Canon *c, FormulaId id) { return &c->m->formulas->all.data[id]; }
 
 // Needs a model and its forward graph without errors. prep: of a run, whose vocabularies count in place of those of a file that
 // is named; NULL: the file is read. NULL after an error in d (a vocabulary that cannot be read).
