@@ -2,6 +2,8 @@
 #include "session.h"
 #include "version/registry.h"
 
+_Static_assert(MTL_NO_ID == VALUE_NO_ID && MTL_END == VALUE_END, "what ids mean is said in mtl.h and in data.h");
+
 struct mtl_predictor {
   Engine *engine;
   const Model *m; const PrepState *prep; const RowValues *values;      // the opened one's, as `row`

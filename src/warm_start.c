@@ -143,8 +143,8 @@ static const char *path_in_run(Arena *a, const Model *m, const char *path) {
 
 static int by_path(const void *key, const void *x) { return strcmp(key, ((const StoredTensor *)x)->path); }
 
-static const StoredTensor *stored_at(const WarmRun *old, const char *path) {
-  return bsearch(path, old->weights->tensors, (size_t)old->weights->n, sizeof *old->weights->tensors, by_path);
+const StoredTensor *stored_at(const StoredWeights *w, const char *path) {
+  return w ? bsearch(path, w->tensors, (size_t)w->n, sizeof *w->tensors, by_path) : NULL;
 }
 
 // A name that another declaration took over is not found again under its old meaning: `let b { renamed_from = a }` beside a new `a`.
@@ -250,7 +250,7 @@ static WarmTensor tensor_of(const Planner *p, int slot) {
   WarmTensor t = { .action = WARM_INITIALISE, .path = s->path, .at = s->at, .frozen = s->frozen, .state = s->role == SLOT_STATE, .rank = s->rank,
                    .slot = slot };
   for (int i = 0; i < s->rank; i++) t.shape[i] = p->g->axes.data[s->axis[i]].size;
-  t.old = is_taken(p->m, s->path) ? NULL : stored_at(p->old, path_in_run(p->a, p->m, s->path));
+  t.old = is_taken(p->m, s->path) ? NULL : stored_at(p->old->weights, path_in_run(p->a, p->m, s->path));
   if (t.old) match(p, &t);
   else t.why = "the run has none of this name";
   return t;

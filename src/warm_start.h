@@ -76,6 +76,7 @@ bool warm_state_read(mtl_context *c, WarmRun *r);                    // false: a
 void warm_state_plan(const Model *m, const WarmRun *old, WarmPlan *p);     // p: its tensors are planned
 void warm_state_apply(const WarmPlan *p, const WarmRun *old, Engine *e);
 void warm_state_text(const WarmPlan *p, Text *out);                  // lines: for how many tensors it goes on, for how many not, and why
+const StoredTensor *stored_at(const StoredWeights *w, const char *path);   // NULL: it has none, or w is NULL
 void warm_copy(const WarmTensor *t, const StoredTensor *from, const PlanSlot *to, Engine *e);     // warm_start.c: element by element, as t says
 
 json_t  *warm_json(const Model *m, const WarmPlan *p, const WarmInputs *in, const WarmRun *old);

@@ -5,12 +5,6 @@
 #include <unistd.h>
 #include "../runtime/balance.h"
 
-static int by_path(const void *key, const void *x) { return strcmp(key, ((const StoredTensor *)x)->path); }
-
-static const StoredTensor *stored(const StoredWeights *w, const char *path) {
-  return w ? bsearch(path, w->tensors, (size_t)w->n, sizeof *w->tensors, by_path) : NULL;
-}
-
 // ---------------------------------------------------------------- the run's
 // "trunk.w:adam.m": the parameter's path; NULL: it is no parameter's.
 static const char *parameter_of(Arena *a, const char *path) {
@@ -29,7 +23,7 @@ bool warm_state_read(mtl_context *c, WarmRun *r) {
   for (int i = 0; r->state && i < r->state->n; i++) {
     const StoredTensor *x = &r->state->tensors[i];
     const char *of = parameter_of(c->arena, x->path);
-    if (!of || is_state_of(x, stored(r->weights, of))) continue;
+    if (!of || is_state_of(x, stored_at(r->weights, of))) continue;
     diag_data(c->diag, "bad-weights", file, 0, 0, NULL, "`%s` does not fit the run's weights", x->path);
     return false;
   }
@@ -83,7 +77,7 @@ static void plan_balance(const Model *m, const WarmRun *old, WarmPlan *p) {
   const char *path = balance_path(m);
   if (!path) return;
   if (!old->state) p->balance_why = "the run keeps none";
-  else if (!stored(old->state, path)) p->balance_why = "the run balanced in another way";
+  else if (!stored_at(old->state, path)) p->balance_why = "the run balanced in another way";
   else if (!same_tasks(m, old->m)) p->balance_why = "the run had other tasks";
   else p->balance_goes_on = true;
 }
@@ -104,7 +98,7 @@ static void apply_one(const WarmPlan *p, const WarmRun *old, const PlanSlot *s, 
     const WarmTensor *t = &p->tensors[i];
     size_t n = t->goes_on ? strlen(t->path) : 0;
     if (!n || strncmp(s->path, t->path, n) || s->path[n] != ':') continue;
-    const StoredTensor *x = stored(old->state, arena_printf(old->m->arena, "%s%s", t->old_path, s->path + n));
+    const StoredTensor *x = stored_at(old->state, arena_printf(old->m->arena, "%s%s", t->old_path, s->path + n));
     if (x) warm_copy(t, x, s, e);
   }
 }
@@ -120,7 +114,7 @@ void warm_state_apply(const WarmPlan *p, const WarmRun *old, Engine *e) {
   for (int i = 0; i < e->plan->n_slots; i++) {
     const PlanSlot *s = &e->plan->slots[i];
     if (s->role == SLOT_OPT) apply_one(p, old, s, e);
-    if (s->role == SLOT_BALANCE && p->balance_goes_on) apply_balance(stored(old->state, s->path), s, e);
+    if (s->role == SLOT_BALANCE && p->balance_goes_on) apply_balance(stored_at(old->state, s->path), s, e);
   }
 }
 
