@@ -53,9 +53,11 @@ void pages_free(void *p, size_t bytes) { munmap(p, whole_pages(bytes)); }
 typedef struct Block Block;
 struct Block { Block *next; size_t used, size; };       // the data follow, 16-byte aligned
 struct Arena { Block *head; size_t next_size; };
-enum { BLOCK_HEADER = (sizeof(Block) + 15) & ~15, FIRST_BLOCK = 4096, LARGEST_BLOCK = 1 << 20 };
+enum { BLOCK_HEADER = (sizeof(Block) + 15) & ~15, FIRST_BLOCK = 4096, DOUBLED_TO = 1 << 20 };
+enum { LARGEST_BLOCK = (HUGE_PAGE - BLOCK_HEADER - READ_AHEAD) & ~15 };      // one huge page: 512 page faults fewer
 
 static size_t block_bytes(size_t size) { return BLOCK_HEADER + size + READ_AHEAD; }
+static bool is_of_pages(size_t size) { return size == LARGEST_BLOCK || size >= HUGE_FROM; }
 
 Arena *arena_new(void) {
   Arena *a = xcalloc(1, sizeof *a);
@@ -67,17 +69,17 @@ void arena_free(Arena *a) {
   if (!a) return;
   for (Block *b = a->head, *next; b; b = next) {
     next = b->next;
-    if (b->size < HUGE_FROM) free(b);
-    else pages_free(b, block_bytes(b->size));
+    if (is_of_pages(b->size)) pages_free(b, block_bytes(b->size));
+    else free(b);
   }
   free(a);
 }
 
 static Block *new_block(Arena *a, size_t bytes) {
   size_t size = bytes > a->next_size ? bytes : a->next_size;
-  Block *b = size < HUGE_FROM ? xcalloc(1, block_bytes(size)) : pages_alloc(block_bytes(size));   // zeroed once, handed out once
+  Block *b = is_of_pages(size) ? pages_alloc(block_bytes(size)) : xcalloc(1, block_bytes(size));   // zeroed once, handed out once
   b->size = size;
-  if (a->next_size < LARGEST_BLOCK) a->next_size *= 2;
+  a->next_size = a->next_size < DOUBLED_TO ? a->next_size * 2 : LARGEST_BLOCK;
   if (bytes == size && a->head) {                       // a block of its own: keep filling the current one
     b->next = a->head->next;
     a->head->next = b;
