@@ -66,7 +66,7 @@ bool weights_load(const char *path, const StepPlan *p, void *slots, SlotPart par
 // All tensors of a file, whatever they belong to: by name; rows of the matrix [product of all axes but the last, last] without
 // gaps. NULL: `bad-weights`.
 typedef struct { const char *path; DType dtype; int rank; int64_t shape[6], elements; const void *data; } StoredTensor;
-typedef struct { const StoredTensor *tensors; int n; uint64_t digest; void *memory; } StoredWeights;   // digest: of the whole file
+typedef struct { const StoredTensor *tensors; int n; uint64_t digest; void *mapped; size_t bytes; } StoredWeights;   // digest, mapped: of the whole file
 StoredWeights *weights_read(const char *path, Arena *a, Diag *d);
 void           weights_unread(StoredWeights *w);           // the tensors' data are gone
 // ---- file.c: the whole file or, with `disk-full` or `cannot-write`, the old one as it was. Written to path.tmp, fsync,

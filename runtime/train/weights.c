@@ -2,18 +2,19 @@
 // one after the other. Names and metadata are sorted, so equal weights give equal bytes. Tensors lie by width of their
 // elements, then by name: each is aligned. The metadata hold "digest:NAME" of every tensor (hash_bytes of its bytes, seed 0,
 // 16 hex digits). A reader believes nothing: the plan says what must be there, and sizes are checked before anything is read
-// or allocated.
+// or allocated. Tensors go piece by piece: they may be larger than memory.
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "train_int.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "safetensors are little-endian; the targets are, too");
 
-enum { PREAMBLE = 8, LONGEST_HEADER = 100000000, DIGEST_DIGITS = 16 };
+enum { PREAMBLE = 8, LONGEST_HEADER = 100000000, DIGEST_DIGITS = 16, PIECE = 1 << 20 };
 static const struct { const char *name; size_t bytes; } dtypes[] = {
   [F32] = { "F32", 4 }, [F64] = { "F64", 8 }, [U32] = { "U32", 4 }, [I64] = { "I64", 8 } };
 
@@ -26,7 +27,7 @@ typedef struct {
   int64_t offset;            // in the data part
   uint64_t digest;
 } Tensor;
-typedef struct { Tensor *data; int n; size_t bytes, largest; } Tensors;
+typedef struct { Tensor *data; int n; size_t bytes, piece; } Tensors;     // piece: bytes of the largest
 
 // ---------------------------------------------------------------- what the plan says
 static bool is_kept(const PlanSlot *s, SlotPart part) {
@@ -52,6 +53,34 @@ static Tensor tensor_of(const StepPlan *p, const PlanSlot *s, const SlotSet *set
   return t;
 }
 
+// ---------------------------------------------------------------- pieces: bytes at … at + n − 1 of a tensor without gaps between its rows
+static size_t row_bytes(const Tensor *t) { return (size_t)t->cols * t->width; }
+static bool has_gaps(const Tensor *t) { return t->rows > 1 && t->ld != t->cols; }
+static char *row_at(const Tensor *t, size_t at) { return t->at + at / row_bytes(t) * (size_t)t->ld * t->width; }
+
+static size_t piece_bytes(const Tensor *t) {                 // whole rows, where there are gaps
+  size_t row = row_bytes(t);
+  if (!has_gaps(t)) return t->bytes < PIECE ? t->bytes : PIECE;
+  return row < PIECE ? PIECE / row * row : row;
+}
+
+static size_t piece_at(const Tensor *t, size_t at) {
+  size_t piece = piece_bytes(t);
+  return t->bytes - at < piece ? t->bytes - at : piece;
+}
+
+// In the arena, where it lies so already, else in `room`.
+static const void *packed(const Tensor *t, size_t at, size_t n, char *room) {
+  if (!has_gaps(t)) return t->at + at;
+  for (size_t i = 0, row = row_bytes(t); i < n; i += row) memcpy(room + i, row_at(t, at + i), row);
+  return room;
+}
+
+static void unpack(const Tensor *t, size_t at, size_t n, const char *from) {
+  if (!has_gaps(t)) memcpy(t->at + at, from, n);
+  else for (size_t i = 0, row = row_bytes(t); i < n; i += row) memcpy(row_at(t, at + i), from + i, row);
+}
+
 static int by_layout(const void *x, const void *y) {
   const Tensor *a = x, *b = y;
   if (a->width != b->width) return a->width > b->width ? -1 : 1;
@@ -67,7 +96,7 @@ static Tensors tensors_of(const StepPlan *p, const SlotSet *sets, int n_sets, Sl
   for (int i = 0; i < t.n; i++) {
     t.data[i].offset = (int64_t)t.bytes;
     t.bytes += t.data[i].bytes;
-    if (t.data[i].bytes > t.largest) t.largest = t.data[i].bytes;
+    if (piece_bytes(&t.data[i]) > t.piece) t.piece = piece_bytes(&t.data[i]);
   }
   return t;
 }
@@ -78,14 +107,6 @@ static void tensors_free(Tensors *t) {
 }
 
 // ---------------------------------------------------------------- writing
-// The tensor without gaps: in the arena, where its rows are so already, else in `room`.
-static const void *packed(const Tensor *t, void *room) {
-  if (t->rows <= 1 || t->ld == t->cols) return t->at;
-  size_t row = (size_t)t->cols * t->width;
-  for (int64_t r = 0; r < t->rows; r++) memcpy((char *)room + (size_t)r * row, t->at + (size_t)(r * t->ld) * t->width, row);
-  return room;
-}
-
 static void digest_text(uint64_t v, char out[DIGEST_DIGITS + 1]) { snprintf(out, DIGEST_DIGITS + 1, "%016" PRIx64, v); }
 
 static char *digest_key(const Tensor *t) {
@@ -123,18 +144,25 @@ static Text header_text(const Tensors *t) {
   return out;
 }
 
-static void add_all(WholeFile *f, const Text *header, const Tensors *t, void *room) {
-  uint64_t n = header->n;
-  whole_add(f, &n, sizeof n);
+static uint64_t digest_of(const Tensor *t, char *room) {
+  uint64_t h = hash_begin(0);
+  for (size_t at = 0, n; at < t->bytes; at += n) n = piece_at(t, at), h = hash_more(h, packed(t, at, n, room), n);
+  return hash_end(h);
+}
+
+static void add_all(WholeFile *f, const Text *header, const Tensors *t, char *room) {
+  uint64_t bytes = header->n;
+  whole_add(f, &bytes, sizeof bytes);
   whole_add(f, header->data, header->n);
-  for (int i = 0; i < t->n; i++) whole_add(f, packed(&t->data[i], room), t->data[i].bytes);
+  for (const Tensor *x = t->data; x < t->data + t->n; x++)
+    for (size_t at = 0, n; at < x->bytes; at += n) n = piece_at(x, at), whole_add(f, packed(x, at, n, room), n);
 }
 
 static bool save(const char *path, const StepPlan *p, const SlotSet *sets, int n_sets, SlotPart part, bool durable,
                  uint64_t *digest, Diag *d) {
   Tensors t = tensors_of(p, sets, n_sets, part);
-  void *room = xmalloc(t.largest);
-  for (int i = 0; i < t.n; i++) t.data[i].digest = hash_bytes(packed(&t.data[i], room), t.data[i].bytes, 0);
+  char *room = xmalloc(t.piece);
+  for (int i = 0; i < t.n; i++) t.data[i].digest = digest_of(&t.data[i], room);
   Text header = header_text(&t);
   *digest = hash_bytes(header.data, header.n, 0);
   WholeFile *f = whole_open(path, d);
@@ -162,7 +190,7 @@ bool weights_save_soon(const char *path, const StepPlan *p, const void *slots, S
 }
 
 // ---------------------------------------------------------------- reading
-typedef struct { const char *path; int fd; int64_t size; json_t *header; char *data; Diag *diag; } Reader;
+typedef struct { const char *path; int fd; int64_t size; json_t *header; Diag *diag; } Reader;
 
 PRINTF_LIKE(2, 3) static bool bad(const Reader *r, const char *fmt, ...) {
   char why[512];
@@ -306,18 +334,25 @@ static bool check_header(const Reader *r, Tensors *t) {
   return check_layout(r, t);
 }
 
-static bool read_data(Reader *r, const Tensors *t) {
-  r->data = xmalloc(t->bytes);
-  if (!read_at(r, r->data, t->bytes, r->size - (int64_t)t->bytes)) return false;
-  for (int i = 0; i < t->n; i++)
-    if (hash_bytes(r->data + t->data[i].offset, t->data[i].bytes, 0) != t->data[i].digest)
-      return bad(r, "the bytes of `%s` have changed since they were written", t->data[i].name);
-  return true;
-}
+static bool changed(const Reader *r, const Tensor *t) { return bad(r, "the bytes of `%s` have changed since they were written", t->name); }
 
-static void unpack(const Tensor *t, const char *from) {
-  size_t row = (size_t)t->cols * t->width;
-  for (int64_t r = 0; r < t->rows; r++) memcpy(t->at + (size_t)(r * t->ld) * t->width, from + (size_t)r * row, row);
+// All tensors once more after they were found whole: only then may the slots change. The second time they mostly come from memory.
+static bool read_data(const Reader *r, const Tensors *t, bool into_slots) {
+  int64_t data = r->size - (int64_t)t->bytes;
+  char *room = xmalloc(t->piece);
+  bool fine = true;
+  for (const Tensor *x = t->data; fine && x < t->data + t->n; x++) {
+    uint64_t h = hash_begin(0);
+    for (size_t at = 0, n; fine && at < x->bytes; at += n) {
+      n = piece_at(x, at);
+      fine = read_at(r, room, n, data + x->offset + (int64_t)at);
+      if (fine && into_slots) unpack(x, at, n, room);
+      else if (fine) h = hash_more(h, room, n);
+    }
+    if (fine && !into_slots && hash_end(h) != x->digest) fine = changed(r, x);
+  }
+  free(room);
+  return fine;
 }
 
 bool tensors_load(const char *path, const StepPlan *p, const SlotSet *sets, int n_sets, SlotPart part, uint64_t *digest,
@@ -325,10 +360,8 @@ bool tensors_load(const char *path, const StepPlan *p, const SlotSet *sets, int 
   Reader r = { .path = path, .fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), .diag = d };
   if (r.fd < 0) return bad(&r, "they cannot be opened: %s", strerror(errno));
   Tensors t = tensors_of(p, sets, n_sets, part);
-  bool fine = read_header(&r, &t, digest) && check_header(&r, &t) && read_data(&r, &t);
-  for (int i = 0; fine && i < t.n; i++) unpack(&t.data[i], r.data + t.data[i].offset);
+  bool fine = read_header(&r, &t, digest) && check_header(&r, &t) && read_data(&r, &t, false) && read_data(&r, &t, true);
   json_decref(r.header);
-  free(r.data);
   tensors_free(&t);
   close(r.fd);
   return fine;
@@ -374,17 +407,28 @@ static bool tensors_in(const Reader *r, Tensors *t, PlanSlot *slots) {
   return t->bytes <= held || bad(r, "the tensors do not fit the file");
 }
 
-static StoredWeights *stored(Reader *r, const Tensors *t, uint64_t digest, Arena *a) {
+// The file as memory: the machine keeps of it what is looked at and what it has room for.
+static char *map_data(const Reader *r, const Tensors *t) {
+  char *file = mmap(NULL, (size_t)r->size, PROT_READ, MAP_PRIVATE, r->fd, 0), *data = file + ((size_t)r->size - t->bytes);
+  bool fine = file != MAP_FAILED || bad(r, "they cannot be read: %s", strerror(errno));
+  for (const Tensor *x = t->data; fine && x < t->data + t->n; x++)
+    if (hash_bytes(data + x->offset, x->bytes, 0) != x->digest) fine = changed(r, x);
+  if (!fine && file != MAP_FAILED) munmap(file, (size_t)r->size);
+  return fine ? file : NULL;
+}
+
+static StoredWeights *stored(const Reader *r, const Tensors *t, uint64_t digest, Arena *a) {
+  char *file = map_data(r, t);
+  if (!file) return NULL;
   StoredWeights *w = NEW(a, StoredWeights);
   StoredTensor *all = NEW_ARRAY(a, StoredTensor, t->n + 1);
   for (int i = 0; i < t->n; i++) {
     const Tensor *x = &t->data[i];
     all[i] = (StoredTensor){ .path = arena_strdup(a, x->name), .dtype = x->slot->dtype, .rank = x->slot->rank,
-                             .elements = (int64_t)(x->bytes / x->width), .data = r->data + x->offset };
+                             .elements = (int64_t)(x->bytes / x->width), .data = file + ((size_t)r->size - t->bytes) + x->offset };
     memcpy(all[i].shape, x->slot->shape, sizeof all[i].shape);
   }
-  *w = (StoredWeights){ all, t->n, digest, r->data };
-  r->data = NULL;
+  *w = (StoredWeights){ all, t->n, digest, file, (size_t)r->size };
   return w;
 }
 
@@ -402,19 +446,18 @@ StoredWeights *weights_read(const char *path, Arena *a, Diag *d) {
     size_t n = json_object_size(r.header);
     Tensors t = { .data = xcalloc(n + 1, sizeof(Tensor)) };
     PlanSlot *slots = xcalloc(n + 1, sizeof *slots);
-    if (tensors_in(&r, &t, slots) && check_header(&r, &t) && read_data(&r, &t)) w = stored(&r, &t, digest, a);
+    if (tensors_in(&r, &t, slots) && check_header(&r, &t)) w = stored(&r, &t, digest, a);
     if (w) qsort((void *)w->tensors, (size_t)w->n, sizeof *w->tensors, by_path);
     tensors_free(&t);
     free(slots);
   }
   json_decref(r.header);
-  free(r.data);
   close(r.fd);
   return w;
 }
 
 void weights_unread(StoredWeights *w) {
-  if (!w) return;
-  free(w->memory);
-  w->memory = NULL;
+  if (!w || !w->mapped) return;
+  munmap(w->mapped, w->bytes);
+  w->mapped = NULL;
 }

@@ -72,6 +72,7 @@ uint64_t mix64(uint64_t x);                                     // finaliser of 
 // FNV-1a 64, finished by mix64; not for security. Its values are part of what a trained model means (buckets of ids, initial
 // weights, digests): they never change.
 uint64_t hash_bytes(const void *p, size_t n, uint64_t seed);
+uint64_t hash_begin(uint64_t seed), hash_more(uint64_t h, const void *p, size_t n), hash_end(uint64_t h);   // the same, by pieces
 // The nearest of n candidates to `word` by edit distance, or NULL when none is near enough
 // (distance at most 1 for 3 letters, 2 for up to 7, 3 beyond).
 const char *nearest(const char *word, const char *const *candidates, int n);

@@ -9,12 +9,18 @@ uint64_t mix64(uint64_t x) {
   return x ^ (x >> 31);
 }
 
-uint64_t hash_bytes(const void *p, size_t n, uint64_t seed) {      // FNV-1a with the finaliser of splitmix64
+// FNV-1a with the finaliser of splitmix64
+uint64_t hash_begin(uint64_t seed) { return 0xcbf29ce484222325u ^ (seed * 0x9e3779b97f4a7c15u); }
+
+uint64_t hash_more(uint64_t h, const void *p, size_t n) {
   const unsigned char *s = p;
-  uint64_t h = 0xcbf29ce484222325u ^ (seed * 0x9e3779b97f4a7c15u);
   for (size_t i = 0; i < n; i++) h = (h ^ s[i]) * 0x100000001b3u;
-  return mix64(h);
+  return h;
 }
+
+uint64_t hash_end(uint64_t h) { return mix64(h); }
+
+uint64_t hash_bytes(const void *p, size_t n, uint64_t seed) { return hash_end(hash_more(hash_begin(seed), p, n)); }
 
 // ---- the table of names: open addressing, never shrinks
 static struct { const char **slot; size_t n, cap; Arena *arena; } table;
