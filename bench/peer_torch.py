@@ -20,26 +20,18 @@ class SparseB(B):
     rows = staticmethod(lambda table, ids: F.embedding(ids, table, sparse=True))
 
 
-def optimizers_of(w, lazy):
-    rest = [v for k, v in w.items() if not (lazy and k == "table")]
-    out = [torch.optim.Adam(rest, lr=1e-3, eps=1e-8, fused=True)]
-    return out + [torch.optim.SparseAdam([w["table"]], lr=1e-3, eps=1e-8)] if lazy else out
+def adam(w):
+    return torch.optim.Adam(w.values(), lr=1e-3, eps=1e-8, fused=True)
 
 
-def prepare(job, compiled=False):
+def parameters(job):
     torch.set_num_threads(job.threads)
     torch.set_flush_denormal(True)
-    lazy = workloads.WORKLOADS[job.name].lazy
-    w = {k: torch.tensor(v, requires_grad=True) for k, v in job.start.items()}
-    optimizers = optimizers_of(w, lazy)
-    parts = list(zip(*(torch.from_numpy(p).unbind() for p in job.parts)))
+    return {k: torch.from_numpy(v).requires_grad_() for k, v in job.start.items()}
 
-    def loss(x, ids, y):
-        return workloads.loss(job.name, SparseB if lazy else B, w, x, ids, y)
 
-    if compiled:
-        loss = torch.compile(loss, dynamic=False)
-
+def trained(loss, optimizers, parts):
+    """(the mean loss of a step on each part, a function that does one step) of loss(*part)."""
     def step(part):
         value = loss(*part)
         for o in optimizers:
@@ -58,4 +50,18 @@ def prepare(job, compiled=False):
         done += 1
         return 1
 
-    return check, run, {"torch": torch.__version__}
+    return check, run
+
+
+def prepare(job, compiled=False):
+    w = parameters(job)
+    lazy = bool(workloads.WORKLOADS[job.name].tables)
+    optimizers = [adam({k: v for k, v in w.items() if not (lazy and k == "table")})]
+    if lazy:
+        optimizers.append(torch.optim.SparseAdam([w["table"]], lr=1e-3, eps=1e-8))
+
+    def loss(x, ids, y):
+        return workloads.loss(job.name, SparseB if lazy else B, w, x, ids, y)
+
+    parts = list(zip(*(torch.from_numpy(p).unbind() for p in job.parts)))
+    return *trained(torch.compile(loss, dynamic=False) if compiled else loss, optimizers, parts), {"torch": torch.__version__}

@@ -35,6 +35,7 @@ PEERS = {
     "compile": Peer("torch", "peer_torch", MADE_OF_LAYERS, {"compiled": True}),
     "tf": Peer("tf", "peer_tf", MADE_OF_LAYERS),
     "keras": Peer("tf", "peer_keras", ("w1", "w2")),
+    "fbgemm": Peer("fbgemm", "peer_fbgemm", ("w5r",)),
 }
 
 
@@ -68,7 +69,7 @@ def buckets(codes):
 def batches(name, batch):
     import numpy
     x, codes, y = workloads.rows(name, CHECK_STEPS * batch)
-    if workloads.WORKLOADS[name].lazy:
+    if workloads.WORKLOADS[name].tables:
         codes = buckets(codes)
     ids = codes + numpy.array(workloads.offsets(name), dtype=int)[None, :]
     return [part.reshape((CHECK_STEPS, batch) + part.shape[1:]) for part in (x, ids.astype(numpy.int32), y)]

@@ -39,8 +39,8 @@ class Mtlc:
         with open(f"{self.tmp}/{name}.mtl", "w") as out:
             out.write(spec(name, batch, mode))
         shutil.rmtree(f"{self.tmp}/run", ignore_errors=True)
-        done = subprocess.run([self.path, "run", out.name, "--data", self.rows(name, batch), "--json", "-q", "-o", f"{self.tmp}/run", *options],
-                              capture_output=True, text=True)
+        done = subprocess.run([self.path, "run", out.name, "--data", self.rows(name, batch), "--json", "-q", "--no-state",
+                               "-o", f"{self.tmp}/run", *options], capture_output=True, text=True)
         if done.returncode:
             sys.exit(done.stderr)
         return json.loads(done.stdout)

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """The workloads of bench/steps.sh: the spec of each, rows for it, its useful arithmetic, and the same model for a framework.
 
-    workloads.py spec NAME BATCH time|start|check        the spec. start: a step moves nothing, so the run's weights are those that
-                                                         training starts from; check: rows in the order of the file, none held out
+    workloads.py spec NAME BATCH time|start|check [N]    the spec; N: of a table's rows, in place of its own. start: a step moves nothing, so the run's
+                                                         weights are those that training starts from; check: rows in the order of the file
     workloads.py rows NAME ROWS                          CSV on standard output (needs numpy)
 
 W1 30 → 64 → 32 → two sigmoid heads        W4 PLE, 2 levels of 8 shared + 4 + 4 experts of (64, 64), inputs and towers of W3
 W2 30 → 64 → softmax(5) and sigmoid        W5 26 tables of 384,615 rows of 16, 13 numbers → 256 → 128 → two heads; tables updated by rows
 W3 MMoE: 33 categories of 16 and 7 numbers, 8 experts of (64, 64), two gates, two towers of 32      W6 512 → 1024 → 512 → two heads
+W5R is W5 with row-wise Adagrad for its tables; the rest of all is updated by Adam
 """
 import json
 import math
@@ -18,6 +19,7 @@ from typing import NamedTuple
 CENSUS = [9, 52, 47, 17, 3, 7, 24, 15, 5, 10, 3, 6, 8, 6, 6, 51, 38, 8, 10, 9, 10, 3, 4, 7, 5, 43, 43, 43, 5, 3, 3, 3, 2]
 BUCKETS = 384_615
 WIDTH = 16                                                     # of a row of a table
+ROWWISE = (0.01, 1e-8)                                         # rate and eps of row-wise Adagrad
 TOWERS = """task ta { head = views.ta |> dense(32, relu) as hidden |> dense(1) as last |> sigmoid, loss = bce(a) }
 task tb { head = views.tb |> dense(32, relu) as hidden |> dense(1) as last |> sigmoid, loss = bce(b) }"""
 DENSE = """shared h = {from_} |> dense({wide}, relu) as wide |> dense({narrow}, relu) as narrow
@@ -32,9 +34,12 @@ class Workload(NamedTuple):
     batches: list
     body: str                                                  # of the spec, behind n and x = concat(all embeddings, n)
     products: list                                             # (how many, k, n) of a row: all but the first, where nothing is embedded, have a dX
-    lazy: bool = False                                         # tables are updated by the rows that a batch names
+    tables: str = ""                                           # the optimizer of tables that are updated by the rows that a batch names
 
 
+IDS = Workload(13, [BUCKETS] * 26, ["binary", "binary"], [2048],
+               DENSE.format(from_="x", wide=256, narrow=128, act=" |> sigmoid", loss="bce", other="bce"),
+               [(1, 429, 256), (1, 256, 128), (2, 128, 1)])
 WORKLOADS = {
     "w1": Workload(30, [], ["binary", "real"], [32, 256, 2048],
                    DENSE.format(from_="n", wide=64, narrow=32, act=" |> sigmoid", loss="bce", other="mse"), [(1, 30, 64), (1, 64, 32), (2, 32, 1)]),
@@ -48,13 +53,12 @@ task tb { head = h |> dense(1) as last |> sigmoid, loss = bce(b) }""", [(1, 30, 
                    'shared views = x |> ple(["ta", "tb"], levels = 2, own = 4, common = 8, widths = [64, 64], gate_widths = [])\n' + TOWERS,
                    [(1, 535, 16 * 64 + 12 + 12 + 16), (16, 64, 64), (2, 12, 64), (1, 16, 64),
                     (1, 64, 16 * 64 + 12 + 12), (16, 64, 64), (2, 12, 64), (2, 64, 32), (2, 32, 1)]),
-    "w5": Workload(13, [BUCKETS] * 26, ["binary", "binary"], [2048],
-                   DENSE.format(from_="x", wide=256, narrow=128, act=" |> sigmoid", loss="bce", other="bce"),
-                   [(1, 429, 256), (1, 256, 128), (2, 128, 1)], lazy=True),
+    "w5": IDS._replace(tables="adam(0.001)"),
+    "w5r": IDS._replace(tables="rowwise_adagrad({}, eps = {})".format(*ROWWISE)),
     "w6": Workload(512, [], ["real", "real"], [1024], DENSE.format(from_="n", wide=1024, narrow=512, act="", loss="mse", other="mse"),
                    [(1, 512, 1024), (1, 1024, 512), (2, 512, 1)]),
 }
-STACKS = ("w1", "w2", "w5", "w6")                              # dense layers one behind the other, and a head for each task
+STACKS = ("w1", "w2", "w5", "w5r", "w6")                            # dense layers one behind the other, and a head for each task
 
 
 def flops(name, batch):
@@ -64,22 +68,22 @@ def flops(name, batch):
     return 3 * sum(forward) - (0 if w.sizes else forward[0])
 
 
-def spec(name, batch, mode):
-    w = WORKLOADS[name]
+def spec(name, batch, mode, table_rows=None):
+    w, still = WORKLOADS[name], "sgd(1e-30)" if mode == "start" else ""
     lines = [f"model {name}", "edition 2026", 'import "std/moe.mtl"', f"input n : vector({w.numbers})"]
     for i, size in enumerate(w.sizes):
-        if w.lazy:
-            lines.append(f"input c{i} : id {{ buckets = {size} }}")
+        if w.tables:
+            lines.append(f"input c{i} : id {{ buckets = {table_rows or size} }}")
         else:
             values = ", ".join(f'"{v:02}"' for v in range(size))
             lines.append(f"input c{i} : category {{ vocab = [{values}] }}")
     lines += [f"label {key} : {kind}" for key, kind in zip("ab", w.labels)]
     if w.sizes:
         ids = ", ".join(f"c{i}" for i in range(len(w.sizes)))
-        lazy = " { lazy = true }" if w.lazy else ""
-        lines.append(f"shared x = concat(repeat(c in [{ids}], embed(c, {WIDTH})), n){lazy}")
+        own = f" {{ lazy = true, optimizer = {still or w.tables} }}" if w.tables else ""
+        lines.append(f"shared x = concat(repeat(c in [{ids}], embed(c, {WIDTH})), n){own}")
     lines.append(w.body)
-    optimizer = "sgd(1e-30)" if mode == "start" else "adam(0.001)"
+    optimizer = still or "adam(0.001)"
     order = "true" if mode == "time" else "false"
     lines.append(f"train {{ optimizer = {optimizer}, batch = {batch}, epochs = 1, split = fraction(train = 1), shuffle = {order}, seed = 7 }}")
     return "\n".join(lines) + "\n"
@@ -103,7 +107,7 @@ def rows(name, n):
 def write_rows(name, n, out):
     numbers, sizes, labels = WORKLOADS[name][:3]
     x, codes, y = rows(name, n)
-    digits = "" if WORKLOADS[name].lazy else "02"
+    digits = "" if WORKLOADS[name].tables else "02"
     head = [f"n_{i}" for i in range(numbers)] + [f"c{i}" for i in range(len(sizes))] + ["a", "b"]
     out.write(",".join(head) + "\n")
     whole = [kind[0] != "r" for kind in labels]
@@ -115,13 +119,14 @@ def write_rows(name, n, out):
 
 # ---------------------------------------------------------------- the same model for a framework
 def safetensors(path):
+    """Views of the file: tables are copied once, when they become one."""
     import numpy
     with open(path, "rb") as f:
         (size,) = struct.unpack("<Q", f.read(8))
         head = json.loads(f.read(size))
-        data = f.read()
+    data = numpy.memmap(path, numpy.uint8, "c", 8 + size)
     head.pop("__metadata__", None)
-    return {k: numpy.frombuffer(data[v["data_offsets"][0]:v["data_offsets"][1]], numpy.float32).reshape(v["shape"]).copy() for k, v in head.items()}
+    return {k: data[v["data_offsets"][0]:v["data_offsets"][1]].view(numpy.float32).reshape(v["shape"]) for k, v in head.items()}
 
 
 def start(name, path):
@@ -171,7 +176,7 @@ def start(name, path):
 def offsets(name):
     """Where each table begins in the one of all; of a category rows 0 and 1 are for what is missing or unseen."""
     w = WORKLOADS[name]
-    apart = 0 if w.lazy else 2
+    apart = 0 if w.tables else 2
     return [sum(w.sizes[:i]) + apart * (i + 1) for i in range(len(w.sizes))]
 
 
@@ -222,8 +227,8 @@ def loss(name, B, w, x, ids, y):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 5 and sys.argv[1] == "spec" and sys.argv[2] in WORKLOADS and sys.argv[4] in ("time", "start", "check"):
-        sys.stdout.write(spec(sys.argv[2], int(sys.argv[3]), sys.argv[4]))
+    if len(sys.argv) in (5, 6) and sys.argv[1] == "spec" and sys.argv[2] in WORKLOADS and sys.argv[4] in ("time", "start", "check"):
+        sys.stdout.write(spec(sys.argv[2], int(sys.argv[3]), *sys.argv[4:]))
     elif len(sys.argv) == 4 and sys.argv[1] == "rows" and sys.argv[2] in WORKLOADS:
         write_rows(sys.argv[2], int(sys.argv[3]), sys.stdout)
     else:

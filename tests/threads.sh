@@ -36,7 +36,20 @@ task act  { head = x |> dense(1) |> sigmoid, loss = bce(acted), metric = [auc] }
 train { batch = 2048, epochs = 3, optimizer = adam(0.003) }
 END
 sed 's/train {/train { clip = norm(0.1),/' tables.mtl >clipped.mtl
-for spec in dense experts tables clipped; do
+cat >ids.mtl <<'END'
+model ids
+input n            : vector(13)
+input c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12 : id { buckets = 38_461 }
+input d0, d1, d2, d3, d4, d5, d6, d7, d8, d9, d10, d11, d12 : id { buckets = 38_461 }
+label liked, acted : binary
+shared x = concat(repeat(c in [c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12], embed(c, 16)),
+                  repeat(c in [d0, d1, d2, d3, d4, d5, d6, d7, d8, d9, d10, d11, d12], embed(c, 16)), n) { lazy = true, optimizer = rowwise_adagrad(0.01) }
+shared h = x |> mlp([256, 128])
+task like { head = h |> dense(1) |> sigmoid, loss = bce(liked) }
+task act  { head = h |> dense(1) |> sigmoid, loss = bce(acted) }
+train { batch = 2048, epochs = 2, optimizer = adam(0.003) }
+END
+for spec in dense experts tables clipped ids; do
   "$mtlc" synth $spec.mtl --rows 7000 --seed 3 -o $spec.csv -q         # the last batch is short
   for cache in cold warm; do
     for n in 1 2 3 4; do

@@ -4,7 +4,9 @@
 #include <math.h>
 #include "train_int.h"
 
-static const double PROGRESS_S = 0.05, CHECKPOINT_S = 5;     // least time between reports, and between checkpoints
+static const double PROGRESS_S = 0.05;                       // least time between reports
+static const double CHECKPOINT_S = 5, CHECKPOINT_TIMES = 20; // and between checkpoints: as many times what the last one took, if that is more
+static const double DISK_BYTES_S = 500e6;                    // how fast the first is thought to be written
 static const double SLOW_STEP_S = 1e-4;                      // the clock is read after each such step, else after 8
 
 // ---------------------------------------------------------------- the median step
@@ -230,9 +232,10 @@ static bool end_epoch(Trainer *t) {
 }
 
 static bool save_now_and_then(Trainer *t) {                  // between epochs
-  bool due = t->hooks->run_dir && t->epoch <= t->tp->epochs && t->clock - t->saved > CHECKPOINT_S;
+  bool due = t->hooks->run_dir && t->epoch <= t->tp->epochs && t->clock - t->saved > fmax(CHECKPOINT_S, CHECKPOINT_TIMES * t->save_took);
   if (!due) return true;
   bool fine = checkpoint_save(t);
+  t->save_took = t->saved - t->clock;
   tick(t);
   return fine;
 }
@@ -341,6 +344,7 @@ static bool start(Trainer *t) {
   if (t->data->split[1].n > 0) t->valid = predictions_new(tp, t->data->split[1].n, false, t->arena);
   if (tp->epochs > 1) t->kept = kept_rows_new(t->e->plan, t->rows->n, t->data->memory);
   if (t->hooks->resume && !checkpoint_load(t)) return false;
+  t->save_took = (double)t->e->plan->slot_bytes / DISK_BYTES_S;
   t->clock = t->saved = monotonic_seconds();
   return guard_start(t);
 }

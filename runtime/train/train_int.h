@@ -82,7 +82,7 @@ typedef struct {
   int64_t n_batches, *order;              // order NULL: as in the file
   int64_t *first;                         // of batches of groups: where each begins in the order, then the end; made for each epoch
   int64_t falls;                          // of a plateau's rate
-  double clock, saved;                    // when seconds were last added up; when the last checkpoint was written
+  double clock, saved, save_took;         // when seconds were last added up; when the last checkpoint was written, and what it took
   int64_t steps_since;                    // steps since `clock`
   double *task_loss;                      // [n_tasks] for progress
   Predictions *valid;                     // room for the predictions of the validation rows; NULL: there are none
