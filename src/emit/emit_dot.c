@@ -127,30 +127,38 @@ static void finish_in_registers(Tile *t, Value *acc) {
   kernel_leave(k, back);
 }
 
-// The tile lies in memory as [nv][mr] vectors; its rows from … to−1 are finished.
+// The tile lies in memory as [mr][nv] vectors; its rows from … to−1 are finished, the vectors of one in straight-line code where that
+// stays short: the processor then goes on to the next tile while it divides.
 static void finish_in_memory(Tile *t, Value *acc, Value from, Value to) {
+  enum { UNROLLED_COST = 80 };
   Kernel *k = t->k;
   Emit *e = k->e;
   LL *l = &e->l;
   Type vec = acc_type(t);
   unsigned align = dtype_bytes(k->c->vals[k->c->anchor].dtype);
-  Value mem = kernel_alloca(k, vec, t->mr * t->nv, "tile"), zero = ll_i64(l, 0), mr = ll_i64(l, t->mr);
-  for (int i = 0; i < t->mr * t->nv; i++)
-    ll_store(l, acc[i], ll_at(l, vec, mem, ll_i64(l, i % t->nv * t->mr + i / t->nv)), align);
+  Value mem = kernel_alloca(k, vec, t->mr * t->nv, "tile"), zero = ll_i64(l, 0), nv = ll_i64(l, t->nv);
+  for (int i = 0; i < t->mr * t->nv; i++) ll_store(l, acc[i], ll_at(l, vec, mem, ll_i64(l, i)), align);
   Loop rows, cols = {.i = zero};
-  if (t->nv > 1) loop_begin(e, &cols, zero, ll_i64(l, t->nv), 1, "tile.col", 0, NULL);
-  Tile one = *t;
-  one.col = ll_add(l, t->col, ll_mul(l, cols.i, ll_i64(l, t->width)));
-  if (t->mask[0] && t->nv > 1) one.mask[0] = lane_mask(e, t->width, ll_sub(l, k->extent[1], one.col));
-  State back = kernel_enter(k, 1, one.col);
+  Tile now = *t;
+  bool whole = t->nv * program_cost(k->c, false) <= UNROLLED_COST;
+  if (!whole) {
+    loop_begin(e, &cols, zero, nv, 1, "tile.col", 0, NULL);
+    now.nv = 1;
+    now.col = ll_add(l, t->col, ll_mul(l, cols.i, ll_i64(l, t->width)));
+    if (t->mask[0]) now.mask[0] = lane_mask(e, t->width, ll_sub(l, k->extent[1], now.col));
+  }
+  State back = kernel_enter(k, 1, now.col);
   loop_begin(e, &rows, from, to, 1, "tile.row", 0, NULL);
   State outer = kernel_enter(k, 0, ll_add(l, t->row, rows.i));
-  settle_row(&one);
-  finish_vector(&one, 0, ll_load(l, vec, ll_at(l, vec, mem, ll_add(l, ll_mul(l, cols.i, mr), rows.i)), align, "acc"), NULL);
+  settle_row(&now);
+  for (int v = 0; v < now.nv; v++) {
+    Value at = ll_at(l, vec, mem, ll_add(l, ll_mul(l, rows.i, nv), ll_add(l, cols.i, ll_i64(l, v))));
+    finish_vector(&now, v, ll_load(l, vec, at, align, "acc"), NULL);
+  }
   kernel_leave(k, outer);
   loop_end(e, &rows, NULL);
   kernel_leave(k, back);
-  if (t->nv > 1) loop_end(e, &cols, NULL);
+  if (!whole) loop_end(e, &cols, NULL);
 }
 
 // Rows from … to−1 of the tile.

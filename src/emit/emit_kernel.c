@@ -36,13 +36,26 @@ static int64_t short_row(const Emit *e, const Call *c) {
   return far && is_short && (c->kind == CALL_ROWS || c->kind == CALL_MAP) ? c->dims[1].size : 0;
 }
 
-// The input that an output to a row of a table is the new value of, element by element; −1: none.
+// The input that an output is the new value of, element by element; −1: none.
 static int read_at(const Call *c, const Output *o) {
-  for (int i = 0; o->by && i < c->n_inputs; i++) {
+  for (int i = 0; i < c->n_inputs; i++) {
     const Input *in = &c->inputs[i];
     bool same = in->buffer == o->buffer && in->offset == o->offset && in->index == o->by - 1 && in->index_stride == o->row_stride;
     for (int d = 0; d < c->n_dims; d++) same &= in->stride[d] == o->stride[d];
     if (same && !input_prologue(c, i)) return i;
+  }
+  return -1;
+}
+
+// An earlier input with the same strides, both being slots, as a weight and its optimizer's state: one place in the row serves all of
+// them; −1: none.
+static int strides_as(const Emit *e, const Call *c, int input) {
+  const Buffer *b = e->s->buffers.data;
+  const Input *in = &c->inputs[input];
+  for (int i = 0; i < input && b[in->buffer].role == BUF_SLOT; i++) {
+    const Input *x = &c->inputs[i];
+    bool alike = b[x->buffer].role == BUF_SLOT && input_prologue(c, i) == input_prologue(c, input);
+    if (alike && !memcmp(x->stride, in->stride, sizeof x->stride)) return i;
   }
   return -1;
 }
@@ -54,7 +67,7 @@ static void key_operands(const Emit *e, const Call *c, Text *out) {
   for (int i = 0; i < c->n_inputs; i++) {
     const Input *in = &c->inputs[i];
     bool pro = input_prologue(c, i);
-    text_printf(out, " i%d:%d:%d:%d:", in->dtype, in->index, is_far(e, in), pro);
+    text_printf(out, " i%d:%d:%d:%d:%d:", in->dtype, in->index, is_far(e, in), pro, strides_as(e, c, i));
     for (int d = 0; d < domain_rank(c, pro); d++)
       text_char(out, stride_class(in->stride[d], domain_axis(c, pro, d) == lane_axis_of(c, pro)));
   }
@@ -112,7 +125,7 @@ static void input_params(Emit *e, const Call *c, Kernel *k, Params *out) {
     const Input *in = &c->inputs[i];
     bool pro = input_prologue(c, i);
     param_ptr(e, out, k ? &k->st.in[i] : NULL, "in", i, in->buffer, in->offset, in->dtype);
-    for (int d = 0; d < domain_rank(c, pro); d++) {
+    for (int d = 0; d < domain_rank(c, pro) && strides_as(e, c, i) < 0; d++) {
       int axis = domain_axis(c, pro, d);
       if (stride_class(in->stride[d], axis == lane_axis_of(c, pro)) == 's')
         param_i64(e, out, k ? &k->in_stride[i][axis] : NULL, in->stride[d], "in", i, axis);
@@ -380,6 +393,10 @@ static void bind_params(Kernel *k, const Params *ps) {
   }
   k->lo = LLVMGetParam(fn, (unsigned)ps->n);
   k->hi = LLVMGetParam(fn, (unsigned)ps->n + 1);
+  for (int i = 0; i < k->c->n_inputs; i++) {
+    int as = strides_as(k->e, k->c, i);
+    if (as >= 0) memcpy(k->in_stride[i], k->in_stride[as], sizeof k->in_stride[i]);
+  }
   for (int i = 0; i < k->c->n_outputs; i++) {
     int in = read_at(k->c, &k->c->outputs[i]);
     if (in < 0) continue;
