@@ -67,6 +67,7 @@ typedef struct {
   const Call *c;
   bool predicts;                            // KernelFn.predicts
   int width;                                // lanes of a vector of the schedule's dtype
+  int side_by_side;                         // vectors that `lanes` gives its body at once, where there are as many; 0: one
   State st;
   Block entry;                              // allocas go here
   Value lo, hi;
@@ -81,8 +82,9 @@ typedef struct {
   unsigned *deps;                           // val → axes that it varies along
 } Kernel;
 
-// A point of the domain under evaluation: `width` lanes along `lane_axis` (width 1: a scalar), `mask` NULL: all lanes on.
-typedef struct { int width; int lane_axis; Value mask; Value *memo; } Point;
+// A point of the domain under evaluation: `width` lanes along `lane_axis` (width 1: a scalar), `mask` NULL: all lanes on. Of a body
+// of `lanes`: the first of `vectors` of them, one behind the other.
+typedef struct { int width; int lane_axis; Value mask; Value *memo; int vectors; } Point;
 
 // ---- emit.c
 void emit_error(Emit *e, const char *fmt, ...) PRINTF_LIKE(2, 3);

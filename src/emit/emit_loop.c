@@ -45,9 +45,10 @@ Value lane_mask(Emit *e, int width, Value left) {
   return LLVMBuildICmp(l->b, LLVMIntSLT, ll_lanes(l, l->i32, width), ll_splat(l, n, width), "mask");
 }
 
-static void at(Kernel *k, int axis, Value i, int width, Value mask, BodyFn *body, void *ctx) {
+static void at(Kernel *k, int axis, Value i, int width, Value mask, int vectors, BodyFn *body, void *ctx) {
   State back = kernel_enter(k, axis, i);
   Point p = point_new(k, width, axis, mask);
+  p.vectors = vectors;
   if (width == 1) kernel_resolve(k, -1);
   body(k, &p, ctx);
   kernel_leave(k, back);
@@ -69,15 +70,23 @@ void lanes(Kernel *k, int axis, Value from, Value to, BodyFn *body, void *ctx) {
   LL *l = &e->l;
   Loop full, rest;
   int vectors = ll_is_const(from, 0) ? whole_row(k, to) : 0;
-  for (int v = 0; v < vectors; v++) at(k, axis, ll_i64(l, (int64_t)v * k->width), k->width, row_mask(k, v, to), body, ctx);
+  for (int v = 0; v < vectors; v++) at(k, axis, ll_i64(l, (int64_t)v * k->width), k->width, row_mask(k, v, to), 1, body, ctx);
   if (vectors) return;
+  if (k->side_by_side > 1) {
+    int64_t step = (int64_t)k->side_by_side * k->width;
+    Value blocks = ll_add(l, from, ll_and(l, ll_sub(l, to, from), ll_i64(l, -step)));
+    loop_begin(e, &full, from, blocks, step, "side.by.side", 0, NULL);
+    at(k, axis, full.i, k->width, NULL, k->side_by_side, body, ctx);
+    loop_end(e, &full, NULL);
+    from = blocks;
+  }
   Value whole = ll_add(l, from, ll_and(l, ll_sub(l, to, from), ll_i64(l, -(int64_t)k->width)));
   loop_begin(e, &full, from, whole, k->width, "lanes", 0, NULL);
-  at(k, axis, full.i, k->width, NULL, body, ctx);
+  at(k, axis, full.i, k->width, NULL, 1, body, ctx);
   loop_end(e, &full, NULL);
   loop_begin(e, &rest, whole, to, e->has_mask ? k->width : 1, "tail", 0, NULL);
-  if (e->has_mask) at(k, axis, rest.i, k->width, lane_mask(e, k->width, ll_sub(l, to, rest.i)), body, ctx);
-  else at(k, axis, rest.i, 1, NULL, body, ctx);
+  if (e->has_mask) at(k, axis, rest.i, k->width, lane_mask(e, k->width, ll_sub(l, to, rest.i)), 1, body, ctx);
+  else at(k, axis, rest.i, 1, NULL, 1, body, ctx);
   loop_end(e, &rest, NULL);
 }
 

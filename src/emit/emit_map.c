@@ -269,7 +269,7 @@ Value load_output(Kernel *k, const Point *p, int i) {       // what stands there
 
 // ---------------------------------------------------------------- evaluation
 Point point_new(Kernel *k, int width, int lane_axis, Value mask) {
-  Point p = {width, lane_axis, mask, NEW_ARRAY(k->e->arena, Value, k->c->n_vals + 1)};
+  Point p = {width, lane_axis, mask, NEW_ARRAY(k->e->arena, Value, k->c->n_vals + 1), 1};
   return p;
 }
 

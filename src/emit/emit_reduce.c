@@ -163,20 +163,33 @@ static void reduce_lanes_body(Kernel *k, Point *p, void *ctx) {
 void emit_reduce_lanes(Kernel *k) { nest(k, k->c->n_dims, reduce_lanes_body, NULL); }
 
 // ---------------------------------------------------------------- across rows, lanes along the last dim
+// Columns side by side: an addition waits for the one before it, those of other vectors do not.
+enum { SIDE_BY_SIDE = 4, LIGHT_COST = 8 };
+
+// The v-th vector of those that stand at a point.
+static Point vector_of(Kernel *k, const Point *at, int v, State *back) {
+  *back = v ? kernel_enter(k, at->lane_axis, ll_i64(&k->e->l, (int64_t)v * at->width)) : kernel_keep(k);
+  return point_new(k, at->width, at->lane_axis, at->mask);
+}
+
 static void rows_partial(Kernel *k, Value from, Value to, Value *acc, void *ctx) {
   Point *at = ctx;
   Emit *e = k->e;
   int lane_axis = at->width > 1 ? at->lane_axis : -1;
-  acc[0] = neutral(k, sum_type(k, at->width));
+  Value next[SIDE_BY_SIDE];
+  for (int v = 0; v < at->vectors; v++) acc[v] = neutral(k, sum_type(k, at->width));
   Loop lp;
-  loop_begin(e, &lp, from, to, 1, "r", 1, acc);
-  State back = kernel_enter(k, AXIS_REDUCED, lp.i);
+  loop_begin(e, &lp, from, to, 1, "r", at->vectors, acc);
+  State back = kernel_enter(k, AXIS_REDUCED, lp.i), row;
   kernel_resolve(k, lane_axis);
-  Point p = point_new(k, at->width, at->lane_axis, at->mask);
-  Value next = combine(k, lp.carried[0], operand(k, &p));
+  for (int v = 0; v < at->vectors; v++) {
+    Point p = vector_of(k, at, v, &row);
+    next[v] = combine(k, lp.carried[v], operand(k, &p));
+    kernel_leave(k, row);
+  }
   kernel_leave(k, back);
-  loop_end(e, &lp, &next);
-  acc[0] = lp.carried[0];
+  loop_end(e, &lp, next);
+  memcpy(acc, lp.carried, sizeof *acc * (size_t)at->vectors);
 }
 
 static void scalar_partial(Kernel *k, Value from, Value to, Value *acc, void *ctx) {
@@ -184,14 +197,22 @@ static void scalar_partial(Kernel *k, Value from, Value to, Value *acc, void *ct
   acc[0] = sum_along_lanes(k, from, to);
 }
 
-static void reduce_rows_body(Kernel *k, Point *p, void *ctx) {
+static void reduce_rows_body(Kernel *k, Point *at, void *ctx) {
   LL *l = &k->e->l;
-  Value acc, extent = k->extent[AXIS_REDUCED];
+  Value acc[SIDE_BY_SIDE], extent = k->extent[AXIS_REDUCED];
   PartialFn *partial = k->c->n_dims == 0 ? scalar_partial : rows_partial;
+  State back;
   (void)ctx;
-  if (is_max(k)) partial(k, ll_i64(l, 0), extent, &acc, p);
-  else tree_sum(k, extent, sum_type(k, p->width), 1, partial, p, &acc);
-  finish(k, p, acc);
+  if (is_max(k)) partial(k, ll_i64(l, 0), extent, acc, at);
+  else tree_sum(k, extent, sum_type(k, at->width), at->vectors, partial, at, acc);
+  for (int v = 0; v < at->vectors; v++) {
+    Point p = vector_of(k, at, v, &back);
+    finish(k, &p, acc[v]);
+    kernel_leave(k, back);
+  }
 }
 
-void emit_reduce_rows(Kernel *k) { nest(k, k->c->n_dims - 1, reduce_rows_body, NULL); }
+void emit_reduce_rows(Kernel *k) {
+  k->side_by_side = program_cost(k->c, true) <= LIGHT_COST ? SIDE_BY_SIDE : 1;
+  nest(k, k->c->n_dims - 1, reduce_rows_body, NULL);
+}
