@@ -143,6 +143,10 @@ Value emit_fma(Emit *e, Value a, Value b, Value c);                     // round
 int   program_cost(const Call *c, bool prologue);                       // about: instructions per vector
 void  emit_map(Kernel *k);
 
+// ---- emit_transpose.c
+int  transposed_input(const Emit *e, const Call *c);                    // the one input that a map reads by squares, −1: none; part of the key
+void emit_transpose(Kernel *k, int input);
+
 // ---- emit_math.c: f32 by polynomials, f64 by libm
 Value math_exp(Emit *e, Value x);
 Value math_log(Emit *e, Value x);

@@ -85,6 +85,7 @@ void kernel_key(const Emit *e, const Call *c, bool constants, Text *out) {
     text_printf(out, " dot%d:%d:%d:%d:%dx%d%c:%c%c", c->dims[0].is_rows, c->reduced.is_rows, c->left.dtype, c->right.dtype, t.mr, t.nv,
                 t.columns, stride_class(c->left.stride_mn, true), stride_class(c->left.stride_k, true));
   }
+  text_printf(out, " t%d", transposed_input(e, c));
   for (int v = 0; v < c->n_vals; v++) {
     const Val *x = &c->vals[v];
     text_printf(out, " v%d:%d:%d:%d", x->kind, x->kind == VAL_OP ? (int)x->op : 0, x->dtype, x->prologue);

@@ -354,4 +354,8 @@ static void map_body(Kernel *k, Point *p, void *ctx) {
   eval_outputs(k, p);
 }
 
-void emit_map(Kernel *k) { nest(k, k->c->n_dims - 1, map_body, NULL); }
+void emit_map(Kernel *k) {
+  int input = transposed_input(k->e, k->c);
+  if (input >= 0) emit_transpose(k, input);
+  else nest(k, k->c->n_dims - 1, map_body, NULL);
+}

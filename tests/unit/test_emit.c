@@ -378,6 +378,33 @@ static void test_map_rows(void **state) {
   map_of(F64, 77, 13);
 }
 
+// x lies the other way around, beside a bias along lanes; outer: dims before the two.
+static void transposed_map(DType t, int64_t outer, int64_t n, int64_t m, bool rows) {
+  Bench *b = bench_new(t, n);
+  int64_t ld = CAPACITY, to = 72;
+  int x = buffer(b, t, outer * 72 * ld, "x"), y = buffer(b, t, 80, "y"), o = buffer(b, t, outer * CAPACITY * to, "o");
+  Call *c = call(b, CALL_MAP, "transposed");
+  b->phase.over_rows = rows;
+  if (outer > 1) dim(c, false, outer);
+  dim(c, rows, n);
+  dim(c, false, m);
+  c->items = outer > 1 ? outer : n;
+  if (outer > 1) map_steps(c, t, input(c, t, 0, x, 0, 72 * ld, 1, ld), input(c, t, 0, y, 1, 0, 0, 1), o, 0);
+  else map_steps(c, t, input(c, t, 0, x, 2, 1, ld, 0), input(c, t, 0, y, 1, 0, 1, 0), o, to);
+  if (outer > 1) memcpy(c->outputs[0].stride, (int64_t[]){CAPACITY * to, to, 1}, 3 * sizeof(int64_t));
+  check(b, 0);
+}
+
+static void test_map_transposed(void **state) {           // squares, what is left of them either way, and none
+  (void)state;
+  static const int64_t sizes[] = {1, 5, 8, 16, 21, 37, 64};
+  for (int n = 0; n < COUNT_OF(sizes); n++)
+    for (int m = 1; m < COUNT_OF(sizes); m++) transposed_map(F32, 1, sizes[n], sizes[m], n & 1);
+  transposed_map(F32, 3, 37, 21, false);
+  transposed_map(F32, 2, 16, 16, false);
+  transposed_map(F64, 1, 37, 21, true);
+}
+
 static void test_map_strided_and_uniform(void **state) {  // lanes over rows with a stride; a scalar; an iota
   (void)state;
   for (int64_t n = 1; n <= 41; n += 8) {
@@ -624,14 +651,14 @@ static void test_reduce_lanes(void **state) {
 
 static void rows_of(DType t, OpId reduce, int64_t n, int64_t width) {
   Bench *b = bench_new(t, n);
-  int x = buffer(b, t, CAPACITY * 60, "x"), w = buffer(b, t, CAPACITY, "w"), o = buffer(b, t, 64, "o");
+  int x = buffer(b, t, CAPACITY * 150, "x"), w = buffer(b, t, CAPACITY, "w"), o = buffer(b, t, 160, "o");
   Call *c = call(b, CALL_REDUCE_ROWS, "rows");
   if (width) dim(c, false, width);
   c->item_rows = 16;
   c->items = width ? (width + 15) / 16 : 1;
   c->reduce_op = reduce;
   c->reduced = (Dim){true, CAPACITY};
-  int v = op(c, OP_MUL, t, 1, input(c, t, 1, x, 0, 60, 1, 0), input(c, t, 1, w, 0, 1, 0, 0), -1);
+  int v = op(c, OP_MUL, t, 1, input(c, t, 1, x, 0, 150, 1, 0), input(c, t, 1, w, 0, 1, 0, 0), -1);
   int a = anchor(c, t, v);
   output(c, t, op(c, OP_ADD, t, 0, a, input(c, t, 0, o, 0, width ? 1 : 0, 0, 0), -1), o, 0, width ? 1 : 0, 0, 0);
   check(b, 0);
@@ -643,8 +670,10 @@ static void test_reduce_rows(void **state) {
   for (int i = 0; i < COUNT_OF(rows); i++) {
     rows_of(F32, OP_SUM, rows[i], 45);
     rows_of(F32, OP_SUM, rows[i], 0);
+    rows_of(F32, OP_SUM, rows[i], 149);                    // vectors side by side, on every target
   }
   rows_of(F32, OP_AMAX, 100, 20);
+  rows_of(F32, OP_AMAX, 100, 150);
   rows_of(F32, OP_AMAX, 100, 0);
   rows_of(F64, OP_SUM, 300, 21);
   rows_of(F64, OP_SUM, 300, 0);
@@ -979,7 +1008,7 @@ static void test_broken_schedule_is_an_error(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_map_rows), cmocka_unit_test(test_map_strided_and_uniform), cmocka_unit_test(test_map_indexed),
+    cmocka_unit_test(test_map_rows), cmocka_unit_test(test_map_transposed), cmocka_unit_test(test_map_strided_and_uniform), cmocka_unit_test(test_map_indexed),
     cmocka_unit_test(test_map_scalar), cmocka_unit_test(test_functions_f32), cmocka_unit_test(test_functions_f64),
     cmocka_unit_test(test_dot), cmocka_unit_test(test_dot_of_few_rows),
     cmocka_unit_test(test_dot_with_gather), cmocka_unit_test(test_dot_over_rows), cmocka_unit_test(test_reduce_lanes),
