@@ -136,6 +136,7 @@ Point point_new(Kernel *k, int width, int lane_axis, Value mask);
 Value eval(Kernel *k, Point *p, int val);                               // in the val's dtype, p->width lanes
 void  eval_outputs(Kernel *k, Point *p);                                // evaluates and stores all outputs
 Value load_input(Kernel *k, const Point *p, int input);                // in the input's dtype
+bool  has_room(const Emit *e, const Call *c, int output);              // behind a row, for whole vectors where masks are dear: part of the key
 Value load_output(Kernel *k, const Point *p, int output);
 void  store_output(Kernel *k, const Point *p, int output, Value v);    // v in the output's dtype
 Value convert(Emit *e, Value v, DType from, DType to);

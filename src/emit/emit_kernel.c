@@ -73,7 +73,7 @@ static void key_operands(const Emit *e, const Call *c, Text *out) {
   }
   for (int i = 0; i < c->n_outputs; i++) {
     const Output *o = &c->outputs[i];
-    text_printf(out, " o%d:%d:%d:%d:", o->val, o->dtype, o->by, read_at(c, o));
+    text_printf(out, " o%d:%d:%d:%d:%d:", o->val, o->dtype, o->by, read_at(c, o), has_room(e, c, i));
     for (int d = 0; d < c->n_dims; d++) text_char(out, stride_class(o->stride[d], d == lane_axis_of(c, false)));
   }
 }

@@ -9,6 +9,12 @@ int64_t leading_dimension(int64_t cols) {
   return ld / 16 % 2 ? ld : ld + 16;
 }
 
+// Rows of a batch end with room for a whole vector of 8, which costs less to store there than a part of one.
+static int64_t roomy_dimension(int64_t cols) {
+  int64_t ld = leading_dimension(cols);
+  return ld > cols ? ld : (cols + 7) / 8 * 8;
+}
+
 int add_buffer(Schedule *s, const char *name, BufferRole role, DType t, int64_t rows_a, int64_t rows_b, int64_t cols) {
   Buffer b = {
     .name = name, .role = role, .dtype = t, .rows_a = rows_a, .rows_b = rows_b, .cols = cols, .ld = leading_dimension(cols)
@@ -173,6 +179,7 @@ static void place_node(Planner *p, NodeId n) {
     int buffer = add_buffer(p->s, arena_printf(p->s->arena, "%s.%u", op_rows[node(p->g, n)->op].name, n), BUF_ROWS,
                             (DType)node(p->g, n)->dtype, a, b, cols);
     if (is_packed(p->g, n)) p->s->buffers.data[buffer].ld = cols;
+    else if (has_rows(p->g, n) && cols > 1) p->s->buffers.data[buffer].ld = roomy_dimension(cols);
     x->loc = matrix_loc(p->g, n, buffer, p->s->buffers.data[buffer].ld);
     x->placed = true;
   }
