@@ -14,7 +14,7 @@ enum { LIGHT_COST = 8, SPAN_ROWS = 48, SPAN_COLUMNS = 128 };
 typedef struct {
   Kernel *k;
   int mr, nv, width;                        // rows, vectors, lanes of a vector
-  bool narrow;
+  bool narrow, flat;                        // flat: as many rows as lanes, one behind the other in memory
   Value mask[MAX_TILE];                     // per vector; NULL: all lanes
   Value row, col;                           // first row and column of the tile
   Value left, right, stride;                // &left[row, 0], &right[0, col]; of left, from row to row
@@ -161,10 +161,49 @@ static void finish_in_memory(Tile *t, Value *acc, Value from, Value to) {
   if (!whole) loop_end(e, &cols, NULL);
 }
 
+// A flat tile as the whole vectors that its rows, short as they are, make one behind the other.
+static void finish_flat(Tile *t, Value *acc) {
+  Kernel *k = t->k;
+  Emit *e = k->e;
+  LL *l = &e->l;
+  unsigned align = dtype_bytes(k->c->vals[k->c->anchor].dtype);
+  Value n = k->extent[1], mem = kernel_alloca(k, acc_type(t), t->mr + 1, "flat");
+  for (int r = 0; r < t->mr; r++) ll_store(l, acc[r], ll_at(l, acc_elem(k), mem, ll_mul(l, ll_i64(l, r), n)), align);   // over what is behind the row before
+  State back = kernel_enter(k, 0, t->row);
+  Loop lp;
+  loop_begin(e, &lp, ll_i64(l, 0), n, 1, "flat", 0, NULL);
+  Value at = ll_mul(l, lp.i, ll_i64(l, t->width));
+  State here = kernel_enter(k, 1, at);
+  Point p = point_new(k, t->width, 1, NULL);
+  p.memo[k->c->anchor] = ll_load(l, acc_type(t), ll_at(l, acc_elem(k), mem, at), align, "acc");
+  eval_outputs(k, &p);
+  kernel_leave(k, here);
+  loop_end(e, &lp, NULL);
+  kernel_leave(k, back);
+}
+
+static void finish(Tile *t, Value *acc, Value from, Value to);
+
+static void finish_flat_or_rows(Tile *t, Value *acc, Value from, Value to) {
+  LL *l = &t->k->e->l;
+  Block whole = ll_block(l, "whole"), part = ll_block(l, "part"), done = ll_block(l, "done");
+  Tile rows = *t;
+  rows.flat = false;
+  ll_if(l, ll_icmp(l, LLVMIntEQ, from, ll_i64(l, 0)), whole, part);
+  ll_go(l, whole);
+  finish_flat(t, acc);
+  ll_br(l, done);
+  ll_go(l, part);
+  finish(&rows, acc, from, to);
+  ll_br(l, done);
+  ll_go(l, done);
+}
+
 // Rows from … to−1 of the tile.
 static void finish(Tile *t, Value *acc, Value from, Value to) {
   Kernel *k = t->k;
   LL *l = &k->e->l;
+  if (t->flat) { finish_flat_or_rows(t, acc, from, to); return; }
   if (t->narrow || program_cost(k->c, false) > LIGHT_COST) { finish_in_memory(t, acc, from, to); return; }
   if (t->mr == 1) { finish_in_registers(t, acc); return; }
   Block whole = ll_block(l, "whole"), part = ll_block(l, "part"), done = ll_block(l, "done");
@@ -306,6 +345,19 @@ static void one_column(Kernel *k) {
 }
 
 // ---------------------------------------------------------------- which tiles
+// Rows one behind the other in all that the program reads and writes, and at least as many as a vector has lanes.
+static bool is_flat(const Emit *e, const Call *c) {
+  int64_t n = c->dims[1].size;
+  bool flat = e->has_mask && !c->dims[0].is_rows && c->dims[0].size >= kernel_width(e) && !c->named;
+  for (int v = 0; v < c->n_vals; v++) flat &= c->vals[v].kind != VAL_IOTA;
+  for (int i = 0; i < c->n_inputs; i++) {
+    const int64_t *s = c->inputs[i].stride;
+    flat &= c->inputs[i].index < 0 && ((s[0] == 0 && s[1] == 0) || (s[0] == n && s[1] == 1));
+  }
+  for (int i = 0; i < c->n_outputs; i++) flat &= !c->outputs[i].by && c->outputs[i].stride[0] == n && c->outputs[i].stride[1] == 1;
+  return flat;
+}
+
 static DotTiles tiles_of(const Emit *e, const Call *c, int64_t rows) {
   const Target *target = e->target;
   const Dim *n = &c->dims[1];
@@ -317,7 +369,7 @@ static DotTiles tiles_of(const Emit *e, const Call *c, int64_t rows) {
   int step = t.nv * width;
   if (n->is_rows) return t;
   if (n->size % step == 0) t.columns = 'w';
-  else if (n->size <= width || (!e->has_mask && n->size < step)) t.columns = 'n';
+  else if (n->size <= width || (!e->has_mask && n->size < step)) t.columns = n->size <= width && is_flat(e, c) ? 'f' : 'n';
   if (dot_is_column(c)) t.columns = '1';
   return t;
 }
@@ -331,11 +383,12 @@ static void span(Kernel *k, const DotTiles *shape, const Span *s) {
   int nv = shape->nv, step = nv * k->width;
   bool masked = e->has_mask && e->target->lanes_f32 == 16 && shape->columns == 'm';
   Value n = ll_sub(l, s->col_to, s->col), blocks = ll_add(l, n, ll_i64(l, masked ? (nv - 1) * k->width - 1 : 0));
-  Value whole = shape->columns == 'w' ? s->col_to : shape->columns == 'n' ? s->col
+  bool flat = shape->columns == 'f', none = flat || shape->columns == 'n';            // no wide tiles
+  Value whole = shape->columns == 'w' ? s->col_to : none ? s->col
               : ll_add(l, s->col, ll_mul(l, LLVMBuildUDiv(l->b, blocks, ll_i64(l, step), ""), ll_i64(l, step)));
   Tile wide = {.k = k, .mr = shape->mr, .nv = nv, .width = k->width};
-  if (shape->columns != 'n') column_loop(wide, s, s->col, whole, masked, "col");
-  Tile narrow = {.k = k, .mr = shape->mr, .nv = 1, .width = e->has_mask ? k->width : 1, .narrow = true};
+  if (!none) column_loop(wide, s, s->col, whole, masked, "col");
+  Tile narrow = {.k = k, .mr = flat ? k->width : shape->mr, .nv = 1, .width = e->has_mask ? k->width : 1, .narrow = true, .flat = flat};
   if (shape->columns != 'w') column_loop(narrow, s, whole, s->col_to, e->has_mask, "narrow");
 }
 

@@ -179,7 +179,8 @@ void tree_sum(Kernel *k, Value extent, Type t, int n, PartialFn *partial, void *
 void emit_reduce_lanes(Kernel *k);
 void emit_reduce_rows(Kernel *k);
 void emit_dot(Kernel *k);
-// Rows and vectors of the wide tile; columns '1': one column; 'w': whole wide tiles, no masks; 'n': narrow tiles alone; 'm': both.
+// Rows and vectors of the wide tile; columns '1': one column; 'w': whole wide tiles, no masks; 'n': narrow tiles alone; 'f': flat
+// ones alone; 'm': wide and narrow ones.
 typedef struct { int mr, nv; char columns; } DotTiles;
 DotTiles dot_tiles(const Emit *e, const Call *c);        // part of the key
 void emit_spread(Kernel *k);

@@ -626,6 +626,37 @@ static void test_dot_over_rows(void **state) {            // dW: k is rows, in b
   dot_of(F64, (DotCase){.n = 300, .m_size = 9, .width = 10, .k_rows = true, .transposed = true, .heavy = true});
 }
 
+// dW of a narrow layer: what is read and written has its rows one behind the other.
+static void flat_dot(DType t, int64_t n, int64_t m, int64_t width) {
+  Bench *b = bench_new(t, n);
+  enum { LD = 80 };
+  int left = buffer(b, t, CAPACITY * LD, "left"), right = buffer(b, t, CAPACITY * LD, "right");
+  int rate = buffer(b, t, 1, "rate"), state = buffer(b, t, m * width, "state"), o1 = buffer(b, t, m * width, "o1");
+  Call *c = call(b, CALL_DOT, "dot");
+  dim(c, false, m);
+  dim(c, false, width);
+  c->reduced = (Dim){true, CAPACITY};
+  c->left.buffer = left, c->right.buffer = right;
+  c->left.dtype = c->right.dtype = t;
+  c->left.stride_mn = c->right.stride_mn = 1;
+  c->left.stride_k = c->right.stride_k = LD;
+  int a = anchor(c, t, -1);
+  dot_program(c, t, a, input(c, t, 0, rate, 0, 0, 0, 0), input(c, t, 0, state, 0, width, 1, 0), true, o1, state, width);
+  c->item_rows = 32;
+  c->items = (m + 31) / 32;
+  check(b, 0);
+}
+
+static void test_flat_dot(void **state) {
+  (void)state;
+  static const int64_t rows[] = {1, 32, 65, 300};
+  for (int i = 0; i < COUNT_OF(rows); i++)
+    for (int64_t m = 7; m <= 73; m += 11)
+      for (int64_t width = 2; width <= 17; width += 1 + i) flat_dot(F32, rows[i], m, width);
+  flat_dot(F64, 70, 37, 3);
+  flat_dot(F64, 70, 64, 8);
+}
+
 // ---------------------------------------------------------------- REDUCE
 static void lanes_of(DType t, OpId reduce, int64_t n, int64_t width, int64_t stride) {
   Bench *b = bench_new(t, n);
@@ -1011,7 +1042,7 @@ int main(void) {
     cmocka_unit_test(test_map_rows), cmocka_unit_test(test_map_transposed), cmocka_unit_test(test_map_strided_and_uniform), cmocka_unit_test(test_map_indexed),
     cmocka_unit_test(test_map_scalar), cmocka_unit_test(test_functions_f32), cmocka_unit_test(test_functions_f64),
     cmocka_unit_test(test_dot), cmocka_unit_test(test_dot_of_few_rows),
-    cmocka_unit_test(test_dot_with_gather), cmocka_unit_test(test_dot_over_rows), cmocka_unit_test(test_reduce_lanes),
+    cmocka_unit_test(test_dot_with_gather), cmocka_unit_test(test_dot_over_rows), cmocka_unit_test(test_flat_dot), cmocka_unit_test(test_reduce_lanes),
     cmocka_unit_test(test_reduce_rows), cmocka_unit_test(test_spread), cmocka_unit_test(test_spread_of_lists), cmocka_unit_test(test_bag), cmocka_unit_test(test_spread_bag), cmocka_unit_test(test_equal_calls_are_one_kernel), cmocka_unit_test(test_runs_of_calls_are_a_loop), cmocka_unit_test(test_constants_as_arguments),
     cmocka_unit_test(test_six_axes), cmocka_unit_test(test_sums_of_six_axes), cmocka_unit_test(test_key_names_ops),
     cmocka_unit_test(test_broken_schedule_is_an_error), cmocka_unit_test(test_parts_that_are_broken)};
