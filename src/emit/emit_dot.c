@@ -248,23 +248,42 @@ static void tile(Tile *t, const Span *s, Value row, Value step) {
 
 // What is left of the rows at the end is made by the tile that ends there: its first rows are made once more, perhaps from rows
 // of another call's range, and left alone. Where a batch has fewer rows than a tile, each is a tile of its own, with a stride of 0.
-static void row_loop(Tile t, const Span *s) {
+static void tiles_down(Tile t, const Span *s, Value from, Value to, Value few) {
   Kernel *k = t.k;
   LL *l = &k->e->l;
   Loop rows;
-  Value mr = ll_i64(l, t.mr), step = mr;
-  t.stride = k->left_mn;
-  if (k->c->dims[0].is_rows && t.mr > 1) {
-    Value few = ll_icmp(l, LLVMIntSLT, s->row_to, mr);
-    step = ll_select(l, few, ll_i64(l, 1), mr);
-    t.stride = ll_select(l, few, ll_i64(l, 0), t.stride);
-  }
-  loop_begin(k->e, &rows, s->row, s->row_to, t.mr, "row", 0, NULL);
+  Value mr = ll_i64(l, t.mr), step = few ? ll_select(l, few, ll_i64(l, 1), mr) : mr;
+  t.stride = few ? ll_select(l, few, ll_i64(l, 0), k->left_mn) : k->left_mn;
+  loop_begin(k->e, &rows, from, to, t.mr, "row", 0, NULL);
   rows.step = step;
   t.row = ll_min(l, rows.i, ll_sub(l, s->row_to, step));
   t.left = left_row(k, t.row);
   tile(&t, s, rows.i, step);
   loop_end(k->e, &rows, NULL);
+}
+
+// Of rows in tiles of MOST, how many at the end make whole tiles of LEAST instead, or nearly so: 32 rows are 4 of 6 and 2 of 4.
+enum { MOST = 6, LEAST = 4 };
+
+static Value short_tiles(LL *l, Value n) {
+  Value left = LLVMBuildURem(l->b, n, ll_i64(l, MOST), ""), zero = ll_i64(l, 0);
+  Value none = ll_or(l, ll_icmp(l, LLVMIntEQ, left, zero), ll_icmp(l, LLVMIntSGT, left, ll_i64(l, LEAST)));
+  Value two = ll_icmp(l, LLVMIntSLE, left, ll_i64(l, 2 * LEAST - MOST));
+  return ll_min(l, ll_select(l, none, zero, ll_select(l, two, ll_add(l, left, ll_i64(l, MOST)), left)), n);
+}
+
+static void row_loop(Tile t, const Span *s) {
+  LL *l = &t.k->e->l;
+  bool rows = t.k->c->dims[0].is_rows && t.mr > 1;
+  Value few = rows ? ll_icmp(l, LLVMIntSLT, s->row_to, ll_i64(l, t.mr)) : NULL;
+  if (!rows || t.mr != MOST || t.narrow) {
+    tiles_down(t, s, s->row, s->row_to, few);
+    return;
+  }
+  Value left = ll_select(l, few, ll_i64(l, 0), short_tiles(l, ll_sub(l, s->row_to, s->row))), to = ll_sub(l, s->row_to, left);
+  tiles_down(t, s, s->row, to, few);
+  t.mr = LEAST;
+  tiles_down(t, s, to, s->row_to, NULL);
 }
 
 static void column_loop(Tile t, const Span *s, Value from, Value to, bool masked, const char *name) {

@@ -35,6 +35,7 @@ static inline Value ll_add(LL *l, Value a, Value b) { return ll_is_const(b, 0) ?
 static inline Value ll_sub(LL *l, Value a, Value b) { return LLVMBuildSub(l->b, a, b, ""); }
 static inline Value ll_mul(LL *l, Value a, Value b) { return ll_is_const(b, 1) ? a : LLVMBuildMul(l->b, a, b, ""); }
 static inline Value ll_and(LL *l, Value a, Value b) { return LLVMBuildAnd(l->b, a, b, ""); }
+static inline Value ll_or(LL *l, Value a, Value b) { return LLVMBuildOr(l->b, a, b, ""); }
 static inline Value ll_icmp(LL *l, LLVMIntPredicate p, Value a, Value b) { return LLVMBuildICmp(l->b, p, a, b, ""); }
 static inline Value ll_select(LL *l, Value c, Value a, Value b) { return LLVMBuildSelect(l->b, c, a, b, ""); }
 static inline Value ll_min(LL *l, Value a, Value b) { return ll_select(l, ll_icmp(l, LLVMIntSLT, a, b), a, b); }
