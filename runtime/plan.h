@@ -233,6 +233,7 @@ typedef struct {
   Init init;                               // keyed by path and seed alone
   int buffer;
   bool frozen;
+  bool lazy;                               // a table, or what an optimizer keeps of one, of which a step reads and changes the rows that its batch names
 } PlanSlot;
 
 // A call of a C routine (host.h): operands and result are values in the step's buffers.

@@ -4,11 +4,23 @@
 #include "data.h"
 #include "pool.h"
 
+// ---- slots.c: sets of all slots of a plan. Lazy tables, with what the optimizer keeps of their rows, lie in a file where they would take too much memory.
+typedef struct {
+  const char *folder;                       // of such files; NULL: all stays in memory
+  bool always;                              // in a file, however small
+  int64_t memory;                           // bytes that they may take of it; 0: half of the machine's
+  bool trains;                              // false: nobody needs what the optimizer keeps
+} TablePlace;
+typedef struct { size_t from, to; int64_t at; } SlotSpan;   // bytes of a set, whole pages; where they are in its file, −1: nobody needs them
+typedef struct { const StepPlan *plan; const char *folder; SlotSpan *spans; int n; size_t bytes; } SlotHome;   // spans ascend; n 0: all in memory
+typedef struct { char *at; int fd; } Slots;                 // fd: of its file, −1: none
+
 // ---- engine.c: memory of a plan, and threads to run it. FTZ/DAZ set while it runs. Same bits for any number of threads.
 typedef struct {
   const StepPlan *plan; const StepCode *code;
   void **buf;                               // one pointer per buffer
-  void *slots, *rows;                       // the two arenas (64-byte aligned, huge pages advised)
+  SlotHome home; Slots slots;               // 64-byte aligned, as `rows`; huge pages advised
+  void *rows;
   bool shares;                              // the slots are another engine's
   bool slots_stay; int made;                // engine_slots_stay; the program whose phases of slots have run since, −1: none
   int64_t step, epoch;                      // epoch: from 1, set by the training loop
@@ -22,6 +34,7 @@ typedef struct {
   struct { double *seconds; int64_t steps, rows; } *profile;   // of TRAIN, by phase; NULL: not wanted
 } Engine;
 Engine *engine_new(const StepPlan *p, const StepCode *c);          // code is borrowed
+Engine *engine_new_in(const StepPlan *p, const StepCode *c, const TablePlace *where, Diag *d);   // NULL: no room for tables on the disk
 Engine *engine_share(const Engine *e);                             // another for another thread, over e's slots: no TRAIN then; e outlives it
 void    engine_free(Engine *e);
 // Threads that may work on a step, the caller's included; 1 before, 0: as many as there are processors. They are started by the

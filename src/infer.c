@@ -19,7 +19,7 @@ static bool open_run(mtl_context *c, const char *run, const char *const *data, b
   else t->data = data_split_again(&t->m->data, &t->prep, &files, c->diag);
   if (!t->data) return false;
   if (!t->data->split[2].n) t->split = 1;
-  return make_ready(c, t->m, &t->prep, &t->ready) && run_folder_weights(c, run, &t->ready);
+  return make_ready(c, t->m, &t->prep, false, &t->ready) && run_folder_weights(c, run, &t->ready);
 }
 
 static void close_run(Trained *t) {

@@ -36,7 +36,7 @@ mtl_predictor *mtl_predictor_open(mtl_context *c, const char *run) {
   if (!m) return NULL;
   mtl_predictor *p = xcalloc(1, sizeof *p);
   p->ready = xcalloc(1, sizeof *p->ready);
-  if (!make_ready(c, m, prep, p->ready) || !run_folder_weights(c, run, p->ready)) {
+  if (!make_ready(c, m, prep, false, p->ready) || !run_folder_weights(c, run, p->ready)) {
     mtl_predictor_close(p);
     return NULL;
   }

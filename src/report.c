@@ -78,6 +78,8 @@ json_t *report_json(const Model *m, const Dataset *data, const Ready *r, const T
   json_object_set_new(j, "cached", json_boolean(r->jit.cached));
   json_object_set_new(j, "target", json_string(r->jit.target));
   json_object_set_new(j, "peak_rss_mb", number(peak_rss_mb()));
+  const SlotHome *tables = &r->engine->home;
+  json_object_set_new(j, "tables", tables->n ? json_pack("{s:s, s:I}", "folder", tables->folder, "bytes", (json_int_t)tables->bytes) : json_null());
   json_object_set(j, "hashes", info->hashes);
   json_object_set(j, "from", info->from ? info->from : json_null());
   json_object_set_new(j, "run", run ? json_string(run) : json_null());

@@ -102,7 +102,7 @@ static bool open_new(mtl_context *c, const mtl_run_options *o, Run *r) {
   if (!find_files(c, r->m, o->data, o->test, NULL, o->spec, &r->info.files)) return false;
   r->data = prepare_rows(c, r);
   r->m->by_call = o->profile;
-  if (!r->data || !make_ready(c, r->m, &r->data->prep, &r->ready)) return false;
+  if (!r->data || !make_ready(c, r->m, &r->data->prep, true, &r->ready)) return false;
   start_slots(r);
   r->tmp = run_folder_create(c, o->out, r->m->name, &r->final_name, &r->lock);
   return r->tmp != NULL;
@@ -124,7 +124,7 @@ static bool open_interrupted(mtl_context *c, const mtl_run_options *o, Run *r) {
   if (!find_files(c, r->m, NULL, r->info.files.test, &r->info, NULL, &r->info.files)) return false;
   r->data = data_split_again(&r->m->data, &r->prep, &r->info.files, c->diag);
   r->m->by_call = o->profile;
-  if (!r->data || !make_ready(c, r->m, &r->data->prep, &r->ready)) return false;
+  if (!r->data || !make_ready(c, r->m, &r->data->prep, true, &r->ready)) return false;
   engine_init(r->ready.engine, r->info.seed);
   r->tmp = r->final_name = arena_strdup(c->arena, o->resume);
   return true;
@@ -142,6 +142,12 @@ static void say_start(mtl_context *c, const mtl_run_options *o, const Run *r) {
     text_char(&t, '\n');
     warm_state_text(&r->warm, &t);
     if (t.data[t.n - 1] == '\n') t.data[--t.n] = 0;
+    say(o, t.data);
+    text_free(&t);
+  }
+  const SlotHome *tables = &r->ready.engine->home;
+  if (tables->n) {
+    text_printf(&t, "tables      %lld MiB in a file in %s, with what the optimizer keeps of them", (long long)(tables->bytes >> 20), tables->folder);
     say(o, t.data);
     text_free(&t);
   }

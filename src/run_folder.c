@@ -204,8 +204,8 @@ bool run_folder_write(mtl_context *c, const char *dir, const Model *m, const Dat
   lock_text(m, NULL, &data->prep, files, &lock);
   ok = ok && file_write_soon(path_in(c->arena, dir, "spec.lock"), lock.data, lock.n, c->diag);
   text_free(&lock);
-  ok = ok && weights_save_soon(path_in(c->arena, dir, "weights.safetensors"), &r->compiled.plan, r->engine->slots, SLOTS_OF_MODEL, c->diag);
-  if (ok && !info->no_state) ok = weights_save_soon(path_in(c->arena, dir, OPTIMIZER_FILE), &r->compiled.plan, r->engine->slots, SLOTS_OF_TRAINING, c->diag);
+  ok = ok && weights_save_soon(path_in(c->arena, dir, "weights.safetensors"), &r->compiled.plan, r->engine->slots.at, SLOTS_OF_MODEL, c->diag);
+  if (ok && !info->no_state) ok = weights_save_soon(path_in(c->arena, dir, OPTIMIZER_FILE), &r->compiled.plan, r->engine->slots.at, SLOTS_OF_TRAINING, c->diag);
   if (metrics && ok) ok = write_json(c, path_in(c->arena, dir, "metrics.json"), json_incref(metrics));
   json_t *run = run_json(m, data, r, info, files);
   json_decref(files);
@@ -276,5 +276,5 @@ Model *run_folder_model(mtl_context *c, const char *dir, PrepState *prep) {
 }
 
 bool run_folder_weights(mtl_context *c, const char *dir, const Ready *r) {
-  return weights_load(path_in(c->arena, dir, "weights.safetensors"), &r->compiled.plan, r->engine->slots, SLOTS_OF_MODEL, c->diag);
+  return weights_load(path_in(c->arena, dir, "weights.safetensors"), &r->compiled.plan, r->engine->slots.at, SLOTS_OF_MODEL, c->diag);
 }

@@ -35,6 +35,7 @@ void mtl_text_free(char *text) { free(text); }
 
 void mtl_memory(mtl_context *c, int64_t bytes) { c->memory = bytes; }
 void mtl_threads(mtl_context *c, int threads) { c->threads = threads; }
+void mtl_tables(mtl_context *c, const char *folder) { c->tables = folder ? arena_strdup(c->arena, folder) : NULL; }
 
 char *json_text(json_t *j) {
   char *s = json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
@@ -80,12 +81,21 @@ void assume_vocabularies(Model *m, int64_t cardinality) {
   model_bind(m, p);
 }
 
-bool make_ready(mtl_context *c, Model *m, const PrepState *prep, Ready *r) {
+static TablePlace table_place(mtl_context *c, bool trains) {
+  char *cache = c->tables ? NULL : cache_folder();
+  const char *folder = cache ? arena_printf(c->arena, "%s/tables", cache) : c->tables;
+  free(cache);
+  return (TablePlace){ .folder = folder, .always = c->tables != NULL, .memory = c->memory, .trains = trains };
+}
+
+bool make_ready(mtl_context *c, Model *m, const PrepState *prep, bool trains, Ready *r) {
   *r = (Ready){0};
   model_bind(m, prep);
   if (!compile(m, F32, &r->compiled, c->diag)) return false;
   if (!jit(r->compiled.schedule, target_detect(), c->arena, &r->code, &r->jit, c->diag)) return false;
-  r->engine = engine_new(&r->compiled.plan, &r->code);
+  TablePlace where = table_place(c, trains);
+  r->engine = engine_new_in(&r->compiled.plan, &r->code, &where, c->diag);
+  if (!r->engine) return false;
   engine_threads(r->engine, c->threads);
   return true;
 }

@@ -6,7 +6,7 @@
 #include "mtl.h"
 #include "../runtime/train.h"
 
-struct mtl_context { Arena *arena; Sources *sources; Diag *diag; Text errors; int64_t memory; int threads; };
+struct mtl_context { Arena *arena; Sources *sources; Diag *diag; Text errors; int64_t memory; int threads; const char *tables; };
 
 // paths.c
 const char *std_folder(Arena *a);                                    // the shipped layers; NULL: not found
@@ -29,7 +29,7 @@ char  *json_text(json_t *j);                                         // malloc'd
 
 // A model bound to a preparation, compiled, loaded, with memory.
 typedef struct { Compiled compiled; StepCode code; JitInfo jit; Engine *engine; } Ready;
-bool   make_ready(mtl_context *c, Model *m, const PrepState *prep, Ready *r);
+bool   make_ready(mtl_context *c, Model *m, const PrepState *prep, bool trains, Ready *r);
 void   ready_free(Ready *r);
 
 // profile.c: what the kernels of a step took (engine_profile), against what this machine can do (peak.c: measured when asked).

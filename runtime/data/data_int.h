@@ -3,6 +3,7 @@
 #ifndef MTLC_DATA_INT_H
 #define MTLC_DATA_INT_H
 #include "../data.h"
+#include "../scratch.h"
 
 // 8 bytes as a number, the first the lowest.
 static inline uint64_t load8(const char *s) {
@@ -85,9 +86,6 @@ bool store_reserve(Store *s, int64_t rows, int64_t likely);   // likely: how man
 void store_touch(Store *s, int64_t bytes);                // this much of a column was read or written
 void store_release(Store *s);                             // what is in the file need not stay in memory
 void store_close(Store *s);
-int  nameless_file(const char *folder);                   // made if need be; −1: errno
-bool claim_file(int fd, int64_t at, size_t bytes);        // space on the disk; false: errno
-int64_t memory_limit(int64_t wanted);                     // wanted; 0: half of the machine's memory
 
 // ---- rows.c
 // Room for n rows: in arena memory or, where `folder` is not NULL, in a file, whose pages are given back when half of `limit`

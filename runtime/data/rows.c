@@ -36,7 +36,7 @@ static struct RowFile *map_file(const char *folder, size_t bytes, int64_t limit,
   int why = errno;
   if (base == MAP_FAILED) {
     if (fd >= 0) close(fd);
-    diag_machine(d, why == ENOSPC || why == EDQUOT ? "disk-full" : "cannot-write", "cannot write %lld MiB of rows to %s: %s",
+    diag_machine(d, is_full(why) ? "disk-full" : "cannot-write", "cannot write %lld MiB of rows to %s: %s",
                  (long long)(bytes >> 20), folder, strerror(why));
     return NULL;
   }

@@ -4,9 +4,7 @@
 // copied. Space of the file is claimed before it is mapped: a full disk is an error, not a signal.
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include "data_int.h"
 
@@ -25,9 +23,9 @@ void store_add(Store *s, void *data, size_t item) {
 static bool failed(Store *s, const char *what) {
   int why = errno;
   s->failed = true;
-  diag_machine(s->diag, why == ENOSPC || why == EDQUOT ? "disk-full" : "cannot-write", "%s %s: %s", what,
+  diag_machine(s->diag, is_full(why) ? "disk-full" : "cannot-write", "%s %s: %s", what,
                s->folder ? s->folder : "a temporary folder", strerror(why));
-  if (why == ENOSPC || why == EDQUOT)
+  if (is_full(why))
     diag_help(s->diag, "the rows do not fit into %lld MiB of memory (--memory); XDG_CACHE_HOME may name another disk",
               (long long)(s->limit >> 20));
   return false;
@@ -52,35 +50,6 @@ static void grow_in_memory(const Store *s, StoreColumn *c, int64_t cap) {
 }
 
 // ---------------------------------------------------------------- on disk
-static void make_folders(const char *folder) {               // what fails shows when the file is made
-  char path[4096];
-  if (snprintf(path, sizeof path, "%s/", folder) >= (int)sizeof path) return;
-  for (char *p = path + 1; *p; p++) {
-    if (*p != '/') continue;
-    *p = 0;
-    mkdir(path, 0700);
-    *p = '/';
-  }
-}
-
-int nameless_file(const char *folder) {
-  char path[4096];
-  make_folders(folder);
-  int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-  if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)) return fd;
-  if (snprintf(path, sizeof path, "%s/rows-XXXXXX", folder) >= (int)sizeof path) return -1;
-  fd = mkostemp(path, O_CLOEXEC);
-  if (fd >= 0) unlink(path);
-  return fd;
-}
-
-bool claim_file(int fd, int64_t at, size_t bytes) {
-  int why;
-  while ((why = posix_fallocate(fd, (off_t)at, (off_t)bytes)) == EINTR) continue;
-  errno = why;
-  return why == 0;
-}
-
 // Maps the parts of a column that it has, side by side.
 static void *map_column(const Store *s, const StoreColumn *c) {
   size_t bytes = 0;
@@ -169,11 +138,4 @@ void store_close(Store *s) {
   }
   if (s->fd >= 0) close(s->fd);
   *s = (Store){.fd = -1};
-}
-
-// ---------------------------------------------------------------- the limit
-int64_t memory_limit(int64_t wanted) {
-  if (wanted > 0) return wanted;
-  long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-  return pages > 0 && size > 0 ? (int64_t)pages * size / 2 : (int64_t)1 << 31;
 }

@@ -29,8 +29,8 @@ void checkpoint_remove(const char *run_dir) {
 
 // The slots to save or load: the engine's, and the best epoch's where there are any.
 static int slot_sets(const Trainer *t, bool with_best, SlotSet sets[2]) {
-  sets[0] = (SlotSet){ "", t->e->slots };
-  sets[1] = (SlotSet){ "best/", t->best_slots };             // no name has a slash
+  sets[0] = (SlotSet){ "", t->e->slots.at };
+  sets[1] = (SlotSet){ "best/", t->best_slots.at };          // no name has a slash
   return with_best ? 2 : 1;
 }
 
@@ -84,7 +84,7 @@ static json_t *state_json(Trainer *t, uint64_t digest) {
                    "total_rows", (json_int_t)t->total_rows, "sum", numbers(t->sum, tp->n_tasks), "weight",
                    numbers(t->weight, tp->n_tasks), "term", numbers(t->term, tp->n_terms), "balance", numbers(t->balance, tp->n_tasks), "balanced",
                    numbers(t->balanced, tp->n_tasks), "stop", watch_json(&t->stop), "best", watch_json(&t->best),
-                   "has_best_slots", t->best_slots != NULL, "epochs", reports);
+                   "has_best_slots", has_best(t), "epochs", reports);
 }
 
 // Of a state without its own digest. Numbers come back from a file as they were, so this is the same before and after.
@@ -114,7 +114,7 @@ bool checkpoint_save(Trainer *t) {
   if (access(p.state, F_OK) == 0) {                          // a pair that fits stands there: keep its half
     if (access(p.previous, F_OK) != 0 && link(p.slots, p.previous) && errno != ENOENT) unlink(p.state);   // no links here
   }
-  if (!tensors_save(p.slots, t->e->plan, sets, slot_sets(t, t->best_slots, sets), SLOTS_ALL, &digest, t->diag)) return false;
+  if (!tensors_save(p.slots, t->e->plan, sets, slot_sets(t, has_best(t), sets), SLOTS_ALL, &digest, t->diag)) return false;
   if (!write_state(t, p.state, digest)) return false;
   unlink(p.previous);
   t->saved = monotonic_seconds();
@@ -249,8 +249,7 @@ static void take_state(Reader *r, json_t *j) {
     vec_push(t->arena, &t->reports, e);
   }
   if (!json_is_boolean(json_object_get(j, "has_best_slots"))) broken(r, "has_best_slots", "is neither true nor false");
-  if (json_is_true(json_object_get(j, "has_best_slots")) && !t->best_slots)
-    t->best_slots = room_new((size_t)t->e->plan->slot_bytes);
+  if (json_is_true(json_object_get(j, "has_best_slots")) != (t->best.epoch > 0)) broken(r, "has_best_slots", "does not fit `best`");
 }
 
 // The checkpoint that the state names: the file of that name or, where that one is newer than the state, the one before.
@@ -262,7 +261,7 @@ static bool load_slots(Reader *r, const Paths *p, const json_t *j) {
     uint64_t digest;
     char text[17];
     if (i && access(files[i], F_OK) != 0) break;
-    if (!tensors_load(files[i], t->e->plan, sets, slot_sets(t, t->best_slots, sets), SLOTS_ALL, &digest, t->diag)) return false;
+    if (!tensors_load(files[i], t->e->plan, sets, slot_sets(t, has_best(t), sets), SLOTS_ALL, &digest, t->diag)) return false;
     snprintf(text, sizeof text, "%016" PRIx64, digest);
     const char *named = json_string_value(json_object_get(j, "checkpoint"));
     if (!named || strcmp(named, text)) continue;

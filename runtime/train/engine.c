@@ -33,19 +33,26 @@ static void *memory_with(const Engine *e, BufferRole role) {
   return i < 0 ? NULL : e->buf[i];
 }
 
-static Engine *engine_over(const StepPlan *p, const StepCode *c, void *slots) {
+static void find_slots(Engine *e) {
+  for (int i = 0; i < e->plan->n_buffers; i++)
+    if (e->plan->buffers[i].role == BUF_SLOT) e->buf[i] = e->slots.at + e->plan->buffers[i].offset;
+}
+
+static Engine *engine_over(const StepPlan *p, const StepCode *c, const SlotHome *home, Slots slots) {
   Engine *e = xcalloc(1, sizeof *e);
   e->plan = p;
   e->code = c;
   e->threads = 1;
+  e->home = *home;
   e->slots = slots;
   e->rows = room_new((size_t)p->rows_bytes);
   e->buf = xcalloc((size_t)p->n_buffers, sizeof *e->buf);
   for (int i = 0; i < p->n_buffers; i++) {
     const Buffer *b = &p->buffers[i];
-    if (in_arena(b)) e->buf[i] = (char *)(b->role == BUF_SLOT ? e->slots : e->rows) + b->offset;
-    else e->buf[i] = room_new(buffer_bytes(p, b));
+    if (!in_arena(b)) e->buf[i] = room_new(buffer_bytes(p, b));
+    else if (b->role != BUF_SLOT) e->buf[i] = (char *)e->rows + b->offset;
   }
+  find_slots(e);
   e->rt_int = memory_with(e, BUF_RT_INT);
   e->rt_real = memory_with(e, BUF_RT_REAL);
   e->dense = buffer_with(p, BUF_DENSE);
@@ -60,12 +67,29 @@ static Engine *engine_over(const StepPlan *p, const StepCode *c, void *slots) {
   return e;
 }
 
-Engine *engine_new(const StepPlan *p, const StepCode *c) { return engine_over(p, c, room_new((size_t)p->slot_bytes)); }
+Engine *engine_new_in(const StepPlan *p, const StepCode *c, const TablePlace *where, Diag *d) {
+  SlotHome home;
+  Slots slots;
+  slots_home(&home, p, where);
+  if (slots_new(&home, &slots, d)) return engine_over(p, c, &home, slots);
+  slots_home_free(&home);
+  return NULL;
+}
+
+Engine *engine_new(const StepPlan *p, const StepCode *c) { return engine_new_in(p, c, NULL, NULL); }
 
 Engine *engine_share(const Engine *e) {
-  Engine *other = engine_over(e->plan, e->code, e->slots);
+  Engine *other = engine_over(e->plan, e->code, &e->home, e->slots);
   other->shares = true;
   return other;
+}
+
+void engine_swap_slots(Engine *e, Slots *s) {
+  Slots own = e->slots;
+  e->slots = *s;
+  *s = own;
+  e->made = -1;
+  find_slots(e);
 }
 
 void engine_threads(Engine *e, int threads) {
@@ -89,7 +113,7 @@ void engine_free(Engine *e) {
   for (int i = 0; i < e->plan->n_buffers; i++)
     if (!in_arena(&e->plan->buffers[i])) room_free(e->buf[i], buffer_bytes(e->plan, &e->plan->buffers[i]));
   for (int k = 0; k < N_PROGRAMS; k++) free(e->run[k].items), free(e->run[k].units);
-  if (!e->shares) room_free(e->slots, (size_t)e->plan->slot_bytes);
+  if (!e->shares) slots_free(&e->home, &e->slots), slots_home_free(&e->home);
   room_free(e->rows, (size_t)e->plan->rows_bytes);
   free(e->buf);
   free(e);

@@ -20,8 +20,7 @@ static char *joined(const char *a, const char *b) {
 }
 
 static void report(const WholeFile *f) {
-  bool full = f->error == ENOSPC || f->error == EDQUOT || f->error == EFBIG;
-  diag_machine(f->diag, full ? "disk-full" : "cannot-write", "cannot write `%s`: %s", f->path, strerror(f->error));
+  diag_machine(f->diag, is_full(f->error) ? "disk-full" : "cannot-write", "cannot write `%s`: %s", f->path, strerror(f->error));
   if (f->tmp && access(f->path, F_OK) == 0) diag_help(f->diag, "the file of that name still stands");
 }
 

@@ -84,7 +84,7 @@ static void add_pieces(Work *w, const PlanSlot *s, Arena *a) {
   int64_t rows = ELEMENTS / b->cols + 1;
   CHECK(b->dtype == F32 || b->dtype == F64);
   if (is_zero(s)) {
-    room_zero(w->e->buf[s->buffer], (size_t)(b->rows_a * b->ld) * (b->dtype == F64 ? sizeof(double) : sizeof(float)));
+    slots_zero(&w->e->home, &w->e->slots, s);
     return;
   }
   for (int64_t lo = 0; lo < b->rows_a; lo += rows) vec_push(a, &w->pieces, ((Piece){ s, lo, lo + rows < b->rows_a ? lo + rows : b->rows_a }));

@@ -32,16 +32,19 @@ static bool finite_f64(const double *v, int64_t n) {
   return true;
 }
 
-static bool slot_finite(const Engine *e, const PlanSlot *s) {   // its true extents
+static bool finite_all(DType t, const char *at, int64_t n) {
+  return t == F32 ? finite_f32((const float *)at, n) : t == F64 ? finite_f64((const double *)at, n) : true;
+}
+
+static bool slot_finite(const Engine *e, const PlanSlot *s) {   // its true extents, in runs of elements that lie side by side
+  enum { LONGEST = 1 << 18 };
   const Buffer *b = &e->plan->buffers[s->buffer];
-  const char *at = e->buf[s->buffer];
-  bool dense = b->ld == b->cols;
-  int64_t rows = dense ? 1 : b->rows_a, cols = dense ? b->rows_a * b->cols : b->cols;
-  for (int64_t r = 0; r < rows; r++) {
-    bool fine = b->dtype == F32   ? finite_f32((const float *)at + r * b->ld, cols)
-                : b->dtype == F64 ? finite_f64((const double *)at + r * b->ld, cols)
-                                  : true;
-    if (!fine) return false;
+  int64_t width = b->dtype == F64 || b->dtype == I64 ? 8 : 4, all = b->rows_a * b->ld, ahead = 0;
+  int64_t apart = b->ld == b->cols ? LONGEST : b->ld, run = b->ld == b->cols ? LONGEST : b->cols;
+  const char *slot = e->buf[s->buffer];
+  for (int64_t at = 0; at < all; at += apart) {
+    if (s->lazy && at >= ahead) slots_ahead(slot + at * width, (size_t)((all - at < LONGEST ? all - at : LONGEST) * width)), ahead = at + LONGEST;
+    if (!finite_all(b->dtype, slot + at * width, all - at < run ? all - at : run)) return false;
   }
   return true;
 }
@@ -165,15 +168,16 @@ static void report_step(Trainer *t, const Fault *f) {
   else report_loss(t, f->task, f->term, when, &s);
 }
 
-static void set_mark(const Trainer *t, Mark *m) {
-  size_t bytes = (size_t)t->e->plan->slot_bytes;
-  if (!m->slots) m->slots = room_new(bytes);
-  memcpy(m->slots, t->e->slots, bytes);
+// false: there is no room for one more set on the disk, error in d (NULL: unsaid); the mark stays where it was.
+static bool set_mark(const Trainer *t, Mark *m, Diag *d) {
+  if (!m->slots.at && !slots_new(&t->e->home, &m->slots, d)) return false;
+  slots_copy(&t->e->home, &m->slots, &t->e->slots);
   m->step = t->e->step, m->epoch = t->epoch, m->batch = t->batch;
+  return true;
 }
 
 static void go_back(Trainer *t, const Mark *m) {
-  if (m->slots) memcpy(t->e->slots, m->slots, (size_t)t->e->plan->slot_bytes);
+  if (m->slots.at) slots_copy(&t->e->home, &t->e->slots, &m->slots);
   else t->hooks->start(t->hooks->ctx);
   t->e->step = m->step, t->epoch = m->epoch, t->batch = m->batch;
   enter_epoch(t);
@@ -186,14 +190,14 @@ static void to_next_batch(Trainer *t) {
 }
 
 // Does the steps from the mark to `end` again, looking at the slots after every `stride`; from where it was fine before a stride that is bad,
-// one by one. Reports the first bad step.
-static void find_fault(Trainer *t, const Mark *from, int64_t end, int64_t stride) {
+// one by one. Reports the first bad step. false: there is no room for a copy, error in diag.
+static bool find_fault(Trainer *t, const Mark *from, int64_t end, int64_t stride) {
   Mark before = {0};
   Fault f = { -1, -1, NULL };
   go_back(t, from);
   while (t->e->step < end && !is_fault(&f)) {
     int64_t stop = t->e->step + stride < end ? t->e->step + stride : end;
-    set_mark(t, &before);
+    if (!set_mark(t, &before, t->diag)) return false;
     while (t->e->step < stop && !is_fault(&f)) {
       to_next_batch(t);
       run_batch(t, t->batch++);
@@ -201,21 +205,24 @@ static void find_fault(Trainer *t, const Mark *from, int64_t end, int64_t stride
     }
     if (!is_fault(&f)) f.slot = bad_slot(t->e);
   }
-  if (is_fault(&f) && stride > 1) find_fault(t, &before, end, 1);
+  bool room = true;
+  if (is_fault(&f) && stride > 1) room = find_fault(t, &before, end, 1);
   else if (is_fault(&f)) {
     go_back(t, &before);
     to_next_batch(t);
     report_step(t, &f);
   }
-  room_free(before.slots, (size_t)t->e->plan->slot_bytes);
+  slots_free(&t->e->home, &before.slots);
+  return room;
 }
 
 static void replay(Trainer *t) {
   int errors = diag_errors(t->diag);
   int64_t end = t->e->step, steps = end - t->guard.mark.step, stride = 1;
   while (stride * stride < steps) stride++;
-  find_fault(t, &t->guard.mark, end, stride);
-  if (diag_errors(t->diag) == errors)
+  if (!find_fault(t, &t->guard.mark, end, stride))
+    diag_help(t->diag, "a number is not finite after step %lld: where, is found out with one more copy of the tables", (long long)end);
+  else if (diag_errors(t->diag) == errors)
     diag_machine(t->diag, "not-repeatable",
                  "a step gave a number that is not finite, and when done again, it did not: this machine is not reliable");
 }
@@ -227,8 +234,8 @@ bool guard_start(Trainer *t) {
   const PlanSlot *slot = bad_slot(t->e);
   if (slot) diag_data(t->diag, "not-finite", NULL, 0, 0, NULL, "`%s` is not finite before the first step", slot->path);
   if (slot) return false;
-  if (t->hooks && t->hooks->start && !t->hooks->resume) g->mark = (Mark){ NULL, t->e->step, t->epoch, t->batch };
-  else set_mark(t, &g->mark);
+  if (t->hooks && t->hooks->start && !t->hooks->resume) g->mark = (Mark){ .step = t->e->step, .epoch = t->epoch, .batch = t->batch };
+  else if (!set_mark(t, &g->mark, t->diag)) return false;
   g->looked = t->e->step;
   g->since = monotonic_seconds();
   g->cost = COPY * (g->since - start);
@@ -244,7 +251,7 @@ bool guard_check(Trainer *t) {
     return false;
   }
   if (start - g->since < LEAST_TIMES * g->cost) return true;
-  set_mark(t, &g->mark);
+  set_mark(t, &g->mark, NULL);                               // without room the steps again begin further back
   g->since = monotonic_seconds();
   g->cost = g->since - start;
   return true;
@@ -263,8 +270,7 @@ bool guard_step(Trainer *t) {
 }
 
 void guard_free(Trainer *t) {
-  room_free(t->guard.mark.slots, (size_t)t->e->plan->slot_bytes);
-  t->guard.mark.slots = NULL;
+  slots_free(&t->e->home, &t->guard.mark.slots);
 }
 
 // ---------------------------------------------------------------- validation

@@ -11,21 +11,21 @@ static NORETURN void no_memory(size_t bytes) {
 }
 
 // One line more than is asked for: a full vector may be read at the end.
-static size_t size_of(size_t bytes) {
+size_t room_bytes(size_t bytes) {
   if (bytes > SIZE_MAX / 2) no_memory(bytes);
   return (bytes + LINE - 1) / LINE * LINE + LINE;
 }
 
 void *room_new(size_t bytes) {
   void *p = NULL;
-  bytes = size_of(bytes);
+  bytes = room_bytes(bytes);
   if (bytes >= HUGE_FROM) return pages_alloc(bytes);
   if (posix_memalign(&p, LINE, bytes)) no_memory(bytes);
   return memset(p, 0, bytes);
 }
 
 void room_free(void *p, size_t bytes) {
-  if (p && size_of(bytes) >= HUGE_FROM) pages_free(p, size_of(bytes));
+  if (p && room_bytes(bytes) >= HUGE_FROM) pages_free(p, room_bytes(bytes));
   else free(p);
 }
 

@@ -183,11 +183,9 @@ static bool validate(Trainer *t, EpochReport *r) {
   return true;
 }
 
-static void keep_slots(Trainer *t) {
-  size_t bytes = (size_t)t->e->plan->slot_bytes;
-  if (!t->best_slots) t->best_slots = room_new(bytes);
-  memcpy(t->best_slots, t->e->slots, bytes);
-}
+bool has_best(const Trainer *t) { return t->best_slots.at && t->best.epoch; }
+
+static void keep_slots(Trainer *t) { slots_copy(&t->e->home, &t->best_slots, &t->e->slots); }
 
 // Judges the epoch by both figures.
 static void judge(Trainer *t, EpochReport *r) {
@@ -300,7 +298,7 @@ static TrainReport *report(Trainer *t, const Watcher *w, bool interrupted) {
   for (int i = 0; i < t->tp->n_requires; i++) r->require_value[i] = NAN;
   r->steps = interrupted ? t->e->step : kept_steps(t);
   if (interrupted) return r;
-  if (t->best.epoch && t->best_slots) memcpy(t->e->slots, t->best_slots, (size_t)t->e->plan->slot_bytes);
+  if (has_best(t)) engine_swap_slots(t->e, &t->best_slots);
   warn_undefined(t);
   test(t, r);
   return r;
@@ -343,6 +341,7 @@ static bool start(Trainer *t) {
   if (tp->batch_by) t->first = xmalloc(sizeof *t->first * (size_t)(t->rows->n + 1));
   if (t->data->split[1].n > 0) t->valid = predictions_new(tp, t->data->split[1].n, false, t->arena);
   if (tp->epochs > 1) t->kept = kept_rows_new(t->e->plan, t->rows->n, t->data->memory);
+  if (tp->best.n_terms && !slots_new(&t->e->home, &t->best_slots, t->diag)) return false;   // now: what the disk has no room for is told before a step
   if (t->hooks->resume && !checkpoint_load(t)) return false;
   t->save_took = (double)t->e->plan->slot_bytes / DISK_BYTES_S;
   t->clock = t->saved = monotonic_seconds();
@@ -369,7 +368,7 @@ TrainReport *train(Engine *e, const DataPlan *dp, const TrainPlan *tp, Dataset *
   kept_rows_free(t.kept);
   free(t.order);
   free(t.first);
-  room_free(t.best_slots, (size_t)e->plan->slot_bytes);
+  slots_free(&e->home, &t.best_slots);
   free(times);
   return r;
 }

@@ -1,12 +1,24 @@
 // train_int.h: what the files of the training side share: files written whole, sets of tensors, the state of a training.
 #ifndef MTLC_TRAIN_INT_H
 #define MTLC_TRAIN_INT_H
+#include "../scratch.h"
 #include "../train.h"
 
 // ---- room.c
 void *room_new(size_t bytes);                                        // zeroed, 64-byte aligned; never NULL. Of as many bytes to room_free
 void  room_free(void *p, size_t bytes);                              // NULL is fine
+size_t room_bytes(size_t bytes);                                     // how many such a room has: a full vector may be read at the end
 void  room_zero(void *p, size_t bytes);                              // a part of one
+
+// ---- slots.c
+void slots_home(SlotHome *h, const StepPlan *p, const TablePlace *where);   // where NULL: all in memory
+void slots_home_free(SlotHome *h);
+bool slots_new(const SlotHome *h, Slots *s, Diag *d);                // zeroed; false: there is no room on the disk, error in d (NULL: unsaid)
+void slots_free(const SlotHome *h, Slots *s);                        // s->at NULL is fine
+void slots_copy(const SlotHome *h, const Slots *to, const Slots *from);
+void slots_zero(const SlotHome *h, const Slots *s, const PlanSlot *slot);
+void slots_ahead(const void *p, size_t bytes);                       // a part of a set will be looked at: where it is on the disk, it is read at once
+void engine_swap_slots(Engine *e, Slots *s);                         // s: of e->home
 
 // ---- file.c: a file that appears whole or not at all, written piece by piece to path.tmp.
 typedef struct WholeFile WholeFile;
@@ -60,7 +72,7 @@ void kept_rows_free(KeptRows *k);
 void kept_rows_batch(KeptRows *k, Engine *e, const int64_t *order, int64_t first, int64_t n);
 
 // ---- train.c: a training under way. What stands above the line is what a checkpoint holds, beside the slots.
-typedef struct { void *slots; int64_t step, epoch, batch; } Mark;   // where a training was, with the slots then; NULL: as at the start
+typedef struct { Slots slots; int64_t step, epoch, batch; } Mark;   // where a training was, with the slots then; at NULL: as at the start
 typedef struct {                          // replay.c
   Mark mark;                              // slots known to be finite, to replay from
   int64_t looked;                         // step at which something was looked at
@@ -74,7 +86,7 @@ typedef struct {
   double seconds, total_seconds;          // of this epoch and of the training, as of `clock`
   int64_t total_rows;
   Watch stop, best;
-  void *best_slots;                       // the slot arena after epoch best.epoch; NULL: none is to be kept
+  Slots best_slots;                       // after epoch best.epoch, if there is such (has_best)
   VEC(EpochReport) reports;
   // --------
   Engine *e; const DataPlan *dp; const TrainPlan *tp; Dataset *data; const TrainHooks *hooks; Arena *arena; Diag *diag;
@@ -90,6 +102,7 @@ typedef struct {
   KeptRows *kept;                         // NULL: none; a step then computes what the plan keeps, if anything
   char *data_digest;                      // of the rows, once it was asked for
 } Trainer;
+bool    has_best(const Trainer *t);                                  // the best epoch's slots are kept
 int64_t batch_first(const Trainer *t, int64_t batch);                // where it begins in the epoch's order
 int64_t batch_rows(const Trainer *t, int64_t batch);                 // rows of it: the last one may be short
 double  rate_of(const Trainer *t, int64_t batch);                     // of this epoch

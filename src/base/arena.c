@@ -34,19 +34,25 @@ void *xcalloc(size_t n, size_t bytes) {
 
 static size_t whole_pages(size_t bytes) { return (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE; }
 
-void *pages_alloc(size_t bytes) {
-  enum { USE = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE };
+static char *huge_pages(size_t bytes, int use) {
   size_t size = whole_pages(bytes), all = size + HUGE_PAGE;
-  char *p = bytes < SIZE_MAX / 2 ? mmap(NULL, all, PROT_READ | PROT_WRITE, USE, -1, 0) : MAP_FAILED;
+  char *p = bytes < SIZE_MAX / 2 ? mmap(NULL, all, use, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) : MAP_FAILED;
   if (p == MAP_FAILED) out_of_memory(bytes);
   char *from = (char *)whole_pages((uintptr_t)p);          // what lies before and behind goes back
   if (from > p) munmap(p, (size_t)(from - p));
   if (from + size < p + all) munmap(from + size, (size_t)(p + all - from - size));
-#ifdef MADV_HUGEPAGE
-  madvise(from, size, MADV_HUGEPAGE);
-#endif
   return from;
 }
+
+void *pages_alloc(size_t bytes) {
+  char *p = huge_pages(bytes, PROT_READ | PROT_WRITE);
+#ifdef MADV_HUGEPAGE
+  madvise(p, whole_pages(bytes), MADV_HUGEPAGE);
+#endif
+  return p;
+}
+
+void *pages_reserve(size_t bytes) { return huge_pages(bytes, PROT_NONE); }
 
 void pages_free(void *p, size_t bytes) { munmap(p, whole_pages(bytes)); }
 

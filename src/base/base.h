@@ -39,6 +39,7 @@ void *xcalloc(size_t n, size_t bytes);
 // 4 KiB. What nobody writes takes no memory and no time.
 enum { HUGE_PAGE = 2 << 20, HUGE_FROM = 4 << 20 };        // bytes; from which that is worth it
 void *pages_alloc(size_t bytes);                          // bytes > 0
+void *pages_reserve(size_t bytes);                        // addresses alone, at the start of a huge page: nothing may be read or written there yet
 void  pages_free(void *p, size_t bytes);                  // bytes as then
 NORETURN void bug(const char *file, int line, const char *fmt, ...) PRINTF_LIKE(3, 4);
 #define BUG(...) bug(__FILE__, __LINE__, __VA_ARGS__)     // our own mistake: message, abort

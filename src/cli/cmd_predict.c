@@ -8,6 +8,7 @@ int cmd_predict(const Args *a) {
   if (a->json && to_stdout) return wrong_usage("predict", "with --json, standard output is the report's: name a file for the predictions with -o");
   mtl_context *c = mtl_new();
   mtl_memory(c, a->memory);
+  mtl_tables(c, a->tables);
   mtl_threads(c, (int)a->threads);
   char *report = NULL;
   int code = mtl_predict(c, a->operand[0], a->data, out, a->json, &report);

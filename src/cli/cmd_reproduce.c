@@ -8,6 +8,7 @@ int cmd_reproduce(const Args *a) {
   if (!a->quiet && term_is_live()) o.progress = show_progress;
   mtl_context *c = mtl_new();
   mtl_memory(c, a->memory);
+  mtl_tables(c, a->tables);
   char *report = NULL;
   int code = mtl_reproduce(c, &o, &report);
   code = finish(c, a, code, report);

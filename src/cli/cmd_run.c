@@ -23,6 +23,7 @@ int cmd_run(const Args *a) {
   }
   mtl_context *c = mtl_new();
   mtl_memory(c, a->memory);
+  mtl_tables(c, a->tables);
   mtl_threads(c, (int)a->threads);
   char *report = NULL;
   int code = mtl_run(c, &o, &report);

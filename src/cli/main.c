@@ -1,5 +1,6 @@
 // main.c: mtlc COMMAND …: finds the command in the table, reads its options, runs it.
 #include <signal.h>
+#include <unistd.h>
 #include "command.h"
 #include "term.h"
 
@@ -27,7 +28,7 @@ const Command command_table[] = {
     "  mtlc explain shop.mtl --json\n" },
   { "run", "SPEC", "prepare the data, compile, train, judge on held-out rows, keep a run folder", cmd_run, 0, 1,
     TAKES_ALWAYS | TAKES(DATA) | TAKES(TEST) | TAKES(OUT) | TAKES(SEED) | TAKES(EPOCHS) | TAKES(RESUME) | TAKES(FROM) | TAKES(ALLOW_DROP) | TAKES(NO_STATE) |
-      TAKES(MEMORY) | TAKES(THREADS) | TAKES(PROFILE),
+      TAKES(MEMORY) | TAKES(TABLES) | TAKES(THREADS) | TAKES(PROFILE),
     "  mtlc run shop.mtl --data rows.csv                the run is kept in runs/MODEL-N\n"
     "  mtlc run shop.mtl --data train.csv --test test.csv -o runs/first --seed 7\n"
     "  mtlc run shop.mtl --data rows.csv.gz --epochs 3 --json > report.json\n"
@@ -35,16 +36,16 @@ const Command command_table[] = {
     "  mtlc run --resume runs/first                     goes on after Ctrl-C\n"
     "  mtlc run shop.mtl --data rows.csv --profile      which lines of the spec the time goes to\n" },
   { "compare", "SPEC", "does sharing help? every task alone, all together, other balancing; over seeds", cmd_compare, 1, 1,
-    TAKES_ALWAYS | TAKES(DATA) | TAKES(TEST) | TAKES(SEED) | TAKES(SEEDS) | TAKES(EPOCHS) | TAKES(WITH) | TAKES(MEMORY) | TAKES(THREADS),
+    TAKES_ALWAYS | TAKES(DATA) | TAKES(TEST) | TAKES(SEED) | TAKES(SEEDS) | TAKES(EPOCHS) | TAKES(WITH) | TAKES(MEMORY) | TAKES(TABLES) | TAKES(THREADS),
     "  mtlc compare shop.mtl --data rows.csv            5 seeds, a few ways of balancing\n"
     "  mtlc compare shop.mtl --data rows.csv --seeds 10 --with famo,'cagrad(c = 0.4)'\n"
     "  mtlc compare shop.mtl --data rows.csv --with none --json > comparison.json\n" },
   { "eval", "RUN", "metrics of a trained run; without --data on its own held-out rows", cmd_eval, 1, 1,
-    TAKES_ALWAYS | TAKES(DATA) | TAKES(MEMORY) | TAKES(THREADS),
+    TAKES_ALWAYS | TAKES(DATA) | TAKES(MEMORY) | TAKES(TABLES) | TAKES(THREADS),
     "  mtlc eval runs/first\n"
     "  mtlc eval runs/first --data new.csv --json\n" },
   { "predict", "RUN", "predictions of a trained run as CSV", cmd_predict, 1, 1,
-    TAKES_ALWAYS | TAKES(DATA) | TAKES(OUT) | TAKES(MEMORY) | TAKES(THREADS),
+    TAKES_ALWAYS | TAKES(DATA) | TAKES(OUT) | TAKES(MEMORY) | TAKES(TABLES) | TAKES(THREADS),
     "  mtlc predict runs/first --data new.csv -o predictions.csv\n"
     "  mtlc predict runs/first --data new.csv | head\n" },
   { "fmt", "PATH…", "specs in the one style; folders: all .mtl files below", cmd_fmt, 1, MAX_OPERANDS, TAKES_ALWAYS | TAKES(CHECK),
@@ -81,7 +82,7 @@ const Command command_table[] = {
   { "tag", "RUN NAME", "a name for a run, which every command takes", cmd_tag, 2, 2, TAKES_ALWAYS,
     "  mtlc tag runs/shop-7 prod             runs/prod is a link to it, replaced in one step\n"
     "  mtlc diff prod shop.mtl\n" },
-  { "reproduce", "RUN", "train a run again, and compare bit by bit", cmd_reproduce, 1, 1, TAKES_ALWAYS | TAKES(MEMORY),
+  { "reproduce", "RUN", "train a run again, and compare bit by bit", cmd_reproduce, 1, 1, TAKES_ALWAYS | TAKES(MEMORY) | TAKES(TABLES),
     "  mtlc reproduce runs/first\n"
     "  mtlc reproduce prod --json            exit 1, and what differs, where it does\n" },
   { "compile", "SPEC", "the compiler alone: any stage as text, assembly or object", cmd_compile, 1, 1,
@@ -170,8 +171,22 @@ static int run_command(const Command *c, int argc, char **argv) {
   return c->run(&args);
 }
 
+// Space on the disk is claimed before a file is mapped: what is left are disks that fail.
+static void on_lost_file(int signal_number, siginfo_t *info, void *unused) {
+  static const char said[] = "mtlc: error[lost-file]: a file that is mapped into memory cannot be read or written: its disk failed, or it was cut off\n";
+  (void)unused;
+  if (info->si_code != BUS_ADRERR) {                // something else: as without this
+    raise(signal_number);
+    return;
+  }
+  bool told = write(STDERR_FILENO, said, sizeof said - 1) > 0;
+  (void)told;
+  _exit(4);
+}
+
 int main(int argc, char **argv) {
   signal(SIGXFSZ, SIG_IGN);                         // a limit on files is a write that fails, not the end of the process
+  sigaction(SIGBUS, &(struct sigaction){ .sa_sigaction = on_lost_file, .sa_flags = SA_SIGINFO | (int)SA_RESETHAND }, NULL);
   if (argc < 2) {
     Text t = {0};
     usage(&t);

@@ -7,7 +7,7 @@ enum { MAX_OPERANDS = 1024, MAX_FILES = 256, MAX_THREADS = 1024 };
 typedef struct {
   const char *operand[MAX_OPERANDS]; int n_operands;   // SPEC or RUN
   const char *const *data; const char *file[MAX_FILES + 1]; int n_files;   // data: NULL, or the words of --data, then NULL
-  const char *test, *out, *resume, *emit, *label, *with, *category, *format, *against, *since, *best, *from;      // NULL: not given
+  const char *test, *out, *resume, *emit, *label, *with, *category, *format, *against, *since, *best, *from, *tables;      // NULL: not given
   int64_t memory;                                      // bytes; 0: not given
   int64_t epochs, rows, seed, seeds, threads;          // 0: not given; seed: see has_seed
   bool has_seed, json, quiet, help, check, explain, strict, tags, allow_drop, no_state, verify, profile;
@@ -31,7 +31,7 @@ typedef enum {
   TAKES_JSON, TAKES_QUIET, TAKES_HELP, TAKES_CHECK, TAKES_EXPLAIN, TAKES_STRICT,
   TAKES_CATEGORY, TAKES_FORMAT, TAKES_AGAINST, TAKES_SINCE, TAKES_TAGS, TAKES_BEST,
   TAKES_THREADS, TAKES_FROM, TAKES_ALLOW_DROP, TAKES_NO_STATE, TAKES_VERIFY,
-  TAKES_PROFILE,
+  TAKES_PROFILE, TAKES_TABLES,
   N_OPTIONS
 } OptionId;
 #define TAKES(id) ((uint64_t)1 << TAKES_##id)

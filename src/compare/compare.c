@@ -280,7 +280,7 @@ static bool run_job(Compare *k, int arrangement, int task, int from, int to) {
   keep[task] = true;
   j.v = model_variant(k->m, j.arena, g->alone ? keep : NULL);
   j.v->wants_gram = arrangement == TOGETHER;
-  ok = (!g->balance || variant_balance(j.v, g->balance, k->c->diag)) && make_ready(k->c, j.v, &k->data->prep, &j.ready);
+  ok = (!g->balance || variant_balance(j.v, g->balance, k->c->diag)) && make_ready(k->c, j.v, &k->data->prep, true, &j.ready);
   for (int s = from; ok && s < to && !k->interrupted; s++) {
     j.seed = s;
     if (j.v->train.balance.gram >= 0 && arrangement == TOGETHER) {

@@ -56,7 +56,7 @@ typedef struct {                          // all that survives a step
   int rank; AxisId axis[MAX_RANK];
   Init init;
   bool frozen;
-  bool lazy;                              // of a table: a step changes the rows (and their optimizer state) whose ids its batch has, no other
+  bool lazy;                              // of a table, and of its OPT: a step changes the rows (and their optimizer state) whose ids its batch has, no other
   StepRule rule;                          // of a PARAM
   int64_t begun;                          // of a PARAM: steps that its optimizer has behind it when the training begins
   NodeId read;                            // the LEAF that reads it

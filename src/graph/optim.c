@@ -34,7 +34,9 @@ static int state_along(Step *s, int slot, const char *name, int rank, double sta
   const Slot p = s->g->slots.data[slot];
   const char *path = arena_printf(s->g->arena, "%s:%s", p.path, name);
   Init init = {.kind = start == 0 ? INIT_ZEROS : INIT_CONSTANT, .a = start};
-  return graph_slot(s->g, path, SLOT_OPT, p.dtype, rank, p.axis, init, p.at);
+  int state = graph_slot(s->g, path, SLOT_OPT, p.dtype, rank, p.axis, init, p.at);
+  s->g->slots.data[state].lazy = p.lazy;
+  return state;
 }
 static int state_from(Step *s, int slot, const char *name, double start) { return state_along(s, slot, name, s->g->slots.data[slot].rank, start); }
 static int state_of(Step *s, int slot, const char *name) { return state_from(s, slot, name, 0); }

@@ -16,7 +16,8 @@ static void add_slots(Planner *p, const Graph *g) {
   for (int i = 0; i < g->slots.n; i++) {
     const Slot *x = &g->slots.data[i];
     PlanSlot out = {
-      .path = x->path, .role = x->role, .dtype = x->dtype, .rank = x->rank, .init = x->init, .frozen = x->frozen
+      .path = x->path, .role = x->role, .dtype = x->dtype, .rank = x->rank, .init = x->init, .frozen = x->frozen,
+      .lazy = x->lazy
     };
     int64_t rows = 1, cols = 1;
     for (int k = 0; k < x->rank; k++) {

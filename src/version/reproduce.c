@@ -189,6 +189,7 @@ static int train_again(Again *again, const RunEntry *e, const mtl_reproduce_opti
   mtl_context *inner = mtl_new();
   char *report = NULL;
   mtl_memory(inner, again->c->memory);
+  mtl_tables(inner, again->c->tables);
   int code = mtl_run(inner, &run, &report);
   if (code != 0 && code != 1) *errors = arena_strdup(a, mtl_errors(inner, false));
   mtl_text_free(report);

@@ -344,13 +344,52 @@ static void large_slots(void **s) {
     init_one(&one, "t.table", inits[i], 700001, 3, 2, 7);
     init_one(&three, "t.table", inits[i], 700001, 3, 2, 7);
     engine_threads(three.e, 3);
-    memset(three.e->slots, 0xff, (size_t)three.p.slot_bytes);
+    memset(three.e->slots.at, 0xff, (size_t)three.p.slot_bytes);
     engine_init(three.e, 7);
     for (int64_t r = 0; r < one.b.rows_a; r++)
-      assert_memory_equal((float *)one.e->slots + r * one.b.ld, (float *)three.e->slots + r * one.b.ld, sizeof(float) * (size_t)one.b.cols);
+      assert_memory_equal((float *)one.e->slots.at + r * one.b.ld, (float *)three.e->slots.at + r * one.b.ld, sizeof(float) * (size_t)one.b.cols);
     engine_free(one.e);
     engine_free(three.e);
   }
+}
+
+// In a file, on a disk and in memory that looks like one: the same values, twice, and what nobody needs is zeros.
+static void slots_in_a_file(void **s) {
+  (void)s;
+  const Init inits[] = { { INIT_NORMAL, 0, 1 }, { INIT_ZEROS, 0, 0 }, { INIT_CONSTANT, 0.1, 0 } };
+  char folder[] = "/tmp/mtlc-slots-XXXXXX";
+  assert_non_null(mkdtemp(folder));
+  const char *const folders[] = { folder, access("/dev/shm", W_OK) ? folder : "/dev/shm" };
+  for (int i = 0; i < COUNT_OF(inits) * COUNT_OF(folders); i++) {
+    One one, file;
+    init_one(&one, "t.table", inits[i % COUNT_OF(inits)], 70001, 3, 2, 7);
+    init_one(&file, "t.table", inits[i % COUNT_OF(inits)], 70001, 3, 2, 7);
+    engine_free(file.e);
+    file.s.lazy = true;
+    size_t bytes = (size_t)file.p.slot_bytes;
+    TablePlace where = { .folder = folders[i / COUNT_OF(inits)], .memory = (int64_t)bytes - 1, .trains = true };
+    file.e = engine_new_in(&file.p, &code, &where, NULL);
+    assert_non_null(file.e);
+    assert_true(file.e->home.n == 1 && file.e->home.bytes <= bytes && file.e->home.bytes > bytes - 8192);
+    for (int again = 0; again < 2; again++) {
+      engine_init(file.e, 7);
+      for (int64_t r = 0; r < one.b.rows_a; r++)
+        assert_memory_equal((float *)one.e->slots.at + r * one.b.ld, (float *)file.e->slots.at + r * one.b.ld, sizeof(float) * (size_t)one.b.cols);
+      memset(file.e->slots.at, 0xff, bytes);
+    }
+    engine_free(file.e);
+    where.memory++;
+    file.e = engine_new_in(&file.p, &code, &where, NULL);      // it fits
+    assert_int_equal(file.e->home.n, 0);
+    engine_free(file.e);
+    where.memory = 1, where.trains = false, file.s.role = SLOT_OPT;
+    file.e = engine_new_in(&file.p, &code, &where, NULL);
+    assert_int_equal(file.e->home.bytes, 0);
+    for (size_t k = 0; k < bytes; k++) assert_true(file.e->slots.at[k] == 0);
+    engine_free(file.e);
+    engine_free(one.e);
+  }
+  assert_int_equal(rmdir(folder), 0);
 }
 
 static double correlation(const One *x, const One *y) {
@@ -369,7 +408,7 @@ static void initial_values_depend_on_path_and_seed_alone(void **s) {
   init_one(&seed, "a.w", normal, 100, 101, 2, 8);
   init_one(&path, "b.w", normal, 100, 101, 2, 7);
   init_one(&wide, "a.w", (Init){ INIT_GLOROT_UNIFORM, 0, 0 }, 1, 600, 1, 7);
-  assert_memory_equal(a.e->slots, again.e->slots, (size_t)a.p.slot_bytes);
+  assert_memory_equal(a.e->slots.at, again.e->slots.at, (size_t)a.p.slot_bytes);
   assert_true(fabs(correlation(&a, &seed)) < 0.05 && fabs(correlation(&a, &path)) < 0.05);
   for (int64_t c = 0; c < 600; c++)
     assert_true(fabs(engine_out(wide.e, 0, 0, c)) <= sqrt(6.0 / 1200));  // a vector: both fans are n
@@ -930,12 +969,12 @@ static void every_place_of_a_slot_is_looked_at(void **s) {
     One o;
     Arena *a = arena_new();
     init_one(&o, "w", (Init){ INIT_ONES, 0, 0 }, 3, cols, 2, 1);
-    memset(o.e->slots, 0xff, (size_t)o.p.slot_bytes);         // NaN everywhere, so between the rows, too
+    memset(o.e->slots.at, 0xff, (size_t)o.p.slot_bytes);         // NaN everywhere, so between the rows, too
     engine_init(o.e, 1);
     Trainer t = { .e = o.e, .arena = a, .diag = diag_new(a, NULL) };
     assert_true(guard_start(&t));
     for (int64_t i = 0; i < 3 * cols; i++) {
-      float *at = (float *)o.e->slots + i / cols * (cols + 3) + i % cols;
+      float *at = (float *)o.e->slots.at + i / cols * (cols + 3) + i % cols;
       *at = fine[i % 4];
       assert_true(guard_start(&t));
       *at = bad[i % 4];
@@ -969,7 +1008,7 @@ int main(void) {
     cmocka_unit_test(resumes_to_the_same_bits), cmocka_unit_test(resumes_more_than_once), cmocka_unit_test(a_torn_pair),
     cmocka_unit_test(other_trainings), cmocka_unit_test(broken_states), cmocka_unit_test(a_full_disk),
     cmocka_unit_test(a_loss_that_is_not_finite), cmocka_unit_test(a_gradient_that_is_not_finite),
-    cmocka_unit_test(it_is_found_late_and_named_right), cmocka_unit_test(it_is_found_epochs_later), cmocka_unit_test(large_slots),
+    cmocka_unit_test(it_is_found_late_and_named_right), cmocka_unit_test(it_is_found_epochs_later), cmocka_unit_test(large_slots), cmocka_unit_test(slots_in_a_file),
     cmocka_unit_test(validation_that_is_not_finite),
     cmocka_unit_test(every_place_of_a_slot_is_looked_at), cmocka_unit_test(slots_that_start_not_finite)
   };
