@@ -1,8 +1,8 @@
 // fuse.c: nodes → clusters. In ascending order a MAP node joins a cluster that makes one of its operands, when the
 // domain is the same and no operand made elsewhere waits for that cluster; otherwise it opens a cluster.
 // A MAP node that reads leaves alone is free: it is evaluated again in each cluster that wants it, unless it has to be
-// stored. A comparison of one value with constants (where relu passed a row on) is told again from that value by each of its readers:
-// it never costs memory of its own. MAP nodes whose only reader is a REDUCE become its prologue.
+// stored. A comparison of one value with constants (where relu passed a row on) and a value times one number a row (an expert's part of
+// a gradient) are told again from that value by each of their readers: they never cost memory of their own. MAP nodes whose only reader is a REDUCE become its prologue.
 #include "plan_int.h"
 
 enum { CHEAP = 2 };                       // a free value of at most so many ops is evaluated again on a larger domain
@@ -104,21 +104,38 @@ static bool *read_pointwise(const Planner *p) {
   return ok;
 }
 
+// A value that has the domain of n, and memory of its own or could have.
+static bool is_value_for(const Planner *p, NodeId of, NodeId n) {
+  int cost = 0;
+  return !is_view(p->g, of) && !is_free(p, of, &cost) && !p->info[of].told && same_domain(p->g, of, n) && node(p->g, of)->dtype == node(p->g, n)->dtype;
+}
+
+// One number of n's operand for all of its last axis.
+static bool is_one_a_row(const Graph *g, NodeId n, NodeId of) {
+  const Node *x = node(g, n);
+  int at = x->rank ? operand_axis(g, n, of, x->rank - 1) : 0;
+  return x->rank > 1 && !is_unit(g, x->axis[x->rank - 1]) && (at < 0 || is_unit(g, node(g, of)->axis[at]));
+}
+
+static bool can_be_told(const Planner *p, NodeId n) {
+  const Graph *g = p->g;
+  const Node *x = node(g, n);
+  bool compares = x->op == OP_LT || x->op == OP_LE || x->op == OP_EQ || x->op == OP_NOT;
+  int values = 0;
+  if (!compares && x->op != OP_MUL) return false;
+  for (int i = 0; i < x->n_in; i++) {
+    NodeId of = see_through(g, node_in(g, n, i));
+    if (compares ? node(g, of)->op == OP_CONST : is_one_a_row(g, n, node_in(g, n, i))) continue;
+    values += is_value_for(p, of, n) ? 1 : 2;
+  }
+  return values == 1;
+}
+
 static void mark_told(Planner *p) {
   const Graph *g = p->g;
   bool *pointwise = read_pointwise(p);
-  for (NodeId id = 1; id < (NodeId)g->nodes.n; id++) {
-    const Node *x = node(g, id);
-    bool compares = x->op == OP_LT || x->op == OP_LE || x->op == OP_EQ || x->op == OP_NOT;
-    if (!compares || !p->info[id].live || !pointwise[id] || p->info[id].prologue) continue;
-    int values = 0, cost = 0;
-    for (int i = 0; i < x->n_in; i++) {
-      NodeId of = see_through(g, node_in(g, id, i));
-      if (node(g, of)->op == OP_CONST) continue;
-      values += !is_view(g, of) && !is_free(p, of, &cost) && !p->info[of].told && same_domain(g, of, id) && node(g, of)->dtype == x->dtype ? 1 : 2;
-    }
-    p->info[id].told = values == 1;
-  }
+  for (NodeId id = 1; id < (NodeId)g->nodes.n; id++)
+    p->info[id].told = p->info[id].live && pointwise[id] && !p->info[id].prologue && can_be_told(p, id);
 }
 
 // ---------------------------------------------------------------- order of clusters

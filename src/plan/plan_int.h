@@ -24,7 +24,7 @@ typedef struct {                          // what the scheduler knows of a node
   bool stored;                            // read outside of its cluster
   bool root;
   bool waits;                             // a gather that joins the cluster of its only reader
-  bool told;                              // a comparison that each reader makes anew of the value compared: see fuse.c
+  bool told;                              // a comparison or a product that each reader makes anew of the one value in it: see fuse.c
   int n_users;                            // distinct readers; a root counts as two
   NodeId only_user;
   bool placed; Loc loc;
