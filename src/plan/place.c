@@ -1,5 +1,4 @@
 // place.c: where values stand. Stored values get buffers (concat operands a piece of the concat's), views get Locs.
-// Buffers of one program share memory when the phases that touch them lie apart.
 #include "plan_int.h"
 
 // Odd multiples of 16 elements: powers of two make rows compete for the same cache sets. Up to 16 columns: dense.
@@ -184,68 +183,6 @@ static void place_node(Planner *p, NodeId n) {
     x->placed = true;
   }
   if (node(p->g, n)->op == OP_CONCAT) place_operands(p, n);
-}
-
-// ---------------------------------------------------------------- memory shared by liveness
-typedef struct { int buffer, from, to; int64_t bytes; } Life;
-
-static void touch(Life *l, int first, int n, int buffer, int phase) {
-  if (buffer < first || buffer >= first + n) return;
-  Life *x = &l[buffer - first];
-  if (phase < x->from) x->from = phase;
-  if (phase > x->to) x->to = phase;
-}
-
-static int64_t bytes_of(const Schedule *s, const Buffer *b) {
-  int64_t width = b->dtype == F64 || b->dtype == I64 ? 8 : 4;
-  return ((b->rows_a + b->rows_b * s->capacity) * b->ld * width + 63) / 64 * 64;
-}
-
-static void touch_all(Life *l, int first, int n, const Call *x, int t) {
-  for (int i = 0; i < x->n_inputs; i++) touch(l, first, n, x->inputs[i].buffer, t);
-  for (int i = 0; i < x->n_outputs; i++) touch(l, first, n, x->outputs[i].buffer, t);
-  if (x->kind == CALL_DOT) touch(l, first, n, x->left.buffer, t), touch(l, first, n, x->right.buffer, t);
-  if (x->kind == CALL_ROWS || x->named) touch(l, first, n, x->sorted.buffer, t);
-  if (x->kind == CALL_SPREAD_BAG) touch(l, first, n, x->lists.buffer, t);
-  for (int i = 0; i < x->host.n_in; i++) touch(l, first, n, x->host.in[i].buffer, t);
-  if (x->kind == CALL_HOST) touch(l, first, n, x->host.out.buffer, t);
-}
-
-// From the first phase to the last: what a phase of slots wrote is there for the next batch.
-static void touch_outputs(Life *l, int first, int n, const Call *x, int n_ph) {
-  for (int i = 0; i < x->n_outputs; i++) touch(l, first, n, x->outputs[i].buffer, 0), touch(l, first, n, x->outputs[i].buffer, n_ph);
-}
-
-static void life_of(Planner *p, const Phase *ph, int n_ph, int first, int n, Life *l) {
-  for (int i = 0; i < n; i++) l[i] = (Life){ first + i, INT32_MAX, -1, bytes_of(p->s, &p->s->buffers.data[first + i]) };
-  for (int i = 0, t = 0; i < n_ph; i++) {
-    if (!ph[i].goes_on) t = i;                                        // those that take turns live at once
-    for (int c = 0; c < ph[i].n_calls; c++) touch_all(l, first, n, &ph[i].calls[c], t);
-    for (int c = 0; c < ph[i].n_calls && ph[i].of_slots; c++) touch_outputs(l, first, n, &ph[i].calls[c], n_ph);
-  }
-}
-
-void share_memory(Planner *p, const Phase *ph, int n_ph, int first) {
-  int n = p->s->buffers.n - first;
-  Life *l = NEW_ARRAY(p->s->arena, Life, n + 1);
-  life_of(p, ph, n_ph, first, n, l);
-  for (int i = 0; i < n; i++) {                                     // first fit, in order of making
-    Buffer *b = &p->s->buffers.data[first + i];
-    if (b->role != BUF_ROWS) continue;
-    int64_t at = 0;
-    for (bool moved = true; moved;) {
-      moved = false;
-      for (int j = 0; j < i; j++) {
-        const Buffer *o = &p->s->buffers.data[first + j];
-        bool apart = o->role != BUF_ROWS || l[j].to < l[i].from || l[i].to < l[j].from;
-        if (apart || at + l[i].bytes <= o->offset || o->offset + l[j].bytes <= at) continue;
-        at = o->offset + l[j].bytes;
-        moved = true;
-      }
-    }
-    b->offset = at;
-    if (at + l[i].bytes > p->s->rows_bytes) p->s->rows_bytes = at + l[i].bytes;
-  }
 }
 
 void place(Planner *p) {

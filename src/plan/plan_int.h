@@ -83,7 +83,7 @@ int    operand_axis(const Graph *g, NodeId u, NodeId x, int i);
 void fuse(Planner *p);                                                // clusters
 void phases(Planner *p);                                              // T of every cluster
 void place(Planner *p);                                               // buffers and Locs of stored values
-void share_memory(Planner *p, const Phase *ph, int n_ph, int first);  // offsets of ROWS buffers from index first on
+void share_memory(Planner *p, const Phase *ph, int n_ph, int first);  // share.c: offsets of ROWS buffers from index first on
 Loc  loc_of(Planner *p, NodeId n);                                    // of a leaf, view or stored value
 int  add_buffer(Schedule *s, const char *name, BufferRole role, DType t, int64_t rows_a, int64_t rows_b, int64_t cols);
 int  out_buffer(Planner *p, const Root *r);

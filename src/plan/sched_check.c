@@ -2,7 +2,8 @@
 // every access lies in its buffer; a call over rows touches, of a value over rows, its own row; what is read was written
 // in an earlier phase, or earlier by the same item; calls of a phase whose items may run at the same time do not touch what
 // another of them writes; a slot is written once, and read afterwards by nobody; buffers that live at the same time lie
-// apart; a phase of slots reads nothing else but what such phases wrote, in a program that writes no slot, and what it writes lives
+// apart, but for two whose rows coincide, of which calls over rows touch one before the other, each its own row; what a call reads of
+// memory that it writes by another name are the same points; a phase of slots reads nothing else but what such phases wrote, in a program that writes no slot, and what it writes lives
 // from the first phase to the last.
 #include "plan_int.h"
 
@@ -19,6 +20,8 @@ typedef struct {
   const Graph *g;
   Accesses all;
   int *written, *first, *last;            // by buffer, a phase; −1: never
+  int call, *first_call, *last_call;      // by buffer, counted over all phases
+  int *strange_first, *strange_last;      // by buffer, phases that touch it other than each row by itself
   bool *stays, any_stays;                 // by buffer: written by a phase of slots
   const char *where;
 } Check;
@@ -217,15 +220,47 @@ static void check_of_slots(Check *k) {
   }
 }
 
-static void check_phase(Check *k, const Phase *ph, int t) {
+static int64_t bytes_of(const Schedule *s, const Buffer *b) {
+  return elements(s, b) * (b->dtype == F64 || b->dtype == I64 ? 8 : 4);
+}
+
+static bool lie_apart(const Schedule *s, const Buffer *a, const Buffer *b) {
+  return a->offset + bytes_of(s, a) <= b->offset || b->offset + bytes_of(s, b) <= a->offset;
+}
+
+static bool same_points(const Access *a, const Access *b) {
+  if (a->offset != b->offset || a->n != b->n) return false;
+  for (int i = 0; i < a->n; i++)
+    if (a->stride[i] != b->stride[i] || a->size[i] != b->size[i]) return false;
+  return true;
+}
+
+static void check_same_memory(const Check *k, const Access *w, const Access *o) {             // w writes
+  const Buffer *a = &k->s->buffers.data[w->buffer], *b = &k->s->buffers.data[o->buffer];
+  if (w->call != o->call || w->buffer == o->buffer || a->role != BUF_ROWS || b->role != BUF_ROWS || lie_apart(k->s, a, b)) return;
+  if (o->writes || a->offset != b->offset || a->dtype != b->dtype || !same_points(w, o)) BUG("%s writes %s over %s", k->where, a->name, b->name);
+}
+
+// turn: the phase, or the first of those that take turns.
+static void mark_life(Check *k, const Phase *ph, const Access *a, int turn) {
+  int b = a->buffer, call = k->call + a->call;
+  if (k->last[b] < 0) k->first[b] = turn, k->first_call[b] = call;
+  k->last[b] = turn;
+  if (call > k->last_call[b]) k->last_call[b] = call;
+  if (call < k->first_call[b]) k->first_call[b] = call;
+  if (ph->over_rows && !ph->is_host && a->own_row) return;
+  if (k->strange_last[b] < 0) k->strange_first[b] = turn;
+  k->strange_last[b] = turn;
+}
+
+static void check_phase(Check *k, const Phase *ph, int t, int turn) {
   k->where = ph->symbol;
   k->all.n = 0;
   for (int c = 0; c < ph->n_calls; c++) check_form(k, ph, &ph->calls[c]), add_call(k, &ph->calls[c], c);
   for (int i = 0; i < k->all.n; i++) {
     const Access *a = &k->all.data[i];
     BufferRole role = k->s->buffers.data[a->buffer].role;
-    if (t < k->first[a->buffer]) k->first[a->buffer] = t;
-    k->last[a->buffer] = t;
+    mark_life(k, ph, a, turn);
     if (!a->writes) continue;
     if (role != BUF_SLOT && role != BUF_ROWS && role != BUF_OUT)
       BUG("%s writes %s", k->where, k->s->buffers.data[a->buffer].name);
@@ -233,24 +268,29 @@ static void check_phase(Check *k, const Phase *ph, int t) {
     if (role == BUF_SLOT && k->written[a->buffer] >= 0)
       BUG("%s writes %s again", k->where, k->s->buffers.data[a->buffer].name);
     k->written[a->buffer] = t;
-    for (int j = 0; j < k->all.n; j++) check_pair(k, ph, a, &k->all.data[j]);
+    for (int j = 0; j < k->all.n; j++) check_pair(k, ph, a, &k->all.data[j]), check_same_memory(k, a, &k->all.data[j]);
   }
   for (int i = 0; i < k->all.n; i++)
     if (!k->all.data[i].writes) check_read(k, &k->all.data[i], t);
   if (ph->of_slots) check_of_slots(k);
+  k->call += ph->n_calls;
 }
 
 static void check_stays(Check *k, int n_phases) {
   for (int i = 0; i < k->s->buffers.n && k->any_stays; i++) {
     const Buffer *b = &k->s->buffers.data[i];
     if (b->role == BUF_SLOT && k->written[i] >= 0) BUG("%s is written, and there are phases of slots", b->name);
-    if (k->stays[i]) k->first[i] = 0, k->last[i] = n_phases;
+    if (k->stays[i]) k->first[i] = 0, k->last[i] = k->strange_last[i] = n_phases, k->strange_first[i] = 0;
   }
 }
 
 // ---------------------------------------------------------------- memory
-static int64_t bytes_of(const Schedule *s, const Buffer *b) {
-  return elements(s, b) * (b->dtype == F64 || b->dtype == I64 ? 8 : 4);
+// b follows a, row by row, within the phase where a ends.
+static bool follows(const Check *k, int b, int a) {
+  const Buffer *x = &k->s->buffers.data[a], *y = &k->s->buffers.data[b];
+  bool coincide = x->offset == y->offset && !x->rows_a && !y->rows_a && bytes_of(k->s, x) == bytes_of(k->s, y);
+  int t = k->last[a];
+  return coincide && t == k->first[b] && k->last_call[a] <= k->first_call[b] && k->strange_last[a] < t && (k->strange_last[b] < 0 || k->strange_first[b] > t);
 }
 
 static void check_overlap(const Check *k) {
@@ -259,7 +299,8 @@ static void check_overlap(const Check *k) {
     for (int j = 0; j < i; j++) {
       const Buffer *a = &s->buffers.data[i], *b = &s->buffers.data[j];
       if (a->role != b->role || (a->role != BUF_ROWS && a->role != BUF_SLOT)) continue;
-      bool clear = a->offset + bytes_of(s, a) <= b->offset || b->offset + bytes_of(s, b) <= a->offset;
+      bool clear = lie_apart(s, a, b);
+      if (a->role == BUF_ROWS && (follows(k, i, j) || follows(k, j, i))) continue;
       if (a->role == BUF_ROWS && (k->last[i] < 0 || k->last[j] < 0 || k->last[i] < k->first[j] || k->last[j] < k->first[i]))
         continue;
       if (!clear) BUG("%s and %s live at the same time in the same memory", a->name, b->name);
@@ -274,9 +315,16 @@ void schedule_check(const Schedule *s) {
                 .written = NEW_ARRAY(s->arena, int, n),
                 .first = NEW_ARRAY(s->arena, int, n),
                 .last = NEW_ARRAY(s->arena, int, n),
+                .first_call = NEW_ARRAY(s->arena, int, n),
+                .last_call = NEW_ARRAY(s->arena, int, n),
+                .strange_first = NEW_ARRAY(s->arena, int, n),
+                .strange_last = NEW_ARRAY(s->arena, int, n),
                 .stays = NEW_ARRAY(s->arena, bool, n) };
-    for (int i = 0; i < n; i++) k.first[i] = INT32_MAX, k.last[i] = k.written[i] = -1;
-    for (int t = 0; t < s->programs[p].n_phases; t++) check_phase(&k, &s->programs[p].phases[t], t);
+    for (int i = 0; i < n; i++) k.first[i] = INT32_MAX, k.last[i] = k.written[i] = k.last_call[i] = k.strange_last[i] = -1;
+    for (int t = 0, turn = 0; t < s->programs[p].n_phases; t++) {
+      if (!s->programs[p].phases[t].goes_on) turn = t;
+      check_phase(&k, &s->programs[p].phases[t], t, turn);
+    }
     check_stays(&k, s->programs[p].n_phases);
     check_overlap(&k);
   }
