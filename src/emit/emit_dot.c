@@ -9,7 +9,7 @@
 // loop over the tile put into memory.
 #include "emit_int.h"
 
-enum { LIGHT_COST = 8, SPAN_ROWS = 48, SPAN_COLUMNS = 128 };
+enum { LIGHT_COST = 8, SPAN_ROWS = 96, SPAN_COLUMNS = 64 };
 
 typedef struct {
   Kernel *k;
