@@ -350,6 +350,80 @@ static void column_rows(Kernel *k, Value from, Value to, int rows, const char *n
   loop_end(e, &lp, NULL);
 }
 
+// Rows that lie along k, in blocks of as many as a vector has lanes: squares of them are turned, and lanes run over rows. A chain waits
+// for its last product; those of other blocks go on beside it.
+enum { SQUARE_ROWS = 32, MOST_LANES = 16 };
+
+static bool has_squares(const Kernel *k) {
+  const Call *c = k->c;
+  bool single = c->left.dtype == F32 && c->right.dtype == F32 && c->vals[c->anchor].dtype == F32;
+  return single && c->left.stride_k == 1 && !c->reduced.is_rows && k->width >= 4 && k->width <= MOST_LANES;
+}
+
+static Value right_at(Kernel *k, Value at) {
+  LL *l = &k->e->l;
+  return ll_splat(l, ll_load(l, l->f32, ll_at(l, l->f32, k->right, ll_mul(l, at, k->right_k)), dtype_bytes(F32), ""), k->width);
+}
+
+static Value left_at(Kernel *k, Value rows, int r, Value at) {          // &rows[r, at]
+  LL *l = &k->e->l;
+  return ll_at(l, l->f32, rows, ll_add(l, ll_mul(l, ll_i64(l, r), k->left_mn), at));
+}
+
+static Value square_chain(Kernel *k, Value rows, Value at, Value acc) {
+  LL *l = &k->e->l;
+  Value x[MOST_LANES];
+  for (int r = 0; r < k->width; r++) x[r] = ll_load(l, ll_vec(l->f32, k->width), left_at(k, rows, r, at), dtype_bytes(F32), "");
+  turn_square(l, x, k->width);
+  for (int j = 0; j < k->width; j++) acc = emit_fma(k->e, x[j], right_at(k, ll_add(l, at, ll_i64(l, j))), acc);
+  return acc;
+}
+
+static Value rest_chain(Kernel *k, Value rows, Value at, Value acc) {
+  LL *l = &k->e->l;
+  Value x = LLVMGetPoison(ll_vec(l->f32, k->width));
+  for (int r = 0; r < k->width; r++) x = ll_insert(l, x, ll_load(l, l->f32, left_at(k, rows, r, at), dtype_bytes(F32), ""), r);
+  return emit_fma(k->e, x, right_at(k, at), acc);
+}
+
+typedef Value SquareFn(Kernel *k, Value rows, Value at, Value acc);
+
+static void squares_along(Kernel *k, Value from, Value to, int step, SquareFn *body, const Value *rows, int blocks, Value *acc) {
+  Loop along;
+  Value next[SQUARE_ROWS];
+  loop_begin(k->e, &along, from, to, step, "k", blocks, acc);
+  for (int b = 0; b < blocks; b++) next[b] = body(k, rows[b], along.i, along.carried[b]);
+  loop_end(k->e, &along, next);
+  memcpy(acc, along.carried, sizeof *acc * (size_t)blocks);
+}
+
+static void column_squares(Kernel *k, Value from, Value to, int blocks, const char *name) {
+  LL *l = &k->e->l;
+  Value extent = k->extent[AXIS_REDUCED], whole = ll_and(l, extent, ll_i64(l, -(int64_t)k->width)), rows[SQUARE_ROWS], acc[SQUARE_ROWS];
+  Loop lp;
+  loop_begin(k->e, &lp, from, to, (int64_t)blocks * k->width, name, 0, NULL);
+  for (int b = 0; b < blocks; b++) {
+    rows[b] = left_row(k, ll_add(l, lp.i, ll_i64(l, (int64_t)b * k->width)));
+    acc[b] = ll_real(ll_vec(l->f32, k->width), 0);
+  }
+  squares_along(k, ll_i64(l, 0), whole, k->width, square_chain, rows, blocks, acc);
+  squares_along(k, whole, extent, 1, rest_chain, rows, blocks, acc);
+  for (int b = 0; b < blocks; b++) {
+    State back = kernel_enter(k, 0, ll_add(l, lp.i, ll_i64(l, (int64_t)b * k->width)));
+    Point p = point_new(k, k->width, 0, NULL);
+    p.memo[k->c->anchor] = acc[b];
+    eval_outputs(k, &p);
+    kernel_leave(k, back);
+  }
+  loop_end(k->e, &lp, NULL);
+}
+
+// The first row that is left behind whole blocks of so many.
+static Value behind(Kernel *k, Value from, int64_t rows) {
+  LL *l = &k->e->l;
+  return ll_add(l, from, ll_and(l, ll_sub(l, k->hi, from), ll_i64(l, -rows)));
+}
+
 static void one_column(Kernel *k) {
   LL *l = &k->e->l;
   const Call *c = k->c;
@@ -358,7 +432,14 @@ static void one_column(Kernel *k) {
     lanes(k, 0, k->lo, k->hi, column_vector, NULL);
     return;
   }
-  Value whole = ll_add(l, k->lo, ll_and(l, ll_sub(l, k->hi, k->lo), ll_i64(l, -COLUMN_ROWS)));
+  if (has_squares(k)) {
+    Value many = behind(k, k->lo, SQUARE_ROWS), whole = behind(k, many, k->width);
+    column_squares(k, k->lo, many, SQUARE_ROWS / k->width, "squares");
+    column_squares(k, many, whole, 1, "square");
+    column_rows(k, whole, k->hi, 1, "row1");
+    return;
+  }
+  Value whole = behind(k, k->lo, COLUMN_ROWS);
   column_rows(k, k->lo, whole, COLUMN_ROWS, "rows");
   column_rows(k, whole, k->hi, 1, "row1");
 }

@@ -147,6 +147,7 @@ void  emit_map(Kernel *k);
 // ---- emit_transpose.c
 int  transposed_input(const Emit *e, const Call *c);                    // the one input that a map reads by squares, −1: none; part of the key
 void emit_transpose(Kernel *k, int input);
+void turn_square(LL *l, Value *row, int width);                         // width vectors of as many f32: rows → columns; 4, 8 or 16
 
 // ---- emit_math.c: f32 by polynomials, f64 by libm
 Value math_exp(Emit *e, Value x);

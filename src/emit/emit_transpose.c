@@ -59,7 +59,7 @@ static void turn_units(LL *l, Value *row, int width) {
   row[3] = shuffle(l, high, high2, of[3], width);
 }
 
-static void turn(LL *l, Value *row, int width) {
+void turn_square(LL *l, Value *row, int width) {
   for (int d = width / 2; d >= UNIT; d /= 2) swap_blocks(l, row, width, d);
   for (int r = 0; r < width; r += UNIT) turn_units(l, row + r, width);
 }
@@ -75,7 +75,7 @@ static void square(Kernel *k, int input, Value j) {
     row[r] = ll_load(l, ll_vec(l->f32, w), k->st.in[input], dtype_bytes(F32), "");
     kernel_leave(k, here);
   }
-  turn(l, row, w);
+  turn_square(l, row, w);
   for (int r = 0; r < w; r++) {
     State here = kernel_enter(k, last - 1, ll_i64(l, r));
     Point p = point_new(k, w, last, NULL);

@@ -571,6 +571,9 @@ static void test_dot(void **state) {
   dot_of(F32, (DotCase){.n = 13, .k = 7, .width = 1, .m_rows = true});
   dot_of(F32, (DotCase){.n = 3, .k = 1, .width = 33, .m_rows = true});
   dot_of(F32, (DotCase){.n = 45, .k = 7, .width = 1, .m_rows = true, .heavy = true});
+  dot_of(F32, (DotCase){.n = 77, .k = 37, .width = 1, .m_rows = true, .heavy = true});     // squares, rows and columns behind them
+  dot_of(F32, (DotCase){.n = 64, .k = 64, .width = 1, .m_rows = true});
+  dot_of(F32, (DotCase){.n = 1, .m_size = 53, .k = 16, .width = 1});
   dot_of(F32, (DotCase){.n = 45, .k = 7, .width = 16, .m_rows = true, .heavy = true});
   dot_of(F32, (DotCase){.n = 45, .k = 7, .width = 65, .m_rows = true});
   dot_of(F64, (DotCase){.n = 19, .k = 11, .width = 21, .m_rows = true, .heavy = true});
