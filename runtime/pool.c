@@ -1,12 +1,13 @@
-// pool.c: threads that take units off a counter.
+// pool.c: threads that take units: each the first of a range of its own, and when that is empty the last of another's. So a thread has
+// the same units step after step, whose memory is in its caches; which thread does a unit decides no bit.
 //
-// `open` counts the units of the job that nobody has taken, `left` those that are not done. A unit is taken by a compare-and-
-// swap of `open`, which the caller opened by a release store behind the job's fields; takers' swaps continue that release
+// A range is one word, the next unit and the end. `left` counts the units that are not done. A unit is taken by a compare-and-
+// swap of a range, which the caller filled by a release store behind the job's fields; takers' swaps continue that release
 // sequence, so whoever takes a unit sees the fields, and they stay as they are until it is done. Who waits spins for about a
 // microsecond, then lets others run (sched_yield) for some more, then sleeps on a condition: no processor is busy while there is
 // nothing to do, and on a shared machine who has work gets it.
 //
-// A sleeper counts itself before it looks at the counter a last time; who changes the counter looks for sleepers afterwards. Both
+// A sleeper counts itself before it looks at what it waits for a last time; who changes that looks for sleepers afterwards. Both
 // are sequentially consistent, so one of them sees the other.
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -20,14 +21,15 @@ enum { SPINS = 256, LINE = 64 };
 static const double YIELD_S = 50e-6, CROWDED_S = 20e-6;      // how long to yield; a yield of this length: others want to run
 
 typedef struct { pthread_mutex_t lock; pthread_cond_t change; _Atomic int sleepers; } Bed;
-typedef struct { Pool *pool; int id; pthread_t thread; } Worker;
+typedef struct { Pool *pool; int id; unsigned seen; pthread_t thread; } Worker;     // seen: the job that it last looked for
+typedef struct { _Alignas(LINE) _Atomic uint64_t units; } Range;                    // the next, and the end << 32
 
 struct Pool {
-  _Alignas(LINE) _Atomic int64_t open;
+  _Alignas(LINE) _Atomic unsigned job;     // jobs so far
   _Alignas(LINE) _Atomic int64_t left;
   _Alignas(LINE) PoolFn *fn;               // the job
   void *ctx;
-  int64_t units;
+  Range *range;                            // of the caller, then of each worker
   Bed idle, done;                          // for a job; for the job's end
   _Atomic bool quit;
   unsigned born;                           // forks before it was made
@@ -43,9 +45,9 @@ static void watch_forks(void) { pthread_atfork(NULL, NULL, forked); }
 static bool is_childs(const Pool *p) { return p->born != forks; }
 
 // ---------------------------------------------------------------- waiting
-typedef bool Condition(Pool *p);
-static bool is_over(Pool *p) { return atomic_load(&p->left) == 0; }
-static bool has_work(Pool *p) { return atomic_load(&p->open) > 0 || atomic_load(&p->quit); }
+typedef bool Condition(Pool *p, const Worker *w);
+static bool is_over(Pool *p, const Worker *w) { (void)w; return atomic_load(&p->left) == 0; }
+static bool has_work(Pool *p, const Worker *w) { return atomic_load(&p->job) != w->seen || atomic_load(&p->quit); }
 
 static void relax(void) {
 #if defined(__x86_64__)
@@ -55,24 +57,24 @@ static void relax(void) {
 #endif
 }
 
-static bool spin(Pool *p, Condition *c) {
+static bool spin(Pool *p, Condition *c, const Worker *w) {
   for (int i = 0; i < SPINS; i++, relax())
-    if (c(p)) return true;
+    if (c(p, w)) return true;
   for (double start = monotonic_seconds(), now = start, before; now - start < YIELD_S;) {
     sched_yield();
     before = now;
-    if (c(p)) return true;
+    if (c(p, w)) return true;
     now = monotonic_seconds();
     if (now - before > CROWDED_S) break;
   }
   return false;
 }
 
-static void wait_for(Pool *p, Condition *c, Bed *b) {
-  if (spin(p, c)) return;
+static void wait_for(Pool *p, Condition *c, const Worker *w, Bed *b) {
+  if (spin(p, c, w)) return;
   pthread_mutex_lock(&b->lock);
   b->sleepers++;
-  while (!c(p)) pthread_cond_wait(&b->change, &b->lock);
+  while (!c(p, w)) pthread_cond_wait(&b->change, &b->lock);
   b->sleepers--;
   pthread_mutex_unlock(&b->lock);
 }
@@ -85,14 +87,27 @@ static void wake(Bed *b) {
 }
 
 // ---------------------------------------------------------------- working
-// Units in order: the one whose number is how many were taken before.
+static uint64_t range_of(uint64_t next, uint64_t end) { return next | end << 32; }
+
+// −1: the range is empty.
+static int64_t take(Range *r, bool own) {
+  uint64_t was = atomic_load_explicit(&r->units, memory_order_relaxed);
+  for (;;) {
+    uint64_t next = was & UINT32_MAX, end = was >> 32;
+    if (next >= end) return -1;
+    uint64_t now = own ? range_of(next + 1, end) : range_of(next, end - 1);
+    if (atomic_compare_exchange_weak_explicit(&r->units, &was, now, memory_order_acq_rel, memory_order_relaxed)) return (int64_t)(own ? next : end - 1);
+  }
+}
+
 static void work(Pool *p, int id) {
-  int64_t n = atomic_load_explicit(&p->open, memory_order_relaxed);
-  while (n > 0) {
-    if (!atomic_compare_exchange_weak_explicit(&p->open, &n, n - 1, memory_order_acq_rel, memory_order_relaxed)) continue;
-    p->fn(p->ctx, p->units - n, id);
-    if (atomic_fetch_sub(&p->left, 1) == 1) wake(&p->done);
-    n = atomic_load_explicit(&p->open, memory_order_relaxed);
+  int n = p->n + 1;
+  for (int k = 0; k < n; k++) {
+    Range *r = &p->range[(id + k) % n];
+    for (int64_t u; (u = take(r, k == 0)) >= 0;) {
+      p->fn(p->ctx, u, id);
+      if (atomic_fetch_sub(&p->left, 1) == 1) wake(&p->done);
+    }
   }
 }
 
@@ -100,24 +115,27 @@ static void *worker_main(void *arg) {
   Worker *w = arg;
   Pool *p = w->pool;
   for (;;) {
-    wait_for(p, has_work, &p->idle);
+    wait_for(p, has_work, w, &p->idle);
     if (atomic_load(&p->quit)) return NULL;
+    w->seen = atomic_load(&p->job);
     work(p, w->id);
   }
 }
 
 void pool_run(Pool *p, PoolFn *fn, void *ctx, int64_t units) {
-  CHECK(units >= 0);
+  CHECK(units >= 0 && units <= INT32_MAX);
   if (is_childs(p)) {
     for (int64_t u = 0; u < units; u++) fn(ctx, u, 0);
     return;
   }
-  p->fn = fn, p->ctx = ctx, p->units = units;
+  int64_t n = p->n + 1;
+  p->fn = fn, p->ctx = ctx;
   atomic_store(&p->left, units);
-  atomic_store(&p->open, units);
+  for (int64_t k = 0; k < n; k++) atomic_store(&p->range[k].units, range_of((uint64_t)(units * k / n), (uint64_t)(units * (k + 1) / n)));
+  atomic_fetch_add(&p->job, 1);
   if (units > 1) wake(&p->idle);
   work(p, 0);
-  wait_for(p, is_over, &p->done);
+  wait_for(p, is_over, NULL, &p->done);
 }
 
 // ---------------------------------------------------------------- its life
@@ -137,14 +155,19 @@ static void bed_free(Bed *b) {
   pthread_mutex_destroy(&b->lock);
 }
 
+static void *lines(size_t bytes) {                            // zeroed
+  bytes = (bytes + LINE - 1) / LINE * LINE;
+  void *p = aligned_alloc(LINE, bytes);
+  if (!p) base_oom(bytes), abort();
+  return memset(p, 0, bytes);
+}
+
 Pool *pool_new(int threads) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   CHECK(threads >= 2);
   pthread_once(&once, watch_forks);
-  size_t bytes = (sizeof(Pool) + (size_t)(threads - 1) * sizeof(Worker) + LINE - 1) / LINE * LINE;
-  Pool *p = aligned_alloc(LINE, bytes);
-  if (!p) base_oom(bytes), abort();
-  memset(p, 0, bytes);
+  Pool *p = lines(sizeof(Pool) + (size_t)(threads - 1) * sizeof(Worker));
+  p->range = lines((size_t)threads * sizeof(Range));
   p->born = forks;
   bed_make(&p->idle);
   bed_make(&p->done);
@@ -171,5 +194,6 @@ void pool_free(Pool *p) {
     bed_free(&p->idle);                                      // a child's may be held by a thread that it does not have
     bed_free(&p->done);
   }
+  free(p->range);
   free(p);
 }
