@@ -26,13 +26,15 @@ extern HostFn *const host_rows[N_HOST];
 // sort_ids: in0 ids u32 [rows] or [rows, m], in1 of a list its lengths; then the next ids, and so on: S of them. i[0], i[2] unused, i[1] =
 // C distinct ids at most, i[3]: ids are below it; N = Σ capacity · m ids. out, u32: how many distinct ids there are, n; those, ascending,
 // and 0 behind them [C]; where the places of each begin in the two lists that follow, those in each of the S apart [C · S + 1]; for each
-// place, by id, then by which of the S, then by row, then by item: its row [N], its item [N]; 3 N words that the routine alone uses.
+// place, by id, then by which of the S, then by row, then by item: its row [N], its item [N]; 3 N words that the routine alone uses; for each
+// place, by which of the S, then by row, then by item, which of the distinct ids it has [N], 0 for an item that is not there.
 enum { SORT_SOURCES = 64 };                                       // S at most
 enum { SORTED_IDS = 1 };                                          // where they lie in out
 static inline int64_t sorted_starts(int64_t c) { return SORTED_IDS + c; }
 static inline int64_t sorted_rows(int64_t c, int64_t s) { return sorted_starts(c) + c * s + 1; }
 static inline int64_t sorted_items(int64_t c, int64_t s, int64_t n) { return sorted_rows(c, s) + n; }
-static inline int64_t sorted_words(int64_t c, int64_t s, int64_t n) { return sorted_items(c, s, n) + 4 * n; }
+static inline int64_t sorted_numbers(int64_t c, int64_t s, int64_t n) { return sorted_items(c, s, n) + 4 * n; }
+static inline int64_t sorted_words(int64_t c, int64_t s, int64_t n) { return sorted_numbers(c, s, n) + n; }
 
 // by_id: in0 u32 [rows, m], numbers below V; i[1] = R. Row c of out, u32, is about rows c·R … (c+1)·R−1 of the batch: for each v where it
 // begins in the list that follows, and the end [V + 1]; a word that the routine alone uses; the rows that have v, ascending, v after v [R ·

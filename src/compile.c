@@ -58,9 +58,14 @@ static Rewrite forced(Diag *d, const char *variable, const char *code) {
 }
 
 const PushRule *push_rule(Diag *d) {
-  static const PushRule rules[] = { [REWRITE_AUTO] = { .row = 12 }, [REWRITE_ON] = { .always = true } };
-  Rewrite said = forced(d, "MTLC_PUSH", "bad-push");
-  return said == REWRITE_OFF ? NULL : &rules[said];
+  static const DistinctRule distinct[] = { [REWRITE_AUTO] = { .row = 24, .id = 750 }, [REWRITE_ON] = { .always = true } };
+  static const PushRule rules[][3] = {
+    [REWRITE_AUTO] = { { .row = 12, .distinct = &distinct[REWRITE_AUTO] }, { .row = 12 }, { .row = 12, .distinct = &distinct[REWRITE_ON] } },
+    [REWRITE_OFF] = { { .never = true, .distinct = &distinct[REWRITE_AUTO] }, { .never = true }, { .never = true, .distinct = &distinct[REWRITE_ON] } },
+    [REWRITE_ON] = { { .always = true, .distinct = &distinct[REWRITE_AUTO] }, { .always = true }, { .always = true, .distinct = &distinct[REWRITE_ON] } },
+  };
+  Rewrite whole = forced(d, "MTLC_PUSH", "bad-push"), by_distinct = forced(d, "MTLC_DISTINCT", "bad-distinct");
+  return &rules[whole][by_distinct];
 }
 
 const KeepRule *keep_rule(Diag *d) {

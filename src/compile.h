@@ -19,7 +19,7 @@ bool compile(Model *m, DType dtype, Compiled *out, Diag *d);
 // For tests: any graph with g->loss set (with g->balance: roots task:*, known:*): TRAIN by `optim_row`, or GRADS only when optim_row < 0.
 bool compile_graph(Graph *g, int optim_row, const double *optim_args, int dense_width, int n_ids, int n_labels, Compiled *out, Diag *d);
 
-// What push_gathers() pushes: what pays, or what MTLC_PUSH says.
+// What push_gathers() pushes: what pays, or what MTLC_PUSH says of whole tables, and MTLC_DISTINCT of the rows of distinct ids.
 const PushRule *push_rule(Diag *d);
 // What keep_fixed() keeps: what pays, or what MTLC_KEEP says. Columns from kept_first on: behind the row's numbers, a new vector.
 const KeepRule *keep_rule(Diag *d);

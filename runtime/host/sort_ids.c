@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include "../host.h"
 
-enum { LONGEST_DIGIT = 11, MOST_DIGITS = 3 };
+enum { LONGEST_DIGIT = 11, MOST_DIGITS = 3, FEW = 16 };
 
 typedef struct { uint32_t id, place; } Key;
 typedef struct { int n, bits; uint32_t at[MOST_DIGITS][1 << LONGEST_DIGIT]; } Digits;   // at: how many keys have that digit, then where they go
@@ -27,6 +27,15 @@ static void sort_by_digit(Digits *d, int i, const Key *from, Key *to, int64_t n)
     sum += here;
   }
   for (int64_t k = 0; k < n; k++) to[d->at[i][digit(d, i, from[k].id)]++] = from[k];
+}
+
+static void sort_few(Key *k, int64_t n) {                          // of a row or two, as in a prediction: by insertion
+  for (int64_t i = 1; i < n; i++) {
+    Key x = k[i];
+    int64_t at = i;
+    for (; at > 0 && k[at - 1].id > x.id; at--) k[at] = k[at - 1];
+    k[at] = x;
+  }
 }
 
 // ---------------------------------------------------------------- the inputs that name ids
@@ -70,6 +79,8 @@ static int sources_of(const HostArgs *a, Source *out) {
 static void write(const HostArgs *a, const Source *source, int n, int64_t places, const Key *k, int64_t count, uint32_t *out) {
   int64_t c = a->i[1], starts = 0, distinct = 0;
   uint32_t *id = out + SORTED_IDS, *start = out + sorted_starts(c), *row = out + sorted_rows(c, n), *item = out + sorted_items(c, n, places);
+  uint32_t *number = out + sorted_numbers(c, n, places);
+  if (count < places) memset(number, 0, sizeof *number * (size_t)places);
   for (int64_t i = 0; i < count; i++) {
     Key x = k[i];
     int from = 0;
@@ -78,6 +89,7 @@ static void write(const HostArgs *a, const Source *source, int n, int64_t places
       CHECK(distinct < c);
       id[distinct++] = x.id;
     }
+    number[x.place] = (uint32_t)(distinct - 1);
     while (starts <= (distinct - 1) * n + from) start[starts++] = (uint32_t)i;
     uint32_t at = x.place - (uint32_t)source[from].first, m = (uint32_t)source[from].m;
     row[i] = m > 1 ? at / m : at;
@@ -97,7 +109,8 @@ void host_sort_ids(void *const *buf, const HostArgs *a, int64_t n, int64_t lo, i
   uint32_t *out = (uint32_t *)buf[a->out.buffer] + a->out.offset;
   Key *k = (Key *)(out + sorted_items(a->i[1], s, places)), *other = k + places;
   for (int i = 0; i < s; i++) count = collect(buf, &source[i], n, d, k, count);
-  for (int i = 0; i < d->n; i++) {
+  if (count <= FEW) sort_few(k, count);
+  for (int i = 0; i < d->n && count > FEW; i++) {
     sort_by_digit(d, i, k, other, count);
     Key *t = k;
     k = other, other = t;

@@ -12,7 +12,7 @@ static void swap(Value *a, Value *b) {
 static void column_sum(Tile *t, Value *acc) {
   Kernel *k = t->k;
   Value extent = k->extent[AXIS_REDUCED];
-  if (k->c->reduced.is_rows) tree_sum(k, extent, acc_type(t), t->mr * t->nv, tile_chain, t, acc);
+  if (at_run_time(k->c->reduced)) tree_sum(k, extent, acc_type(t), t->mr * t->nv, tile_chain, t, acc);
   else tile_chain(k, ll_i64(&k->e->l, 0), extent, acc, t);
 }
 
@@ -57,7 +57,7 @@ enum { SQUARE_ROWS = 32, MOST_LANES = 16 };
 static bool has_squares(const Kernel *k) {
   const Call *c = k->c;
   bool single = c->left.dtype == F32 && c->right.dtype == F32 && c->vals[c->anchor].dtype == F32;
-  return single && c->left.stride_k == 1 && !c->reduced.is_rows && k->width >= 4 && k->width <= MOST_LANES;
+  return single && c->left.stride_k == 1 && !at_run_time(c->reduced) && k->width >= 4 && k->width <= MOST_LANES;
 }
 
 static Value right_at(Kernel *k, Value at) {

@@ -60,7 +60,7 @@ static Value short_tiles(LL *l, Value n) {
 
 static void row_loop(Tile t, const Span *s) {
   LL *l = &t.k->e->l;
-  bool rows = t.k->c->dims[0].is_rows && t.mr > 1;
+  bool rows = at_run_time(t.k->c->dims[0]) && t.mr > 1;
   Value few = rows ? ll_icmp(l, LLVMIntSLT, s->row_to, ll_i64(l, t.mr)) : NULL;
   if (!rows || t.mr != MOST || t.narrow) {
     tiles_down(t, s, s->row, s->row_to, few);
@@ -90,7 +90,7 @@ static void column_loop(Tile t, const Span *s, Value from, Value to, bool masked
 // Rows one behind the other in all that the program reads and writes, and at least as many as a vector has lanes.
 static bool is_flat(const Emit *e, const Call *c) {
   int64_t n = c->dims[1].size;
-  bool flat = e->has_mask && !c->dims[0].is_rows && c->dims[0].size >= kernel_width(e) && !c->named;
+  bool flat = e->has_mask && !at_run_time(c->dims[0]) && c->dims[0].size >= kernel_width(e);
   for (int v = 0; v < c->n_vals; v++) flat &= c->vals[v].kind != VAL_IOTA;
   for (int i = 0; i < c->n_inputs; i++) {
     const int64_t *s = c->inputs[i].stride;
@@ -106,17 +106,17 @@ static DotTiles tiles_of(const Emit *e, const Call *c, int64_t rows) {
   DotTiles t = {.mr = target->mr, .nv = target->nv, .columns = 'm'};
   int width = kernel_width(e), most = target->mr * target->nv;
   if (rows < t.mr) t.mr = (int)rows;
-  if (c->dims[0].is_rows && c->reduced.is_rows) t.mr = 1;          // partial sums of single rows have no place in a span
-  while (2 * t.nv * t.mr <= most && 2 * t.nv * width <= (n->is_rows || n->size > SPAN_COLUMNS ? SPAN_COLUMNS : n->size)) t.nv *= 2;
+  if (at_run_time(c->dims[0]) && at_run_time(c->reduced)) t.mr = 1;          // partial sums of single rows have no place in a span
+  while (2 * t.nv * t.mr <= most && 2 * t.nv * width <= (at_run_time(*n) || n->size > SPAN_COLUMNS ? SPAN_COLUMNS : n->size)) t.nv *= 2;
   int step = t.nv * width;
-  if (n->is_rows) return t;
+  if (at_run_time(*n)) return t;
   if (n->size % step == 0) t.columns = 'w';
   else if (n->size <= width || (!e->has_mask && n->size < step)) t.columns = n->size <= width && is_flat(e, c) ? 'f' : 'n';
   if (dot_is_column(c)) t.columns = '1';
   return t;
 }
 
-DotTiles dot_tiles(const Emit *e, const Call *c) { return tiles_of(e, c, c->dims[0].is_rows ? INT64_MAX : c->dims[0].size); }
+DotTiles dot_tiles(const Emit *e, const Call *c) { return tiles_of(e, c, at_run_time(c->dims[0]) ? INT64_MAX : c->dims[0].size); }
 
 // Masks are free in AVX-512: the wide tile there also takes a last block of more than one vector.
 static void span(Kernel *k, const DotTiles *shape, const Span *s) {
@@ -178,7 +178,7 @@ void emit_dot(Kernel *k) {
   Span all = {.row = k->lo, .row_to = k->hi, .col = ll_i64(l, 0), .col_to = k->extent[1], .k = ll_i64(l, 0), .k_to = k->extent[AXIS_REDUCED]};
   CHECK(shape.mr * shape.nv <= MAX_TILE && SPAN_COLUMNS % (shape.nv * k->width) == 0);
   if (shape.columns == '1') emit_column(k);
-  else if (k->c->reduced.is_rows) spans_over_rows(k, &shape);
-  else if (k->predicts && k->c->dims[0].is_rows) alone_or_more(k, &shape, &all);
+  else if (at_run_time(k->c->reduced)) spans_over_rows(k, &shape);
+  else if (k->predicts && at_run_time(k->c->dims[0])) alone_or_more(k, &shape, &all);
   else span(k, &shape, &all);
 }

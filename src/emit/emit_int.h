@@ -47,8 +47,8 @@ typedef struct {
   ParamKind kind;
   char name[64];
   int buffer; int64_t offset; DType dtype;  // PTR
-  int64_t value;                            // I64, EXTENT of a fixed dim
-  bool is_rows;                             // EXTENT: n
+  int64_t value;                            // I64
+  Dim dim;                                  // EXTENT
   Value *dest;                              // where the kernel under construction wants the parameter
 } Param;
 typedef VEC(Param) Params;
@@ -73,7 +73,7 @@ typedef struct {
   Value lo, hi;
   Value extent[N_AXES];
   Value left, right, left_mn, left_k, right_k;   // DOT
-  Value sorted;                                  // where an output goes by rows, and of ROWS
+  Value sorted;                                  // ROWS
   Value distinct, ids, item_stride[SORT_SOURCES];   // ROWS
   Value lists, list_rows, list_words;            // SPREAD_BAG
   Value (*in_stride)[N_AXES], (*out_stride)[N_AXES];   // NULL: 0
@@ -91,7 +91,7 @@ void emit_error(Emit *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
 Type emit_type(Emit *e, DType t);
 static inline int kernel_width(const Emit *e) { return e->target->lanes_f32 / (e->s->dtype == F64 ? 2 : 1); }
 static inline bool dot_is_column(const Call *c) {
-  return c->kind == CALL_DOT && !c->dims[1].is_rows && c->dims[1].size == 1;
+  return c->kind == CALL_DOT && !at_run_time(c->dims[1]) && c->dims[1].size == 1;
 }
 static inline unsigned dtype_bytes(DType t) { return t == F32 || t == U32 ? 4 : 8; }
 
@@ -121,7 +121,6 @@ static inline void kernel_leave(Kernel *k, State back) { k->st = back; }
 // Both: what depends on entered axes only, lane_axis aside. hoist computes vals, resolve adds row indices to pointers.
 void kernel_hoist(Kernel *k, int lane_axis);
 void kernel_resolve(Kernel *k, int lane_axis);
-Value named_rows(Kernel *k);                                            // of `sorted`: how many ids there are
 void function_attributes(Emit *e, Value fn);
 
 // ---- emit_ahead.c: rows of large tables that a loop along an axis selects by ids, before the loop and at its position i

@@ -32,7 +32,7 @@ static int64_t short_row(const Emit *e, const Call *c) {
   enum { SHORT = 64 };
   bool far = c->kind == CALL_ROWS;
   for (int i = 0; i < c->n_inputs; i++) far |= is_far(e, &c->inputs[i]);
-  bool is_short = c->n_dims == 2 && !c->dims[1].is_rows && c->dims[1].size <= SHORT;
+  bool is_short = c->n_dims == 2 && !at_run_time(c->dims[1]) && c->dims[1].size <= SHORT;
   return far && is_short && (c->kind == CALL_ROWS || c->kind == CALL_MAP) ? c->dims[1].size : 0;
 }
 
@@ -80,9 +80,12 @@ static void key_operands(const Emit *e, const Call *c, Text *out) {
 
 void kernel_key(const Emit *e, const Call *c, bool constants, Text *out) {
   text_printf(out, "%d %d %d %d %d %lld", c->kind, c->n_dims, c->reduce_op, c->anchor, c->sorted.sources, (long long)short_row(e, c));
+  for (int i = 0; i < c->n_dims; i++)
+    if (c->dims[i].named) text_printf(out, " distinct%d", i);
+  if (c->reduced.named) text_add(out, " distinct");
   if (c->kind == CALL_DOT) {
     DotTiles t = dot_tiles(e, c);
-    text_printf(out, " dot%d:%d:%d:%d:%dx%d%c:%c%c", c->dims[0].is_rows, c->reduced.is_rows, c->left.dtype, c->right.dtype, t.mr, t.nv,
+    text_printf(out, " dot%d:%d:%d:%d:%dx%d%c:%c%c", at_run_time(c->dims[0]), at_run_time(c->reduced), c->left.dtype, c->right.dtype, t.mr, t.nv,
                 t.columns, stride_class(c->left.stride_mn, true), stride_class(c->left.stride_k, true));
   }
   text_printf(out, " t%d", transposed_input(e, c));
@@ -164,8 +167,7 @@ static void dot_params(Emit *e, const Call *c, Kernel *k, Params *out) {
 
 static void extent_param(Emit *e, Params *out, Value *dest, Dim d, const char *name, int i) {
   Param *p = i < 0 ? param(e, out, PARAM_EXTENT, dest, "%s", name) : param(e, out, PARAM_EXTENT, dest, "%s%d", name, i);
-  p->value = d.size;
-  p->is_rows = d.is_rows;
+  p->dim = d;
 }
 
 static void rows_params(Emit *e, const Call *c, Kernel *k, Params *out) {
@@ -205,7 +207,7 @@ static void constant_params(Emit *e, const Call *c, Kernel *k, Params *out) {
 
 void kernel_params(Emit *e, const KernelFn *f, const Call *c, Kernel *k, Params *out) {
   if (f->constants) constant_params(e, c, k, out);
-  if (c->kind == CALL_ROWS || c->named) param_ptr(e, out, k ? &k->sorted : NULL, "sorted", -1, c->sorted.buffer, c->sorted.offset, U32);
+  if (c->kind == CALL_ROWS) param_ptr(e, out, k ? &k->sorted : NULL, "sorted", -1, c->sorted.buffer, c->sorted.offset, U32);
   if (c->kind == CALL_ROWS) rows_params(e, c, k, out);
   if (c->kind == CALL_SPREAD_BAG) lists_params(e, c, k, out);
   if (c->kind == CALL_DOT) dot_params(e, c, k, out);
@@ -406,11 +408,6 @@ static void bind_params(Kernel *k, const Params *ps) {
   }
 }
 
-Value named_rows(Kernel *k) {                                 // how many ids the batch names
-  LL *l = &k->e->l;
-  return LLVMBuildZExt(l->b, ll_load(l, l->i32, k->sorted, 4, "named"), l->i64, "");
-}
-
 void kernel_define(Emit *e, KernelFn *f) {
   LL *l = &e->l;
   const Call *c = f->call;
@@ -428,7 +425,6 @@ void kernel_define(Emit *e, KernelFn *f) {
   ll_go(l, start);
   for (int v = 0; v < c->n_vals && f->constants; v++)
     if (c->vals[v].kind == VAL_CONST) k.st.known[v] = constant_value(e, &c->vals[v], k.st.known[v]);
-  if (c->named && c->kind != CALL_ROWS) k.hi = ll_max(l, k.lo, ll_min(l, k.hi, named_rows(&k)));   // nothing lies behind the last id
   kernel_resolve(&k, -1);
   kernel_hoist(&k, -1);
   emitters[c->kind](&k);

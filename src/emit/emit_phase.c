@@ -23,8 +23,15 @@ static Value pointer(PhaseState *s, const Param *p, Value base, Value offset) {
   return ll_at(&s->e->l, emit_type(s->e, p->dtype), base, offset);
 }
 
-static int64_t rows_of(const Call *c) {                    // of dims[0], where the call's items count; −1: n
-  return c->n_dims == 0 ? 1 : c->dims[0].is_rows ? -1 : c->dims[0].size;
+static Dim rows_of(const Call *c) { return c->n_dims == 0 ? (Dim){.size = 1} : c->dims[0]; }   // where the call's items count
+
+static Value first_word(PhaseState *s, Value p) {          // of what sort_ids made: how many distinct ids there are
+  LL *l = &s->e->l;
+  return LLVMBuildZExt(l->b, ll_load(l, l->i32, p, 4, "distinct"), l->i64, "");
+}
+
+static Value extent_of(PhaseState *s, Dim d) {
+  return d.is_rows ? s->n : d.named ? first_word(s, s->base[d.named - 1]) : ll_i64(&s->e->l, d.size);
 }
 
 static Given constants(PhaseState *s, const KernelFn *k, const Call *c, int64_t first) {
@@ -35,26 +42,29 @@ static Given constants(PhaseState *s, const KernelFn *k, const Call *c, int64_t 
   Given g = {.args = NEW_ARRAY(e->arena, Value, ps.n + 2), .first = ll_i64(l, first), .items = ll_i64(l, c->items)};
   for (int i = 0; i < ps.n; i++) {
     const Param *p = &ps.data[i];
-    bool rows = p->kind == PARAM_EXTENT && p->is_rows;
-    g.args[i] = p->kind == PARAM_PTR ? pointer(s, p, s->base[p->buffer], ll_i64(l, p->offset)) : rows ? s->n : ll_i64(l, p->value);
+    g.args[i] = p->kind == PARAM_PTR ? pointer(s, p, s->base[p->buffer], ll_i64(l, p->offset))
+              : p->kind == PARAM_EXTENT ? extent_of(s, p->dim) : ll_i64(l, p->value);
   }
   g.item_rows = ll_i64(l, c->n_dims ? c->item_rows : 1);
-  g.size = rows_of(c) < 0 ? s->n : ll_i64(l, rows_of(c));
+  g.size = extent_of(s, rows_of(c));
   return g;
 }
 
 // ---------------------------------------------------------------- tables
 typedef VEC(int64_t) Words;
 
-// One row: first, items, item_rows, size; then for each parameter its buffer and offset, or its value. Of n: −1.
+// An extent as a word: itself; −1: n; below: −2 − the buffer whose first word it is.
+static int64_t extent_word(Dim d) { return d.is_rows ? -1 : d.named ? -1 - d.named : d.size; }
+
+// One row: first, items, item_rows, size; then for each parameter its buffer and offset, its extent or its value.
 static void put_words(Emit *e, const KernelFn *k, const Call *c, int64_t first, Words *w) {
   Params ps = {0};
   kernel_params(e, k, c, NULL, &ps);
-  const int64_t items[] = {first, c->items, c->n_dims ? c->item_rows : 1, rows_of(c)};
+  const int64_t items[] = {first, c->items, c->n_dims ? c->item_rows : 1, extent_word(rows_of(c))};
   for (int i = 0; i < COUNT_OF(items); i++) vec_push(e->arena, w, items[i]);
   for (int i = 0; i < ps.n; i++) {
     const Param *p = &ps.data[i];
-    vec_push(e->arena, w, p->kind == PARAM_PTR ? p->buffer : p->kind == PARAM_EXTENT && p->is_rows ? -1 : p->value);
+    vec_push(e->arena, w, p->kind == PARAM_PTR ? p->buffer : p->kind == PARAM_EXTENT ? extent_word(p->dim) : p->value);
     if (p->kind == PARAM_PTR) vec_push(e->arena, w, p->offset);
   }
 }
@@ -78,9 +88,10 @@ static Value next_word(Reader *r) {
   return ll_load(l, l->i64, ll_at(l, l->i64, r->row, ll_i64(l, r->at++)), 8, "");
 }
 
-static Value or_n(PhaseState *s, Value v) {                // −1: n
+static Value loaded_extent(PhaseState *s, Dim d, Value word) {
   LL *l = &s->e->l;
-  return ll_select(l, ll_icmp(l, LLVMIntSLT, v, ll_i64(l, 0)), s->n, v);
+  if (!d.named) return ll_select(l, ll_icmp(l, LLVMIntSLT, word, ll_i64(l, 0)), s->n, word);
+  return first_word(s, ll_load(l, l->ptr, ll_at(l, l->ptr, s->buf, ll_sub(l, ll_i64(l, -2), word)), 8, "sorted"));
 }
 
 static Given loaded(PhaseState *s, const KernelFn *k, const Call *c, Value row) {
@@ -90,12 +101,12 @@ static Given loaded(PhaseState *s, const KernelFn *k, const Call *c, Value row) 
   Reader r = {s, row, 0};
   kernel_params(e, k, c, NULL, &ps);
   Given g = {.args = NEW_ARRAY(e->arena, Value, ps.n + 2)};
-  g.first = next_word(&r), g.items = next_word(&r), g.item_rows = next_word(&r), g.size = or_n(s, next_word(&r));
+  g.first = next_word(&r), g.items = next_word(&r), g.item_rows = next_word(&r), g.size = loaded_extent(s, rows_of(c), next_word(&r));
   for (int i = 0; i < ps.n; i++) {
     const Param *p = &ps.data[i];
     Value v = next_word(&r);
     if (p->kind == PARAM_PTR) g.args[i] = pointer(s, p, ll_load(l, l->ptr, ll_at(l, l->ptr, s->buf, v), 8, "base"), next_word(&r));
-    else g.args[i] = p->kind == PARAM_EXTENT ? or_n(s, v) : v;
+    else g.args[i] = p->kind == PARAM_EXTENT ? loaded_extent(s, p->dim, v) : v;
   }
   return g;
 }
@@ -191,6 +202,8 @@ static void load_buffers(PhaseState *s, const Ordered *o) {        // of what st
     kernel_params(s->e, o->kernel[i], o->calls[i], NULL, &ps);
     for (int j = 0; j < ps.n; j++)
       if (ps.data[j].kind == PARAM_PTR) buffer_pointer(s, ps.data[j].buffer);
+      else if (ps.data[j].dim.named) buffer_pointer(s, ps.data[j].dim.named - 1);
+    if (rows_of(o->calls[i]).named) buffer_pointer(s, rows_of(o->calls[i]).named - 1);
   }
 }
 

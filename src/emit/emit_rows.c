@@ -100,50 +100,33 @@ static void at_whole_row(Kernel *k, int n, const Places *x) {
   }
 }
 
-// Behind the last id: what goes to no row of a table is made of a sum of nothing.
-static void behind(Kernel *k, Point *p, void *ctx) {
-  (void)ctx;
-  const Call *c = k->c;
-  p->memo[c->anchor] = zero(k, p->width);
-  for (int i = 0; i < c->n_outputs; i++)
-    if (!c->outputs[i].by) store_output(k, p, i, convert(k->e, eval(k, p, c->outputs[i].val), c->vals[c->outputs[i].val].dtype, c->outputs[i].dtype));
-}
-
-static void at_id(Kernel *k, Value u, BodyFn *body, Places *x) {
-  int lane_axis = k->c->n_dims > 1 ? 1 : -1, vectors = lane_axis > 0 && body == at_row ? whole_row(k, k->extent[1]) : 0;
+static void at_id(Kernel *k, Value u, Places *x) {
+  int lane_axis = k->c->n_dims > 1 ? 1 : -1, vectors = lane_axis > 0 ? whole_row(k, k->extent[1]) : 0;
   State back = kernel_enter(k, 0, u);
   kernel_resolve(k, lane_axis);
   kernel_hoist(k, lane_axis);
-  if (body == at_row) fetch_values(k, x);
+  fetch_values(k, x);
   if (vectors) at_whole_row(k, vectors, x);
-  else if (lane_axis > 0) lanes(k, 1, ll_i64(&k->e->l, 0), k->extent[1], body, x);
+  else if (lane_axis > 0) lanes(k, 1, ll_i64(&k->e->l, 0), k->extent[1], at_row, x);
   else {
     Point p = point_new(k, 1, -1, NULL);
-    body(k, &p, x);
+    at_row(k, &p, x);
   }
   kernel_leave(k, back);
 }
 
 void emit_rows(Kernel *k) {
   Emit *e = k->e;
-  LL *l = &e->l;
   if (k->c->n_dims < 1 || k->c->n_dims > 2) {
     emit_error(e, "call %s: a sum by ids has dims [C] or [C, d]", k->c->name ? k->c->name : "");
     return;
   }
   Places x = places(k);
-  Value end = ll_min(l, k->hi, named_rows(k));
   Loop id;
-  fetch_first(k, 0, k->lo, end);
-  loop_begin(e, &id, k->lo, end, 1, "id", 0, NULL);
-  fetch_next(k, 0, id.i, end);
+  fetch_first(k, 0, k->lo, k->hi);
+  loop_begin(e, &id, k->lo, k->hi, 1, "id", 0, NULL);
+  fetch_next(k, 0, id.i, k->hi);
   find_bounds(k, &x, id.i);
-  at_id(k, id.i, at_row, &x);
-  loop_end(e, &id, NULL);
-  bool others = false;
-  for (int i = 0; i < k->c->n_outputs; i++) others |= !k->c->outputs[i].by;
-  if (!others) return;
-  loop_begin(e, &id, ll_max(l, k->lo, end), k->hi, 1, "behind", 0, NULL);
-  at_id(k, id.i, behind, &x);
+  at_id(k, id.i, &x);
   loop_end(e, &id, NULL);
 }

@@ -6,7 +6,7 @@ enum { MOST_LANES = 16, UNIT = 4 };         // UNIT: f32 in 128 bits, within whi
 
 int transposed_input(const Emit *e, const Call *c) {
   int last = c->n_dims - 1, found = -1;
-  if (c->kind != CALL_MAP || last < 1 || kernel_width(e) < UNIT || c->named) return -1;
+  if (c->kind != CALL_MAP || last < 1 || kernel_width(e) < UNIT) return -1;
   for (int i = 0; i < c->n_inputs; i++) {
     const Input *in = &c->inputs[i];
     if (in->index >= 0) return -1;

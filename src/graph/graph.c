@@ -10,8 +10,8 @@ Graph *graph_new(Arena *a, DType dtype, int64_t capacity, Diag *d) {
   vec_push(a, &g->nodes, (Node){0});
   vec_push(a, &g->ins, 0);   // unused: ins.data is never NULL
   vec_push(a, &g->axes, (Axis){0});
-  vec_push(a, &g->axes, ((Axis){AXIS_ROWS, capacity, "rows"}));
-  vec_push(a, &g->axes, ((Axis){AXIS_FIXED, 1, NULL}));
+  vec_push(a, &g->axes, ((Axis){AXIS_ROWS, capacity, "rows", 0}));
+  vec_push(a, &g->axes, ((Axis){AXIS_FIXED, 1, NULL, 0}));
   g->table_size = 256;
   g->table = NEW_ARRAY(a, uint32_t, g->table_size);
   return g;
@@ -20,14 +20,14 @@ Graph *graph_new(Arena *a, DType dtype, int64_t capacity, Diag *d) {
 AxisId axis_fixed(Graph *g, int64_t size) {
   CHECK(size >= 1);
   for (int i = 1; i < g->axes.n; i++)
-    if (g->axes.data[i].kind == AXIS_FIXED && g->axes.data[i].size == size && !g->axes.data[i].name) return (AxisId)i;
-  vec_push(g->arena, &g->axes, ((Axis){AXIS_FIXED, size, NULL}));
+    if (g->axes.data[i].kind == AXIS_FIXED && g->axes.data[i].size == size) return (AxisId)i;
+  vec_push(g->arena, &g->axes, ((Axis){AXIS_FIXED, size, NULL, 0}));
   return (AxisId)(g->axes.n - 1);
 }
 
-AxisId axis_apart(Graph *g, int64_t size) {
+AxisId axis_named(Graph *g, int64_t size, double expected) {
   CHECK(size >= 1);
-  vec_push(g->arena, &g->axes, ((Axis){AXIS_FIXED, size, "apart"}));
+  vec_push(g->arena, &g->axes, ((Axis){AXIS_NAMED, size, "distinct", expected}));
   return (AxisId)(g->axes.n - 1);
 }
 
@@ -38,11 +38,16 @@ AxisId axis_symbol(Graph *g, const char *name, int64_t size_or_minus_1) {
     if (size_or_minus_1 >= 0) x->size = size_or_minus_1;
     return (AxisId)i;
   }
-  vec_push(g->arena, &g->axes, ((Axis){AXIS_SYMBOL, size_or_minus_1, arena_strdup(g->arena, name)}));
+  vec_push(g->arena, &g->axes, ((Axis){AXIS_SYMBOL, size_or_minus_1, arena_strdup(g->arena, name), 0}));
   return (AxisId)(g->axes.n - 1);
 }
 
 int64_t axis_size(const Graph *g, AxisId a) { return g->axes.data[a].size; }
+
+double axis_expected(const Graph *g, AxisId a) {
+  const Axis *x = &g->axes.data[a];
+  return x->kind == AXIS_NAMED ? x->expected : (double)x->size;
+}
 
 bool has_rows(const Graph *g, NodeId n) { return node(g, n)->rank > 0 && node(g, n)->axis[0] == AXIS_OF_ROWS; }
 
@@ -266,6 +271,10 @@ NodeId g_bag_and_product(Graph *g, NodeId table, NodeId ids, NodeId x, NodeId w)
 NodeId g_spread_bag(Graph *g, NodeId a, NodeId ids, AxisId v) {
   return graph_add(g, OP_SPREAD_BAG, (NodeId[]){a, ids}, 2, (Attr){.i = {v}}, g->at);
 }
+NodeId g_distinct(Graph *g, NodeId ids, int64_t v, double expected) {
+  return graph_add(g, OP_DISTINCT, &ids, 1, (Attr){.i = {axis_named(g, most_distinct(g, &ids, 1, v), expected), v}}, g->at);
+}
+NodeId g_number(Graph *g, NodeId distinct) { return add1(g, OP_NUMBER, distinct, (Attr){0}); }
 NodeId g_touched(Graph *g, const NodeId *ids, int n, AxisId v) { return graph_add(g, OP_TOUCHED, ids, n, (Attr){.i = {v}}, g->at); }
 
 NodeId g_list_mask(Graph *g, int64_t n, int64_t length) {

@@ -12,11 +12,12 @@
 typedef uint32_t NodeId;                  // 0: none
 typedef uint32_t AxisId;                  // 0: none
 enum { MAX_RANK = 6 };
-typedef enum { AXIS_FIXED, AXIS_ROWS, AXIS_SYMBOL } AxisKind;   // later: ELEMS of a list
+typedef enum { AXIS_FIXED, AXIS_ROWS, AXIS_SYMBOL, AXIS_NAMED } AxisKind;   // later: ELEMS of a list
 typedef struct {
   AxisKind kind;
-  int64_t size;                           // FIXED; SYMBOL: −1 until bound; ROWS: capacity (extent n at run time)
-  const char *name;                       // SYMBOL: the input whose vocabulary it is. FIXED: NULL, and interned by size; or of axis_apart
+  int64_t size;                           // FIXED; SYMBOL: −1 until bound; ROWS: capacity (extent n at run time); NAMED: ids at most
+  const char *name;                       // SYMBOL: the input whose vocabulary it is. FIXED: NULL
+  double expected;                        // NAMED: ids in a full batch, about
 } Axis;
 
 typedef enum { KIND_LEAF, KIND_MAP, KIND_REDUCE, KIND_DOT, KIND_INDEX, KIND_MOVE, KIND_ROOT,
@@ -70,6 +71,9 @@ typedef struct { const char *name; NodeId value; int slot; NodeId rows; } Root;
 typedef struct { int64_t rows, side; double work; } GemmRule;
 typedef enum { BLAS_AUTO, BLAS_OFF, BLAS_ON } BlasUse;     // what a spec or MTLC_BLAS asks for; ON is for tests
 
+// By column of ids: their values and counts in `rows` training rows; NULL: they are not known.
+typedef struct { const Vocabulary *const *of; int n; int64_t rows; } KnownIds;
+
 typedef enum { CLIP_NONE, CLIP_NORM, CLIP_VALUE } ClipKind;
 typedef struct { ClipKind kind; double bound; } Clip;   // of the gradients of a step: their norm together, or each element
 
@@ -93,6 +97,7 @@ typedef struct {
   BlasUse blas;                           // of a forward graph: what its spec asks for
   const GemmRule *gemm;                   // NULL: none. Set before scheduling
   bool by_call;                           // each call a phase of its own, so that it can be timed. Set before scheduling
+  const KnownIds *known_ids;              // of a forward graph: how often the training rows have each id; NULL: it is not known
 } Graph;
 enum { AXIS_OF_ROWS = 1, AXIS_OF_ONE = 2 };
 
@@ -105,9 +110,12 @@ Graph *graph_empty_like(const Graph *g);                  // the same axes and s
 NodeId graph_copy_node(Graph *t, const Graph *g, NodeId id, const NodeId *now);
 void   graph_copy_roots(Graph *t, const Graph *g, const NodeId *now);
 AxisId axis_fixed(Graph *g, int64_t size);
-AxisId axis_apart(Graph *g, int64_t size);                // of this size, and equal to no other
+// Of the distinct ids of a batch, at most `size`, and equal to no other. A step computes what is there for those that the batch has; where
+// something is summed along it, what lies behind them is 0.
+AxisId axis_named(Graph *g, int64_t size, double expected);
 AxisId axis_symbol(Graph *g, const char *name, int64_t size_or_minus_1);   // one per name
 int64_t axis_size(const Graph *g, AxisId a);
+double  axis_expected(const Graph *g, AxisId a);          // its size, or of a named one what is expected: for estimates
 static inline Node *node(const Graph *g, NodeId n) { return &g->nodes.data[n]; }
 static inline NodeId node_in(const Graph *g, NodeId n, int i) { return g->ins.data[g->nodes.data[n].in_at + i]; }
 bool has_rows(const Graph *g, NodeId n);
@@ -162,6 +170,11 @@ NodeId g_spread(Graph *g, NodeId a, NodeId ids, AxisId v);
 NodeId g_bag(Graph *g, NodeId table, NodeId ids);         // [V, d], u32 [rows, m] → [rows, d]: the sum of a row's m rows of the table
 NodeId g_bag_and_product(Graph *g, NodeId table, NodeId ids, NodeId x, NodeId w);   // the same, and then + x [rows, k] · w [k, d]
 NodeId g_spread_bag(Graph *g, NodeId a, NodeId ids, AxisId v);
+NodeId g_distinct(Graph *g, NodeId ids, int64_t v, double expected);   // the ids that a batch has, all below v; on an axis of its own
+NodeId g_number(Graph *g, NodeId distinct);               // the batch's ids as which of these they are
+NodeId ids_of_batch(const Graph *g, NodeId ids);          // that distinct ids or numbers are of; ids themselves
+int64_t most_places(const Graph *g, NodeId ids);          // ids in a full batch, items that are not there too
+int64_t most_distinct(const Graph *g, const NodeId *ids, int n, int64_t v);   // of n ids of the batch together, all below v
 NodeId sorted_ids(const Graph *g, NodeId sorted, int source);       // of a SORT_IDS: its ids number `source`, from 0; 0: it has not so many
 NodeId g_touched(Graph *g, const NodeId *ids, int n, AxisId v);   // [V]: 1 where a row of the batch has that id in one of them
 NodeId g_pad(Graph *g, NodeId a, int axis, int64_t before, int64_t after);
@@ -202,9 +215,14 @@ NodeId loss_prediction(Graph *g, int loss, NodeId head);
 bool   loss_from_logits(const Graph *g, int loss, NodeId head);   // does its stable form apply to this head?
 // push.c: products with gathered rows → gathered rows of products, where that is less work; g itself where nothing is. rule NULL:
 // nothing. Before gradients are taken: they are factored by it, too. report: NULL, or filled.
-typedef struct { bool always; double row; } PushRule;     // a row added and spread costs as much as `row` multiply-adds a column
+// A row of a product that is read and whose gradient is summed costs as much as `row` multiply-adds a column; an id to be found among the
+// distinct ones, as `id` multiply-adds.
+typedef struct { bool always; double row, id; } DistinctRule;
+// Of whole tables, unless `never`, and with a rule for them, of the rows that distinct ids name (distinct.c).
+typedef struct { bool always, never; double row; const DistinctRule *distinct; } PushRule;
 // multiply-adds of a step's forward; pairs: of tables that became one
-typedef struct { int tables, products, pairs; double before, after; } PushReport;
+typedef struct { int tables, products; double before, after; } PushCount;
+typedef struct { int tables, products, pairs; double before, after; PushCount distinct; double ids, distinct_ids; } PushReport;
 Graph *push_gathers(Graph *g, const PushRule *rule, PushReport *report);
 // work.c: of one row of the batch; a vocabulary that is not known yet has size 0.
 double row_elements(const Graph *g, NodeId n);

@@ -23,4 +23,12 @@ int  item_axes(const Graph *g, NodeId a, AxisId *axis);
 bool broadcast_axes(const Graph *g, const NodeId *in, int n, uint8_t *rank, AxisId *axis, AxisId bad[2]);
 bool axes_fit(const Graph *g, NodeId from, int rank, const AxisId *axis);   // can `from` be broadcast to exactly this?
 NodeId const_value(const Graph *g, NodeId n, double *v);   // n where it is a CONST, and its value; else 0
+
+// ---- distinct.c, of push.c
+typedef struct { NodeId ids, distinct; } DistinctIds;
+typedef struct { VEC(DistinctIds) by_ids; } Distincts;                        // those of a graph, once for each column of ids
+typedef struct { NodeId ids, rows, number; } DistinctRows;                    // [named], the table's rows of these, the batch's ids among them
+double expected_rows(const Graph *g, NodeId gather);                          // distinct ones that it gathers for a full batch
+bool   pays_distinct(const Graph *g, NodeId gather, double columns, const DistinctRule *rule);   // columns: of the weights together
+DistinctRows distinct_rows(Distincts *x, Graph *t, const NodeId *now, const Graph *g, NodeId gather);   // in t, of a gather of g
 #endif

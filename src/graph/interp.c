@@ -166,18 +166,45 @@ static void eval_bag(const Run *r, NodeId id, const double *const *x, double *y)
   if (n->n_in == 4) add_product(r, node(r->g, node_in(r->g, id, 2)), x[2], x[3], width, y);
 }
 
+// Is item i of these ids, counted through all rows, there?
+static bool is_there(const Run *r, NodeId ids, int64_t i) {
+  const Node *of = node(r->g, ids_of_batch(r->g, ids));
+  int64_t items = of->attr.i[1];
+  if (node(r->g, ids)->op == OP_DISTINCT || !items) return true;
+  return (double)(i % items) < r->in->dense[i / items * r->in->dense_width + of->attr.i[2]];
+}
+
+static void eval_distinct(const Run *r, NodeId id, const double *const *x, double *y) {
+  const Node *n = node(r->g, id);
+  NodeId ids = node_in(r->g, id, 0);
+  int64_t found = 0, places = count(r, node(r->g, ids)->rank, node(r->g, ids)->axis);
+  memset(y, 0, sizeof *y * (size_t)count(r, n->rank, n->axis));
+  for (int64_t v = 0; v < n->attr.i[1]; v++)
+    for (int64_t i = 0; i < places; i++)
+      if (x[0][i] == (double)v && is_there(r, ids, i)) { y[found++] = (double)v; break; }
+}
+
+static void eval_number(const Run *r, NodeId id, const double *const *x, double *y) {
+  NodeId ids = ids_of_batch(r->g, id);
+  for (int64_t i = 0; i < count(r, node(r->g, id)->rank, node(r->g, id)->axis); i++) {
+    y[i] = 0;
+    if (is_there(r, ids, i)) while (x[0][(int64_t)y[i]] != r->value[ids][i]) y[i]++;
+  }
+}
+
 static void eval_index(const Run *r, NodeId id, const double *const *x, double *y) {
   OpId op = (OpId)node(r->g, id)->op;
   CHECK(op != OP_ROWS);   // of a lowered graph alone
+  if (op == OP_DISTINCT) { eval_distinct(r, id, x, y); return; }
+  if (op == OP_NUMBER) { eval_number(r, id, x, y); return; }
   if (op == OP_TOUCHED) { eval_touched(r, id, x, y); return; }
   if (op == OP_BAG || op == OP_SPREAD_BAG) { eval_bag(r, id, x, y); return; }
   const Node *n = node(r->g, id), *table = n->op == OP_GATHER ? node(r->g, node_in(r->g, id, 0)) : n;
-  const Node *ids = node(r->g, node_in(r->g, id, 1));
+  NodeId ids = node_in(r->g, id, 1);
   int64_t width = count(r, table->rank - 1, table->axis + 1), vocabulary = extent(r, table->axis[0]);
-  int64_t items = ids->attr.i[1] > 0 ? ids->attr.i[1] : 1;
   memset(y, 0, sizeof *y * (size_t)count(r, n->rank, n->axis));
-  for (int64_t i = 0; i < r->in->n * items; i++) {
-    if (ids->attr.i[1] && (double)(i % items) >= r->in->dense[i / items * r->in->dense_width + ids->attr.i[2]]) continue;
+  for (int64_t i = 0; i < count(r, node(r->g, ids)->rank, node(r->g, ids)->axis); i++) {
+    if (!is_there(r, ids, i)) continue;
     int64_t v = (int64_t)x[1][i];
     CHECK(v >= 0 && v < vocabulary);
     for (int64_t j = 0; j < width; j++) {

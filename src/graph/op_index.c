@@ -1,5 +1,6 @@
 // op_index.c: rows of a table by id, and their sum back. Each is the other's gradient. Ids are one per row, or a list: then
-// items that a row does not have read 0, and nothing of theirs is summed. A bag is the sum of the rows that a matrix of ids names.
+// items that a row does not have read 0, and nothing of theirs is summed. Or they are the distinct ids of a batch, once each; and what is
+// computed for these is read for the batch by numbers, which one of them an id is. A bag is the sum of the rows that a matrix of ids names.
 #include "graph_int.h"
 
 static bool is_named(const Graph *g, NodeId ids) {                 // the ids that a sort_ids names, once each
@@ -7,9 +8,26 @@ static bool is_named(const Graph *g, NodeId ids) {                 // the ids th
   return node(g, ids)->op == OP_SORT_IDS;
 }
 
+NodeId ids_of_batch(const Graph *g, NodeId ids) {
+  if (node(g, ids)->op == OP_NUMBER) ids = node_in(g, ids, 0);
+  if (node(g, ids)->op == OP_SORT_IDS) return sorted_ids(g, ids, 0);
+  return node(g, ids)->op == OP_DISTINCT ? node_in(g, ids, 0) : ids;
+}
+
+int64_t most_places(const Graph *g, NodeId ids) {
+  return axis_size(g, AXIS_OF_ROWS) * (node(g, ids)->rank > 1 ? axis_size(g, node(g, ids)->axis[1]) : 1);
+}
+
+int64_t most_distinct(const Graph *g, const NodeId *ids, int n, int64_t v) {
+  int64_t places = 0;
+  for (int i = 0; i < n; i++) places += most_places(g, ids[i]);
+  return places >= v ? v : places > 2 ? places : 2;                  // an axis of size 1 is none
+}
+
 static bool ids_fit(Graph *g, const Node *out, NodeId ids) {
   const Node *b = node(g, ids);
-  if (b->op == OP_IDS || (out->op == OP_GATHER && is_named(g, ids))) return true;
+  bool moves = out->op == OP_GATHER || out->op == OP_SPREAD;
+  if (b->op == OP_IDS || (moves && (b->op == OP_DISTINCT || b->op == OP_NUMBER || is_named(g, ids)))) return true;
   return shape_error(g, out, "`%s` needs ids of the batch, not %s", op_rows[out->op].name, shape_text(g, ids, g->arena));
 }
 
@@ -91,6 +109,26 @@ bool shape_sort_ids(Graph *g, Node *out, const NodeId *in, int n_in) {
   out->dtype = U32;
   out->rank = 1;
   out->axis[0] = axis_fixed(g, out->attr.i[2]);
+  return true;
+}
+
+bool shape_distinct(Graph *g, Node *out, const NodeId *in, int n_in) {
+  (void)n_in;
+  if (!ids_fit(g, out, in[0])) return false;
+  out->dtype = U32;
+  out->rank = 1;
+  out->axis[0] = (AxisId)out->attr.i[0];
+  return true;
+}
+
+bool shape_number(Graph *g, Node *out, const NodeId *in, int n_in) {
+  (void)n_in;
+  OpId op = (OpId)node(g, in[0])->op;
+  if (op != OP_DISTINCT && op != OP_SORT_IDS) return shape_error(g, out, "`number` needs the distinct ids of a batch");
+  const Node *ids = node(g, ids_of_batch(g, in[0]));
+  out->dtype = U32;
+  out->rank = ids->rank;
+  memcpy(out->axis, ids->axis, sizeof *out->axis * ids->rank);
   return true;
 }
 

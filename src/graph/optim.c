@@ -244,9 +244,10 @@ static bool is_regularised(const Slot *p) { return p->rank > 1 && (p->rule.l2 !=
 // Ids of the spreads that a gradient is the sum of, each once; 0: it is no such sum, all rows of the table have one.
 static int spread_ids(const Graph *g, NodeId d, NodeId *ids, int n) {
   if (node(g, d)->op == OP_SPREAD) {
+    NodeId by = ids_of_batch(g, node_in(g, d, 1));
     for (int i = 0; i < n; i++)
-      if (ids[i] == node_in(g, d, 1)) return n;
-    if (n < SORT_SOURCES) ids[n] = node_in(g, d, 1);
+      if (ids[i] == by) return n;
+    if (n < SORT_SOURCES) ids[n] = by;
     return n < SORT_SOURCES ? n + 1 : 0;
   }
   if (node(g, d)->op != OP_ADD) return 0;

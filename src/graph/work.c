@@ -6,7 +6,7 @@ double row_elements(const Graph *g, NodeId n) {
   double x = 1;
   for (int i = 0; i < node(g, n)->rank; i++) {
     AxisId a = node(g, n)->axis[i];
-    if (a != AXIS_OF_ROWS) x *= fmax(0, (double)axis_size(g, a));
+    if (a != AXIS_OF_ROWS) x *= fmax(0, axis_expected(g, a));
   }
   return x;
 }
@@ -17,7 +17,7 @@ static double dot_work(const Graph *g, NodeId n) {               // 2 · product
   double work = 2 * row_elements(g, node_in(g, n, 0));
   for (int i = 0; i < right->rank; i++)
     if (!memchr(left, x->attr.label[1][i], strlen(left)) && right->axis[i] != AXIS_OF_ROWS)
-      work *= fmax(0, (double)axis_size(g, right->axis[i]));
+      work *= fmax(0, axis_expected(g, right->axis[i]));
   return work;
 }
 

@@ -26,18 +26,24 @@ static void values(Text *t, const Call *c) {
   }
 }
 
+static void dim(Text *t, Dim d) {
+  text_printf(t, " %c%lld", d.is_rows ? 'R' : d.named ? 'n' : 'd', (long long)d.size);
+  if (d.named) text_printf(t, " b%d", d.named - 1);
+}
+
 static void call_key(Text *t, const Call *c) {
   text_printf(t, "call %s %s", call_kind_name(c->kind), c->name ? c->name : "");
-  for (int i = 0; i < c->n_dims; i++) text_printf(t, " %c%lld", c->dims[i].is_rows ? 'R' : 'd', (long long)c->dims[i].size);
-  text_printf(t, " red %c%lld %s a%d it %lld %lld", c->reduced.is_rows ? 'R' : 'd', (long long)c->reduced.size,
-              op_rows[c->reduce_op].name, c->anchor, (long long)c->items, (long long)c->item_rows);
+  for (int i = 0; i < c->n_dims; i++) dim(t, c->dims[i]);
+  text_add(t, " red");
+  dim(t, c->reduced);
+  text_printf(t, " %s a%d it %lld %lld", op_rows[c->reduce_op].name, c->anchor, (long long)c->items, (long long)c->item_rows);
   if (c->kind == CALL_DOT) {
     operand(t, "left", c->left.buffer, c->left.offset, c->left.stride_mn, c->left.stride_k, c->left.dtype);
     operand(t, "right", c->right.buffer, c->right.offset, c->right.stride_mn, c->right.stride_k, c->right.dtype);
   }
-  if (c->kind == CALL_ROWS || c->named)
-    text_printf(t, " sorted b%d+%lld,%lld,%lld,%d named %d", c->sorted.buffer, (long long)c->sorted.offset, (long long)c->sorted.distinct,
-                (long long)c->sorted.ids, c->sorted.sources, c->named);
+  if (c->kind == CALL_ROWS)
+    text_printf(t, " sorted b%d+%lld,%lld,%lld,%d", c->sorted.buffer, (long long)c->sorted.offset, (long long)c->sorted.distinct,
+                (long long)c->sorted.ids, c->sorted.sources);
   strides(t, c->sorted.item_stride, c->sorted.sources);
   if (c->kind == CALL_SPREAD_BAG)
     text_printf(t, " lists b%d+%lld,%lld,%lld", c->lists.buffer, (long long)c->lists.offset, (long long)c->lists.rows, (long long)c->lists.words);

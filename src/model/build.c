@@ -553,9 +553,23 @@ static const char *shape_summary(Build *b, const Value *v) {
   return many ? arena_printf(b->a, "%d of %s", v->n, shape_text(b->g, v->items[0]->node, b->a)) : value_text(b, v);
 }
 
+// How often the training rows have each id, where a preparation has counted them; of an input `like` another, as often as of that one.
+static const KnownIds *known_ids(const Model *m) {
+  if (!m->prep) return NULL;
+  const Vocabulary **of = NEW_ARRAY(m->arena, const Vocabulary *, m->data.n_ids + 1);
+  for (int i = 0; i < m->data.n_inputs; i++) {
+    const DataInput *in = &m->data.inputs[i], *from = in->like ? &m->data.inputs[in->like - 1] : in;
+    if (in->id_at >= 0 && from->id_at >= 0) of[in->id_at] = &m->prep->vocab[from->id_at];
+  }
+  KnownIds *k = NEW(m->arena, KnownIds);
+  *k = (KnownIds){of, m->data.n_ids, m->prep->rows[0]};
+  return k;
+}
+
 Graph *build(Model *m, DType dtype, Diag *d) {
   Build b = {.s = spec_of(m), .m = m, .a = m->arena, .d = d};
   b.g = graph_new(m->arena, dtype, m->train.batch, d);
+  b.g->known_ids = known_ids(m);
   prepare(&b);
   for (int i = 0; i < b.s->modules.data[1]->layers.n; i++) check_layer(&b, b.s->modules.data[1]->layers.data[i].decl);
   for (int i = 0; i < m->n_bindings && !m->n_muted; i++) {

@@ -320,6 +320,14 @@ static void push_text(const PushReport *r, Text *out) {
   text_char(out, '\n');
 }
 
+static void distinct_text(const PushReport *r, Arena *a, Text *out) {
+  const PushCount *c = &r->distinct;
+  if (!c->tables) return;
+  text_printf(out, "distinct ids     %d table%s multiplied by the weights of %d product%s for the distinct ids of a batch alone, about %s of %s: %.1f times "
+              "fewer multiplications there\n", c->tables, c->tables == 1 ? "" : "s", c->products, c->products == 1 ? "" : "s",
+              thousands(a, r->distinct_ids), thousands(a, r->ids), c->before / c->after);
+}
+
 static void kept_text(const Cost *c, Arena *a, Text *out) {
   if (!c->kept.width) return;
   text_printf(out, "frozen           %d numbers of a row are computed once, then kept: %s FLOPs a row that no later epoch does\n", c->kept.width,
@@ -338,6 +346,7 @@ static void explain_text(const Model *m, const Graph *g, const Cost *c, Text *ou
   rule_print(train_rule_said(m), ", ", out);
   text_char(out, '\n');
   push_text(&c->push, out);
+  distinct_text(&c->push, m->arena, out);
   kept_text(c, m->arena, out);
   gemm_text(m, c, out);
   balance_text(m, g, out);
@@ -433,6 +442,9 @@ static void explain_json(const Model *m, const Graph *g, const Cost *c, Text *ou
                               cost, "defaults", defaults);
   json_object_set_new(all, "pushed", json_pack("{s:i, s:i, s:i, s:f, s:f}", "tables", c->push.tables, "products", c->push.products, "pairs", c->push.pairs,
                                                "multiplications_before", c->push.before, "multiplications", c->push.after));
+  json_object_set_new(all, "distinct", json_pack("{s:i, s:i, s:f, s:f, s:f, s:f}", "tables", c->push.distinct.tables, "products",
+                                                 c->push.distinct.products, "ids", c->push.ids, "distinct_ids", c->push.distinct_ids,
+                                                 "multiplications_before", c->push.distinct.before, "multiplications", c->push.distinct.after));
   json_object_set_new(all, "kept", json_pack("{s:i, s:f}", "numbers", c->kept.width, "flops_a_row", c->once.row));
   json_object_set_new(all, "blas", gemm_json(m, c));
   json_object_set_new(all, "balance", balance_json(m, g));

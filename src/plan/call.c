@@ -17,7 +17,15 @@ typedef struct {
 } Maker;
 
 static Arena *arena_of(Maker *k) { return k->p->s->arena; }
-static Dim dim_of(const Graph *g, AxisId a) { return (Dim){ a == AXIS_OF_ROWS, axis_size(g, a) }; }
+
+static Dim dim_of(Planner *p, AxisId a) {
+  Dim d = { .is_rows = a == AXIS_OF_ROWS, .size = axis_size(p->g, a), .expected = axis_expected(p->g, a) };
+  if (p->g->axes.data[a].kind != AXIS_NAMED) return d;
+  Loc l = loc_of(p, p->sorted[a]);
+  CHECK(l.offset == 0);
+  d.named = 1 + l.buffer;
+  return d;
+}
 
 // ---------------------------------------------------------------- maps
 static Map map_operand(const Graph *g, NodeId u, NodeId x, const Map *m, int rank) {
@@ -80,7 +88,7 @@ static int gather_val(Maker *k, NodeId n, const Map *m, uint8_t prologue) {     
     rows.axis[d] = m->axis[d] < of_ids ? m->axis[d] : -1;
     cols.axis[d] = m->axis[d] >= of_ids ? m->axis[d] - of_ids + 1 : -1;
   }
-  bool named = node(g, ids)->op != OP_IDS && !prologue;
+  bool named = names_rows(g, ids) && !prologue;
   int index = named ? named_input(k, ids) : add_input(k, ids, &rows, prologue);
   int in = add_input(k, table, &cols, prologue);
   k->inputs.data[in].index = index;
@@ -143,7 +151,7 @@ static Map own_map(const Maker *k, NodeId n) {
   for (int i = 0; i < node(g, n)->rank; i++)
     if (!is_unit(g, node(g, n)->axis[i])) axes[n_axes++] = i;
   if (k->call.kind == CALL_DOT && n_axes == 1)
-    m.axis[k->call.dims[1].size == 1 && !k->call.dims[1].is_rows ? 0 : 1] = axes[0];
+    m.axis[k->call.dims[1].size == 1 && !at_run_time(k->call.dims[1]) ? 0 : 1] = axes[0];
   else
     for (; d < n_axes; d++) m.axis[d] = axes[d];
   return m;
@@ -151,7 +159,7 @@ static Map own_map(const Maker *k, NodeId n) {
 
 static void set_dims(Maker *k) {
   const Cluster *c = &k->p->clusters.data[k->cluster];
-  for (int i = 0; i < c->n_domain; i++) k->call.dims[k->call.n_dims++] = dim_of(k->p->g, c->domain[i]);
+  for (int i = 0; i < c->n_domain; i++) k->call.dims[k->call.n_dims++] = dim_of(k->p, c->domain[i]);
   k->rank[0] = k->call.n_dims;
 }
 
@@ -179,13 +187,14 @@ static void dot_labels(const Graph *g, NodeId n, char *m, char *lane, char *kk) 
     }
 }
 
-static Dim label_dim(const Graph *g, NodeId n, char c) {
+static Dim label_dim(Maker *k, NodeId n, char c) {
+  const Graph *g = k->p->g;
   const Node *x = node(g, n);
   for (int side = 0; c && side < 2; side++) {
     int at = label_at(x->attr.label[side], c);
-    if (at >= 0) return dim_of(g, node(g, node_in(g, n, side))->axis[at]);
+    if (at >= 0) return dim_of(k->p, node(g, node_in(g, n, side))->axis[at]);
   }
-  return (Dim){ false, 1 };
+  return (Dim){ .size = 1 };
 }
 
 static void dot_anchor(Maker *k, NodeId n) {
@@ -196,9 +205,9 @@ static void dot_anchor(Maker *k, NodeId n) {
   Call *c = &k->call;
   Loc l = loc_of(k->p, node_in(g, n, 0)), r = loc_of(k->p, node_in(g, n, 1));
   c->n_dims = k->rank[0] = 2;
-  c->dims[0] = label_dim(g, n, m);
-  c->dims[1] = label_dim(g, n, lane);
-  c->reduced = label_dim(g, n, kk);
+  c->dims[0] = label_dim(k, n, m);
+  c->dims[1] = label_dim(k, n, lane);
+  c->reduced = label_dim(k, n, kk);
   c->left.buffer = l.buffer, c->left.offset = l.offset, c->left.dtype = (DType)x->dtype;
   c->left.stride_mn = stride_of(&l, x->attr.label[0], m);
   c->left.stride_k = stride_of(&l, x->attr.label[0], kk);
@@ -213,7 +222,7 @@ static int reduce_anchor(Maker *k, NodeId n) {                          // gives
   Call *c = &k->call;
   NodeId x = node_in(g, n, 0);
   int axis = (int)node(g, n)->attr.i[0], d = 0;
-  c->reduced = dim_of(g, node(g, x)->axis[axis]);
+  c->reduced = dim_of(k->p, node(g, x)->axis[axis]);
   c->reduce_op = (OpId)node(g, n)->op;
   k->rank[1] = k->rank[0] + 1;
   Map m;
@@ -232,10 +241,10 @@ static void spread_list(Maker *k, NodeId n) {                           // domai
   Loc x = loc_of(k->p, node_in(g, n, 0)), id = loc_of(k->p, node_in(g, n, 1)), out = loc_of(k->p, n);
   Call *c = &k->call;
   c->n_dims = 3;
-  c->dims[0] = dim_of(g, node(g, n)->axis[0]);
-  c->dims[1] = width ? dim_of(g, node(g, n)->axis[1]) : (Dim){ false, 1 };
-  c->dims[2] = dim_of(g, ids->axis[1]);
-  c->reduced = dim_of(g, AXIS_OF_ROWS);
+  c->dims[0] = dim_of(k->p, node(g, n)->axis[0]);
+  c->dims[1] = width ? dim_of(k->p, node(g, n)->axis[1]) : (Dim){ .size = 1 };
+  c->dims[2] = dim_of(k->p, ids->axis[1]);
+  c->reduced = dim_of(k->p, AXIS_OF_ROWS);
   DType t = (DType)node(g, n)->dtype;
   Buffer *dense = &k->p->s->buffers.data[k->p->dense];
   vec_push(arena_of(k), &k->inputs,
@@ -258,8 +267,8 @@ static void spread_call(Maker *k, NodeId n) {                           // ids i
     return;
   }
   c->n_dims = node(g, n)->rank;
-  for (int i = 0; i < c->n_dims; i++) c->dims[i] = dim_of(g, node(g, n)->axis[i]);
-  c->reduced = dim_of(g, AXIS_OF_ROWS);
+  for (int i = 0; i < c->n_dims; i++) c->dims[i] = dim_of(k->p, node(g, n)->axis[i]);
+  c->reduced = dim_of(k->p, node(g, node_in(g, n, 1))->axis[0]);      // of rows, or of their distinct ids
   DType t = (DType)node(g, n)->dtype;
   vec_push(arena_of(k), &k->inputs, ((Input){ ids.buffer, ids.offset, { ids.stride[0] }, U32, -1, 0, node_in(g, n, 1) }));
   vec_push(arena_of(k), &k->inputs,
@@ -282,7 +291,7 @@ static void columns_call(Maker *k, NodeId n, Dim second, Dim reduced) {
   Loc out = loc_of(k->p, n);
   Call *c = &k->call;
   c->n_dims = 2;
-  c->dims[0] = dim_of(k->p->g, x->axis[1]);
+  c->dims[0] = dim_of(k->p, x->axis[1]);
   c->dims[1] = second;
   c->reduced = reduced;
   vec_push(arena_of(k), &k->outputs, ((Output){ -1, out.buffer, out.offset, { out.stride[1], out.stride[0] }, (DType)x->dtype, n, 0, 0 }));
@@ -291,13 +300,13 @@ static void columns_call(Maker *k, NodeId n, Dim second, Dim reduced) {
 static void bag_call(Maker *k, NodeId n) {                              // ids input 0, table input 1, and of a product its sides
   const Graph *g = k->p->g;
   NodeId table = node_in(g, n, 0), ids = node_in(g, n, 1);
-  columns_call(k, n, dim_of(g, AXIS_OF_ROWS), dim_of(g, node(g, ids)->axis[1]));
+  columns_call(k, n, dim_of(k->p, AXIS_OF_ROWS), dim_of(k->p, node(g, ids)->axis[1]));
   columns_input(k, ids, 1, -1, 0, -1);
   columns_input(k, table, -1, 1, -1, -1);
   k->inputs.data[1].index = 0, k->inputs.data[1].index_stride = loc_of(k->p, table).stride[0];
   if (node(g, n)->n_in == 2) return;
   NodeId x = node_in(g, n, 2), w = node_in(g, n, 3);
-  k->call.dims[k->call.n_dims++] = dim_of(g, node(g, w)->axis[0]);
+  k->call.dims[k->call.n_dims++] = dim_of(k->p, node(g, w)->axis[0]);
   columns_input(k, x, -1, -1, 0, 1);
   columns_input(k, w, -1, 1, -1, 0);
 }
@@ -306,7 +315,7 @@ static void spread_bag_call(Maker *k, NodeId n) {                       // value
   const Graph *g = k->p->g;
   NodeId values = node_in(g, n, 0), lists = node_in(g, n, 1);
   Loc l = loc_of(k->p, lists);
-  columns_call(k, n, dim_of(g, node(g, n)->axis[0]), dim_of(g, AXIS_OF_ROWS));
+  columns_call(k, n, dim_of(k->p, node(g, n)->axis[0]), dim_of(k->p, AXIS_OF_ROWS));
   columns_input(k, values, 0, 1, -1, -1);
   k->call.lists.buffer = l.buffer, k->call.lists.offset = l.offset;
   k->call.lists.rows = node(g, lists)->attr.i[1], k->call.lists.words = l.stride[0];
@@ -321,7 +330,7 @@ static void set_sorted(Maker *k, NodeId sorted) {
 static void rows_anchor(Maker *k, NodeId n) {                           // values inputs 0 …, domain [rows, C, d]; of lists [rows, m, d]
   const Graph *g = k->p->g;
   Call *c = &k->call;
-  c->reduced = dim_of(g, AXIS_OF_ROWS);
+  c->reduced = dim_of(k->p, AXIS_OF_ROWS);
   set_sorted(k, node_in(g, n, 0));
   c->sorted.sources = node(g, n)->n_in - 1;
   for (int s = 0; s < c->sorted.sources; s++) {
@@ -356,7 +365,7 @@ static void host_call(Maker *k, NodeId n) {
   k->call.host = (HostArgs){ .id = host_of_op((OpId)x->op), .in = in, .n_in = x->n_in, .f = x->attr.f,
                              .out = host_operand(k->p, n, &l) };
   memcpy(k->call.host.i, x->attr.i, sizeof x->attr.i);
-  k->call.reduced = x->n_in && in[0].rows ? dim_of(k->p->g, AXIS_OF_ROWS) : (Dim){ false, 1 };
+  k->call.reduced = x->n_in && in[0].rows ? dim_of(k->p, AXIS_OF_ROWS) : (Dim){ .size = 1 };
 }
 
 // ---------------------------------------------------------------- outputs
@@ -381,11 +390,7 @@ static Loc whole_buffer(const Planner *p, NodeId n, int buffer) {
 }
 
 static void to_rows(Maker *k, NodeId ids) {                             // the output added last goes to the rows that ids name
-  NodeId sorted = ids;
   Output *o = &k->outputs.data[k->outputs.n - 1];
-  while (is_view(k->p->g, sorted)) sorted = node_in(k->p->g, sorted, 0);
-  set_sorted(k, sorted);
-  k->call.named = true;
   o->row_stride = o->stride[0], o->stride[0] = 0;
   o->by = 1 + named_input(k, ids);
 }

@@ -3,7 +3,7 @@
 #include "plan_int.h"
 #include "../../runtime/host.h"
 
-static double extent(const Dim *d) { return d->size > 0 ? (double)d->size : 0; }   // of rows: all that a batch may have
+static double extent(const Dim *d) { return d->named ? d->expected : d->size > 0 ? (double)d->size : 0; }   // of rows: all that a batch may have
 
 static double points_of(const Call *c) {
   double n = 1;

@@ -61,7 +61,7 @@ static void mark_prologues(Planner *p) {
 
 // A row of a slot that the batch names: read where it is wanted, as the slot itself would be.
 static bool is_named_row(const Graph *g, NodeId n) {
-  return node(g, n)->op == OP_GATHER && node(g, node_in(g, n, 0))->op == OP_READ && node(g, node_in(g, n, 1))->op != OP_IDS;
+  return node(g, n)->op == OP_GATHER && node(g, node_in(g, n, 0))->op == OP_READ && names_rows(g, node_in(g, n, 1));
 }
 
 static bool is_free(const Planner *p, NodeId n, int *cost) {      // cost: ops in it
@@ -214,6 +214,18 @@ static void join(Planner *p, int c, NodeId n) {
 }
 
 // ---------------------------------------------------------------- the choice
+// Rows that a batch's ids select of a value come to a product's results row by row, where a loop of their own goes along whole rows; so do
+// rows of tables that are updated by a product for each distinct id.
+static bool selects_rows(const Planner *p, const Cluster *x, NodeId n) {
+  const Graph *g = p->g;
+  if (x->n_domain && g->axes.data[x->domain[0]].kind == AXIS_NAMED) return true;
+  for (int i = 0; i < node(g, n)->n_in; i++) {
+    NodeId operand = see_through(g, node_in(g, n, i));
+    if (node(g, operand)->op == OP_GATHER && node(g, node_in(g, operand, 1))->op == OP_NUMBER) return true;
+  }
+  return false;
+}
+
 static bool can_join(Planner *p, int c, NodeId n, const Ints *from) {
   const Cluster *x = &p->clusters.data[c];
   AxisId d[MAX_RANK];
@@ -222,6 +234,7 @@ static bool can_join(Planner *p, int c, NodeId n, const Ints *from) {
   for (int i = 0; i < node(p->g, n)->n_in; i++) read_in_memory(p, n, i, &memory);
   for (int i = 0; i < memory.n; i++)
     if (memory.data[i] == c) return false;
+  if (x->kind == CALL_DOT && selects_rows(p, x, n)) return false;
   if (moves_rows(x->kind) || x->kind == CALL_HOST || x->free || x->apart || k != x->n_domain || memcmp(d, x->domain, sizeof *d * (size_t)k))
     return false;
   for (int i = 0; i < from->n; i++)

@@ -8,7 +8,8 @@
 // (5) a spread of a bag has its ids turned over (by_id); a spread has values [rows] or [rows, d], of a list [rows, m] or [rows, m, d]; a
 //     gather of a list reads any row for an item that is not there, and a SELECT makes that 0; tables updated by rows (rows.c): their
 //     gradient, slots and all between are values of the ids named, ascending, on an axis of their own, and a root says which rows of its
-//     slot they are;
+//     slot they are; distinct ids and numbers are views of what one sort of the ids gives, which these share, and a spread by numbers is a
+//     sum by it (ROWS);
 // (6) every copy is an explicit STOP. Its attributes: i1 COPY_PACKED, i2 COPY_APART, i3 a serial number.
 #include "plan_int.h"
 
@@ -75,6 +76,7 @@ typedef struct {
   Claim *claimed;                                                  // by node of t: what its place must be like
   NodeId *update;                                                  // by node of g: see row_updates
   Named *named;                                                    // by node of g: of a sum of spreads, the rows that it reaches
+  VEC(Named) all_named;                                            // the ids of each have been sorted
   int serial;
 } Lower;
 
@@ -193,7 +195,7 @@ static NodeId axis_to_end(Graph *t, NodeId x, int axis) {          // a view
 // ---------------------------------------------------------------- gathers, spreads
 // mask [rows, m] of a list of ids
 static NodeId mask_of_list(Lower *l, NodeId ids, Place at) {
-  const Attr a = node(l->t, ids)->attr;
+  const Attr a = node(l->t, ids_of_batch(l->t, ids))->attr;
   g_at(l->t, at);
   return g_list_mask(l->t, a.i[1], a.i[2]);
 }
@@ -241,10 +243,13 @@ static NodeId with_axes(Lower *l, NodeId x, int rank, const AxisId *axis, Place 
   return g_reshape(l->t, in_one_piece(l, x, at), rank, axis);
 }
 
+// By numbers: the sort of the ids says where the values of each distinct one are.
 static NodeId lower_spread(Lower *l, const Node *n, const NodeId *in) {
-  NodeId x = spread_values(l, in[0], in[1], n->at);
+  NodeId x = spread_values(l, in[0], in[1], n->at), sum;
   if (!x) return 0;
-  return with_axes(l, graph_add(l->t, OP_SPREAD, (NodeId[]){ x, in[1] }, 2, n->attr, n->at), n->rank, n->axis, n->at);
+  if (node(l->t, in[1])->op == OP_NUMBER) sum = graph_add(l->t, OP_ROWS, (NodeId[]){ node_in(l->t, in[1], 0), x }, 2, n->attr, n->at);
+  else sum = graph_add(l->t, OP_SPREAD, (NodeId[]){ x, in[1] }, 2, n->attr, n->at);
+  return with_axes(l, sum, n->rank, n->axis, n->at);
 }
 
 // Ids turned over, by chunks of rows so few that what is summed stays in a cache, and so many that sums of one id are not short.
@@ -273,31 +278,46 @@ static NodeId lower_touched(Lower *l, const Node *n, const NodeId *in) {
 
 // ---------------------------------------------------------------- tables by the rows that a batch names
 // The ids of the batch in order, with their places.
-static NodeId sort_ids(Lower *l, const NodeId *ids, int n, AxisId v, Place at) {
+static NodeId sort_ids(Lower *l, const NodeId *ids, int n, AxisId axis, int64_t v, Place at) {
   Graph *t = l->t;
   NodeId in[2 * SORT_SOURCES];
   int n_in = 0;
-  int64_t places = 0, distinct = axis_size(t, v);
+  int64_t places = 0, distinct = axis_size(t, axis);
   g_at(t, at);
   for (int i = 0; i < n; i++) {
     const Node *x = node(t, ids[i]);
-    places += axis_size(t, AXIS_OF_ROWS) * (x->rank > 1 ? axis_size(t, x->axis[1]) : 1);
     int64_t length = x->rank > 1 ? x->attr.i[2] : -1;
+    places += most_places(t, ids[i]);
     in[n_in++] = ids[i];
     if (length >= 0) in[n_in++] = g_dense(t, length, 1);
   }
-  if (places < distinct) distinct = places > 2 ? places : 2;         // an axis of size 1 is none
-  return graph_add(t, OP_SORT_IDS, in, n_in, (Attr){ .i = { (int64_t)v, distinct, sorted_words(distinct, n, places), axis_size(t, v) } }, at);
+  return graph_add(t, OP_SORT_IDS, in, n_in, (Attr){ .i = { (int64_t)axis, distinct, sorted_words(distinct, n, places), v } }, at);
 }
 
-static Named name_rows(Lower *l, const NodeId *ids, int n, AxisId v, Place at) {
+// Is it of these ids, n of them, below v?
+static bool is_of_ids(const Graph *t, const Named *w, const NodeId *ids, int n, int64_t v) {
+  for (int i = 0; i < n; i++)
+    if (sorted_ids(t, w->sorted, i) != ids[i]) return false;
+  return !sorted_ids(t, w->sorted, n) && node(t, w->sorted)->attr.i[3] == v;
+}
+
+// The distinct ids of the batch, on a named axis; what has been sorted is not sorted again. axis 0: a new one.
+static Named name_rows(Lower *l, const NodeId *ids, int n, int64_t v, AxisId axis, Place at) {
   Graph *t = l->t;
-  Named w = { .sorted = sort_ids(l, ids, n, v, at) };
-  int64_t distinct = node(t, w.sorted)->attr.i[1];
-  w.axis = axis_apart(t, distinct);
-  NodeId list = g_slice(t, w.sorted, 0, SORTED_IDS, SORTED_IDS + distinct);
+  for (int i = 0; i < l->all_named.n; i++)
+    if (is_of_ids(t, &l->all_named.data[i], ids, n, v) && (!axis || axis == l->all_named.data[i].axis)) return l->all_named.data[i];
+  int64_t most = most_distinct(t, ids, n, v);
+  Named w = { .axis = axis ? axis : axis_named(t, most, (double)most) };
+  w.sorted = sort_ids(l, ids, n, w.axis, v, at);
+  NodeId list = g_slice(t, w.sorted, 0, SORTED_IDS, SORTED_IDS + axis_size(t, w.axis));
   w.ids = g_reshape(t, list, 1, &w.axis);
+  vec_push(t->arena, &l->all_named, w);
   return w;
+}
+
+static NodeId lower_number(Lower *l, const Node *n, NodeId distinct) {
+  NodeId sorted = base_of(l->t, distinct);
+  return graph_add(l->t, OP_NUMBER, &sorted, 1, n->attr, n->at);
 }
 
 // The sum of spreads: [axis of the rows named, …]
@@ -305,12 +325,17 @@ static NodeId lower_top(Lower *l, const Graph *g, NodeId top, const NodeId *now)
   const Node *n = node(g, top);
   NodeId ids[SORT_SOURCES], in[SORT_SOURCES + 1];
   int k = 0;
+  NodeId first = spread_of(g, top, 0), by = node_in(g, first, 1);
+  if (node(g, by)->op == OP_DISTINCT) {
+    l->named[top] = (Named){ base_of(l->t, now[by]), now[by], node(g, by)->axis[0] };
+    return now[node_in(g, first, 0)];
+  }
   for (NodeId s; (s = spread_of(g, top, k)); k++) {
     ids[k] = now[node_in(g, s, 1)];
     in[k + 1] = spread_values(l, now[node_in(g, s, 0)], ids[k], n->at);
     if (!in[k + 1]) return 0;
   }
-  Named w = l->named[top] = name_rows(l, ids, k, n->axis[0], n->at);
+  Named w = l->named[top] = name_rows(l, ids, k, axis_size(l->t, n->axis[0]), 0, n->at);
   AxisId axis[MAX_RANK];
   memcpy(axis, n->axis, sizeof axis);
   axis[0] = w.axis, in[0] = w.sorted;
@@ -582,6 +607,8 @@ static NodeId lower_node(Lower *l, const Graph *g, NodeId id, const NodeId *now)
   case OP_SPREAD_BAG: return lower_spread_bag(l, n, in);
   case OP_SPREAD: return lower_spread(l, n, in);
   case OP_TOUCHED: return lower_touched(l, n, in);
+  case OP_DISTINCT: return name_rows(l, in, 1, n->attr.i[1], n->axis[0], n->at).ids;
+  case OP_NUMBER: return lower_number(l, n, in[0]);
   case OP_GATHER: return lower_gather(l, n, in);
   case OP_SLICE:
   case OP_RESHAPE:

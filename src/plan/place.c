@@ -111,6 +111,14 @@ static Loc reshape_loc(Planner *p, NodeId n, Loc from) {
   return l;
 }
 
+// In what sort_ids made for one input of ids (host.h).
+static Loc numbers_loc(const Planner *p, NodeId n, Loc sorted) {
+  NodeId from = node_in(p->g, n, 0);
+  int64_t c = node(p->g, from)->attr.i[1], items = node(p->g, n)->rank > 1 ? axis_size(p->g, node(p->g, n)->axis[1]) : 1;
+  CHECK(!sorted_ids(p->g, from, 1));
+  return (Loc){ sorted.buffer, sorted.offset + sorted_numbers(c, 1, most_places(p->g, sorted_ids(p->g, from, 0))), { items, 1 } };
+}
+
 static Loc view_loc(Planner *p, NodeId n) {
   const Graph *g = p->g;
   const Node *x = node(g, n);
@@ -118,6 +126,7 @@ static Loc view_loc(Planner *p, NodeId n) {
   Loc l = loc_of(p, from);
   if (is_unit_move(g, n)) return unit_move_loc(p, n, l);
   switch (x->op) {
+  case OP_NUMBER: return numbers_loc(p, n, l);
   case OP_SLICE: l.offset += x->attr.i[1] * l.stride[x->attr.i[0]]; return l;
   case OP_RESHAPE: return reshape_loc(p, n, l);
   case OP_TRANSPOSE: {

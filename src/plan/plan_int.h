@@ -39,6 +39,7 @@ typedef struct {
   VEC(Cluster) clusters;
   uint64_t *reach; int reach_words;       // bit j of row i: cluster i comes after cluster j
   int *slot_buffer;                       // by slot
+  NodeId *sorted;                         // by axis: of NAMED ones, the SORT_IDS that finds the ids
   bool *copy_slot;                        // by slot: its new value is stored first and copied when all reads are done
   bool again;                             // a slot was added to copy_slot: plan the program anew
   int dense, ids, y, w, rt_int, rt_real;  // buffers
@@ -71,8 +72,10 @@ bool   is_unit(const Graph *g, AxisId a);
 int    domain_of(const Graph *g, NodeId n, AxisId *out);              // axes that are not of size 1
 static inline bool is_view(const Graph *g, NodeId n) {
   OpId op = node(g, n)->op;
-  return op == OP_SLICE || op == OP_RESHAPE || op == OP_BROADCAST || op == OP_TRANSPOSE || is_unit_move(g, n);
+  return op == OP_SLICE || op == OP_RESHAPE || op == OP_BROADCAST || op == OP_TRANSPOSE || op == OP_NUMBER || is_unit_move(g, n);
 }
+// Are ids, of a gather, those that the batch names, each once? Else they are of its rows.
+static inline bool names_rows(const Graph *g, NodeId ids) { return node(g, ids)->op != OP_IDS && node(g, ids)->op != OP_NUMBER; }
 static inline bool is_leaf(const Graph *g, NodeId n) { return op_rows[node(g, n)->op].kind == KIND_LEAF; }
 static inline bool is_pointwise(const Graph *g, NodeId n) {
   return op_rows[node(g, n)->op].kind == KIND_MAP || node(g, n)->op == OP_GATHER;

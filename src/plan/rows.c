@@ -42,9 +42,11 @@ static NodeId under_views(const Graph *g, NodeId n) {
   return n;
 }
 
+static NodeId named_by(const Graph *g, NodeId spread) { return ids_of_batch(g, node_in(g, spread, 1)); }
+
 static bool spreads_by(const Graph *g, NodeId top, NodeId ids) {
   for (int i = 0; spread_of(g, top, i); i++)
-    if (node_in(g, spread_of(g, top, i), 1) == ids) return true;
+    if (named_by(g, spread_of(g, top, i)) == ids) return true;
   return false;
 }
 
@@ -58,7 +60,7 @@ static bool names(const Graph *g, NodeId touched, NodeId ids) {
 static bool is_touched(const Graph *g, NodeId touched, NodeId top) {
   if (first_axis(g, touched) != first_axis(g, top)) return false;
   for (int i = 0; spread_of(g, top, i); i++)
-    if (!names(g, touched, node_in(g, spread_of(g, top, i), 1))) return false;
+    if (!names(g, touched, named_by(g, spread_of(g, top, i)))) return false;
   for (int i = 0; i < node(g, touched)->n_in; i++)
     if (!spreads_by(g, top, node_in(g, touched, i))) return false;
   return true;
@@ -124,12 +126,19 @@ static bool is_assign(const Look *k, NodeId n, int slot) {
   return is_touched_select(k->g, n, k->top, slot) && fits(k, n, x) && k->from[x] && k->n_users[n] == 1;
 }
 
+// Values for the distinct ids of a batch are of these rows already, where there are no others.
+static bool is_mixed(const Graph *g, NodeId top) {
+  for (int i = 0; spread_of(g, top, i); i++)
+    if (spread_of(g, top, 1) && node(g, node_in(g, spread_of(g, top, i), 1))->op == OP_DISTINCT) return true;
+  return false;
+}
+
 // Does all that comes from the top end in assigns of touched rows, or in sums over all of them?
 static bool by_rows(Look *k, NodeId top) {
   const Graph *g = k->g;
   int assigns = 0;
   k->top = top;
-  if (axis_size(g, first_axis(g, top)) < 2 || count_spreads(g, top) > SORT_SOURCES || root_slot(g, top) != -1 || !is_own(k, top)) return false;
+  if (axis_size(g, first_axis(g, top)) < 2 || count_spreads(g, top) > SORT_SOURCES || root_slot(g, top) != -1 || !is_own(k, top) || is_mixed(g, top)) return false;
   memset(k->from, 0, sizeof *k->from * (size_t)g->nodes.n);
   k->from[top] = true;
   for (NodeId n = top + 1; n < (NodeId)g->nodes.n; n++) {

@@ -13,7 +13,10 @@
 typedef struct { int buffer; int64_t offset; int64_t stride[MAX_RANK]; } Loc;   // stride per axis of the node
 
 enum { MAX_DIMS = MAX_RANK };             // a kernel loops over any value that the graph can have
-typedef struct { bool is_rows; int64_t size; } Dim;       // is_rows: extent n at run time (size = capacity)
+// Extent at run time: is_rows: n (size = capacity). named: the first word of buffer named − 1, which sort_ids made: how many distinct ids the
+// batch has (size: at most; expected: about, in a full batch). Else size.
+typedef struct { bool is_rows; int64_t size; int named; double expected; } Dim;
+static inline bool at_run_time(Dim d) { return d.is_rows || d.named; }
 
 typedef enum { VAL_INPUT, VAL_OP, VAL_CONST, VAL_IOTA, VAL_ANCHOR } ValKind;
 typedef struct {
@@ -55,7 +58,7 @@ typedef enum {
                              //   in[r, j, i]
   CALL_ROWS,                 // dims [C] or [C, d], of the ids that the batch names (`sorted`): anchor[u, j] = Σ over the first inputs s, as many
                              //   as `sorted` has lists of places, of (Σ of input s over the u-th id's places in list s, rows and then
-                             //   items ascending), 0 behind the last id; then the program. Their domain is [rows] + dims
+                             //   items ascending); then the program. Their domain is [rows] + dims
   CALL_BAG,                  // dims [d, rows]: out[r, j] = Σ_i table[ids[r, i], j], i ascending: reduced is i. No program. Input 0 the ids,
                              //   input 1 the table; items are of columns. dims [d, rows, k]: and from there on + Σ_k x[r, k]·w[k, j], an fma
                              //   chain; inputs 2 and 3
@@ -87,10 +90,8 @@ typedef struct {
   struct { int buffer; int64_t offset, stride_mn, stride_k; DType dtype; } left, right;
   // SPREAD: ids input 0, values input 1, output 0; dims = [V, d]; reduced = rows. Of lists: their lengths (reals) input 2,
   // dims = [V, d, m], d being 1 where there is no such axis
-  // what sort_ids made (host.h). ROWS: C, N and S of it; of lists: how far apart an input has the items of a row. named: an output goes to rows
-  // of the ids, so that there is none, of any kind of call, for what lies behind the last id
+  // ROWS: what sort_ids made (host.h): C, N and S of it; of lists: how far apart an input has the items of a row
   struct { int buffer; int64_t offset, distinct, ids; int sources; int64_t item_stride[SORT_SOURCES]; } sorted;
-  bool named;
   // SPREAD_BAG: what by_id made (host.h): each `rows` rows of the batch have `words`
   struct { int buffer; int64_t offset, rows, words; } lists;
   int64_t items;             // fixed calls: how many items (blocks of the first dim); row calls: unused

@@ -108,7 +108,7 @@ static int64_t rows_of_slot(const Check *k, const Output *o) {
 static void add_operand(Check *k, const Call *c, int call, const HostOperand *o, bool writes) {
   Dim dims[HOST_RANK];
   if (o->dtype != k->s->buffers.data[o->buffer].dtype) BUG("%s: %s: dtype of an operand", k->where, c->name);
-  for (int i = 0; i < o->rank; i++) dims[i] = (Dim){ i == 0 && o->rows, o->extent[i] };
+  for (int i = 0; i < o->rank; i++) dims[i] = (Dim){ .is_rows = i == 0 && o->rows, .size = o->extent[i] };
   add(k, c, call, o->buffer, writes, o->offset, o->stride, dims, o->rank);
 }
 
@@ -117,20 +117,24 @@ static void add_host(Check *k, const Call *c, int call) {
   add_operand(k, c, call, &c->host.out, true);
 }
 
+static void add_extent(Check *k, const Call *c, int call, Dim d) {
+  if (d.named) add(k, c, call, d.named - 1, false, 0, NULL, NULL, 0);
+}
+
 static void add_sorted(Check *k, const Call *c, int call) {        // and the items of lists, which dims do not tell
-  const Dim words[1] = { { false, c->kind == CALL_ROWS ? sorted_words(c->sorted.distinct, c->sorted.sources, c->sorted.ids) : SORTED_IDS } };
+  const Dim words[1] = { { .size = sorted_words(c->sorted.distinct, c->sorted.sources, c->sorted.ids) } };
   add(k, c, call, c->sorted.buffer, false, c->sorted.offset, (int64_t[]){ 1 }, words, 1);
   for (int i = 0; i < c->sorted.sources; i++) {
     const Input *in = &c->inputs[i];
     const Node *values = node(k->g, in->node);
     int64_t items = c->sorted.item_stride[i] ? axis_size(k->g, values->axis[1]) : 1, width = c->n_dims > 1 ? c->dims[1].size : 1;
-    const Dim dims[3] = { c->reduced, { false, items }, { false, width } };
+    const Dim dims[3] = { c->reduced, { .size = items }, { .size = width } };
     add(k, c, call, in->buffer, false, in->offset, (int64_t[]){ in->stride[0], c->sorted.item_stride[i], in->stride[2] }, dims, 3);
   }
 }
 
 static void add_lists(Check *k, const Call *c, int call) {
-  const Dim words[2] = { { false, (c->reduced.size + c->lists.rows - 1) / c->lists.rows }, { false, c->lists.words } };
+  const Dim words[2] = { { .size = (c->reduced.size + c->lists.rows - 1) / c->lists.rows }, { .size = c->lists.words } };
   add(k, c, call, c->lists.buffer, false, c->lists.offset, (int64_t[]){ c->lists.words, 1 }, words, 2);
 }
 
@@ -153,7 +157,9 @@ static void add_call(Check *k, const Call *c, int call) {
     Access *a = add(k, c, call, o->buffer, true, o->offset, o->stride, c->dims, c->n_dims);
     if (o->by) add_any_row(k, a, rows_of_slot(k, o), o->row_stride);
   }
-  if (c->kind == CALL_ROWS || c->named) add_sorted(k, c, call);
+  for (int d = 0; d < c->n_dims; d++) add_extent(k, c, call, c->dims[d]);
+  add_extent(k, c, call, c->reduced);
+  if (c->kind == CALL_ROWS) add_sorted(k, c, call);
   if (c->kind == CALL_SPREAD_BAG) add_lists(k, c, call);
   if (c->kind != CALL_DOT) return;
   const Dim left[2] = { c->dims[0], c->reduced }, right[2] = { c->dims[1], c->reduced };

@@ -9,6 +9,7 @@ static const char *const routines[N_HOST] = {
 
 static void print_dim(Dim d, Text *out) {
   if (d.is_rows) text_add(out, "rows");
+  else if (d.named) text_printf(out, "distinct %lld", (long long)d.size);
   else text_printf(out, "%lld", (long long)d.size);
 }
 

@@ -172,6 +172,9 @@ static int plan_calls(Planner *p, const Graph *graph, Phase **phase, int first) 
   p->g = lower(graph, p->copy_slot);
   if (!p->g) return 0;
   p->info = NEW_ARRAY(s->arena, Info, p->g->nodes.n);
+  p->sorted = NEW_ARRAY(s->arena, NodeId, p->g->axes.n);
+  for (NodeId id = 1; id < (NodeId)p->g->nodes.n; id++)
+    if (node(p->g, id)->op == OP_SORT_IDS) p->sorted[node(p->g, id)->attr.i[0]] = id;
   fuse(p);
   if (p->again || (p->g->diag && diag_errors(p->g->diag))) return 0;
   phases(p);

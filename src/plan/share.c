@@ -36,6 +36,10 @@ static bool goes_by_row(const Walk *w, int buffer, int64_t stride) {
   return w->c->n_dims > 0 && w->c->dims[0].is_rows && stride == w->s->buffers.data[buffer].ld;
 }
 
+static void touch_extent(Walk *w, Dim d) {   // what says how long it is
+  if (d.named) touch(w, d.named - 1, false);
+}
+
 static void touch_call(Walk *w) {
   const Call *c = w->c;
   for (int i = 0; i < c->n_inputs; i++) {
@@ -49,7 +53,9 @@ static void touch_call(Walk *w) {
     touch(w, c->left.buffer, !c->reduced.is_rows && goes_by_row(w, c->left.buffer, c->left.stride_mn));
     touch(w, c->right.buffer, false);
   }
-  if (c->kind == CALL_ROWS || c->named) touch(w, c->sorted.buffer, false);
+  if (c->kind == CALL_ROWS) touch(w, c->sorted.buffer, false);
+  for (int i = 0; i < c->n_dims; i++) touch_extent(w, c->dims[i]);
+  touch_extent(w, c->reduced);
   if (c->kind == CALL_SPREAD_BAG) touch(w, c->lists.buffer, false);
   for (int i = 0; i < c->host.n_in; i++) touch(w, c->host.in[i].buffer, false);
   if (c->kind == CALL_HOST) touch(w, c->host.out.buffer, false);

@@ -168,14 +168,18 @@ static double partial(Point *p, const int64_t *at, int64_t from, int64_t to) {
   return acc;
 }
 
-static int64_t extent(const Point *p, Dim d) { return d.is_rows ? p->n : d.size; }
+static int64_t extent_of(const SchedMemory *m, Dim d, int64_t n) {
+  return d.is_rows ? n : d.named ? (int64_t)peek(m, d.named - 1, 0) : d.size;
+}
+
+static int64_t extent(const Point *p, Dim d) { return extent_of(p->m, d, p->n); }
 
 static double anchor_value(Point *p, const int64_t *at) {
   const Call *c = p->c;
   int64_t n = extent(p, c->reduced), block = p->m->s->block;
   DType t = c->vals[c->anchor].dtype;
   if (c->kind == CALL_REDUCE_LANES) return along_lanes(p, at, 0, n);
-  if (c->reduce_op == OP_AMAX || (c->kind == CALL_DOT && !c->reduced.is_rows)) return partial(p, at, 0, n);
+  if (c->reduce_op == OP_AMAX || (c->kind == CALL_DOT && !at_run_time(c->reduced))) return partial(p, at, 0, n);
   double stack[64], acc = 0;
   int sp = 0;
   for (int64_t i = 0, r = 0; r < n || i == 0; i++, r += block) {
@@ -195,7 +199,7 @@ static void run_spread(Point *p, int64_t lo, int64_t hi) {
   for (int64_t v = lo; v < hi; v++)
     for (int64_t j = 0; j < d; j++) {
       double sum = 0;
-      for (int64_t r = 0; r < p->n; r++)
+      for (int64_t r = 0; r < extent(p, c->reduced); r++)
         for (int64_t i = 0; i < items; i++) {
           int64_t at[4] = {r, 0, j, i};
           if (c->n_dims > 2 && (double)i >= input_at(p, 2, at, 4)) break;
@@ -245,7 +249,6 @@ static void store(Point *p, const int64_t *at) {
     const Output *o = &c->outputs[i];
     int64_t where = o->offset;
     for (int d = 0; d < c->n_dims; d++) where += at[d] * o->stride[d];
-    if (o->by && at[0] >= word(p, 0)) continue;
     if (o->by) where += (int64_t)input_at(p, o->by - 1, at, c->n_dims) * o->row_stride;
     if (p->m->s->buffers.data[o->buffer].dtype != o->dtype) BUG("%s: dtype of an output", c->name);
     poke(p->m, o->buffer, where, p->val[0][o->val]);
@@ -271,7 +274,7 @@ static void run_rows(Point *p, int64_t lo, int64_t hi, int64_t inner) {
     for (int64_t j = 0; j < inner; j++) {
       int64_t at[MAX_DIMS + 1] = {u, j};
       double sum = 0;
-      for (int s = 0; s < c->sorted.sources && u < word(p, 0); s++)
+      for (int s = 0; s < c->sorted.sources; s++)
         sum = s ? round_to(c->vals[c->anchor].dtype, sum + sum_of_source(p, u, s, j)) : sum_of_source(p, u, s, j);
       p->val[0][c->anchor] = sum;
       evaluate(p, 0, at, c->n_dims);
@@ -317,7 +320,7 @@ static void run_item(SchedMemory *m, const Phase *ph, int64_t n, int64_t item) {
     const Call *c = &ph->calls[i];
     if (item < 0 || item >= c->items) continue;
     if (c->kind == CALL_HOST) { run_host(m, c, n, item); continue; }
-    int64_t size = c->n_dims == 0 ? 1 : c->dims[0].is_rows ? n : c->dims[0].size;
+    int64_t size = c->n_dims == 0 ? 1 : extent_of(m, c->dims[0], n);
     run_call(m, c, n, c->n_dims ? item * c->item_rows : 0, c->n_dims ? smaller(size, (item + 1) * c->item_rows) : 1);
   }
 }

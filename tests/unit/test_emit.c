@@ -69,7 +69,7 @@ static Call *call(Bench *b, CallKind kind, const char *name) {
   return c;
 }
 
-static void dim(Call *c, bool rows, int64_t size) { c->dims[c->n_dims++] = (Dim){rows, rows ? CAPACITY : size}; }
+static void dim(Call *c, bool rows, int64_t size) { c->dims[c->n_dims++] = (Dim){.is_rows = rows, .size = rows ? CAPACITY : size}; }
 
 static int val(Call *c, Val v) { c->vals[c->n_vals] = v; return c->n_vals++; }
 static int input(Call *c, DType t, int prologue, int buf, int64_t offset, int64_t s0, int64_t s1, int64_t s2) {
@@ -548,7 +548,7 @@ static void dot_of(DType t, DotCase d) {
   Call *c = call(b, CALL_DOT, "dot");
   dim(c, d.m_rows, d.m_size);
   dim(c, false, d.width);
-  c->reduced = (Dim){d.k_rows, d.k_rows ? CAPACITY : d.k};
+  c->reduced = (Dim){.is_rows = d.k_rows, .size = d.k_rows ? CAPACITY : d.k};
   c->left.buffer = left;
   c->left.dtype = c->right.dtype = t;
   c->left.stride_mn = d.transposed ? 1 : LD;
@@ -603,7 +603,7 @@ static void test_dot_with_gather(void **state) {          // a row of a table by
     b->phase.over_rows = true;
     dim(c, true, 0);
     dim(c, false, 40);
-    c->reduced = (Dim){false, 5};
+    c->reduced = (Dim){.is_rows = false, .size = 5};
     c->left.buffer = left, c->right.buffer = right;
     c->left.dtype = c->right.dtype = F32;
     c->left.stride_mn = c->right.stride_k = LD;
@@ -638,7 +638,7 @@ static void flat_dot(DType t, int64_t n, int64_t m, int64_t width) {
   Call *c = call(b, CALL_DOT, "dot");
   dim(c, false, m);
   dim(c, false, width);
-  c->reduced = (Dim){true, CAPACITY};
+  c->reduced = (Dim){.is_rows = true, .size = CAPACITY};
   c->left.buffer = left, c->right.buffer = right;
   c->left.dtype = c->right.dtype = t;
   c->left.stride_mn = c->right.stride_mn = 1;
@@ -668,7 +668,7 @@ static void lanes_of(DType t, OpId reduce, int64_t n, int64_t width, int64_t str
   b->phase.over_rows = true;
   dim(c, true, 0);
   c->reduce_op = reduce;
-  c->reduced = (Dim){false, width};
+  c->reduced = (Dim){.is_rows = false, .size = width};
   int v = op(c, OP_FMA, t, 1, input(c, t, 1, x, 1, 60, stride, 0), input(c, t, 1, y, 0, 0, 1, 0), constant(c, t, 0.5));
   int a = anchor(c, t, v);
   output(c, t, op(c, OP_MUL, t, 0, a, input(c, t, 0, o, 1, 2, 0, 0), -1), o, 0, 2, 0, 0);
@@ -691,7 +691,7 @@ static void rows_of(DType t, OpId reduce, int64_t n, int64_t width) {
   c->item_rows = 16;
   c->items = width ? (width + 15) / 16 : 1;
   c->reduce_op = reduce;
-  c->reduced = (Dim){true, CAPACITY};
+  c->reduced = (Dim){.is_rows = true, .size = CAPACITY};
   int v = op(c, OP_MUL, t, 1, input(c, t, 1, x, 0, 150, 1, 0), input(c, t, 1, w, 0, 1, 0, 0), -1);
   int a = anchor(c, t, v);
   output(c, t, op(c, OP_ADD, t, 0, a, input(c, t, 0, o, 0, width ? 1 : 0, 0, 0), -1), o, 0, width ? 1 : 0, 0, 0);
@@ -722,7 +722,7 @@ static void test_spread(void **state) {
     Call *c = call(b, CALL_SPREAD, "spread");
     dim(c, false, 10);
     if (width > 1) dim(c, false, width);
-    c->reduced = (Dim){true, CAPACITY};
+    c->reduced = (Dim){.is_rows = true, .size = CAPACITY};
     c->inputs[c->n_inputs++] = (Input){.buffer = ids, .offset = 2, .stride = {3}, .dtype = U32, .index = -1};
     c->inputs[c->n_inputs++] = (Input){.buffer = x, .stride = {20, 0, width > 1}, .dtype = F32, .index = -1};
     output(c, F32, 0, o, 0, 24, width > 1, 0);
@@ -744,7 +744,7 @@ static void test_spread_of_lists(void **state) {
     dim(c, false, 10);
     dim(c, false, width);
     dim(c, false, ITEMS);
-    c->reduced = (Dim){true, CAPACITY};
+    c->reduced = (Dim){.is_rows = true, .size = CAPACITY};
     c->inputs[c->n_inputs++] = (Input){.buffer = ids, .offset = 1, .stride = {ITEMS + 1, 0, 0, 1}, .dtype = U32, .index = -1};
     c->inputs[c->n_inputs++] = (Input){.buffer = x, .stride = {ITEMS * 20, 0, 1, 20}, .dtype = F32, .index = -1};
     c->inputs[c->n_inputs++] = (Input){.buffer = lengths, .offset = 1, .stride = {2}, .dtype = F32, .index = -1};
@@ -768,7 +768,7 @@ static void test_bag(void **state) {
     int64_t width = columns[i / 2 % COUNT_OF(columns)];
     dim(c, false, width);
     dim(c, true, 0);
-    c->reduced = (Dim){false, 3};
+    c->reduced = (Dim){.is_rows = false, .size = 3};
     c->inputs[c->n_inputs++] = (Input){.buffer = ids, .offset = 2, .stride = {1, 0, 5}, .dtype = U32, .index = -1};
     c->inputs[c->n_inputs++] = (Input){.buffer = table, .stride = {0, 1, 0}, .dtype = t, .index = 0, .index_stride = 140};
     if (product) {
@@ -806,7 +806,7 @@ static void test_spread_bag(void **state) {
       assert_int_equal(ids, BAG_IDS_BUFFER);
       dim(c, false, columns[i]);
       dim(c, false, 11);                                     // the last of them is no row's
-      c->reduced = (Dim){true, CAPACITY};
+      c->reduced = (Dim){.is_rows = true, .size = CAPACITY};
       c->lists.rows = 32, c->lists.words = by_id_words(11, 32 * BAG_IDS);
       c->lists.buffer = buffer(b, U32, (CAPACITY / 32 + 1) * c->lists.words, "lists");
       fill_lists(b, c);
@@ -951,7 +951,7 @@ static void test_sums_of_six_axes(void **state) {
     int x = buffer(b, F32, LONG, "x"), y = buffer(b, F32, LONG, "y"), o = buffer(b, F32, LONG / 2, "o");
     Call *c = call(b, rows ? CALL_REDUCE_ROWS : CALL_REDUCE_LANES, "six");
     for (int d = 1; d < AXES; d++) dim(c, false, 2);
-    c->reduced = (Dim){false, 2};
+    c->reduced = (Dim){.is_rows = false, .size = 2};
     int vx = input(c, F32, 1, x, 0, 0, 0, 0), vy = input(c, F32, 1, y, 0, 0, 0, 0);
     output(c, F32, anchor(c, F32, op(c, OP_MUL, F32, 1, vx, vy, -1)), o, 0, 0, 0, 0);
     set_strides(c->inputs[0].stride, false);
@@ -988,7 +988,7 @@ static void test_key_names_ops(void **state) {
   for (int max = 0; max < 2; max++) {
     Bench *b = bench_new(F32, 5);
     Call *c = call(b, CALL_REDUCE_LANES, "all");
-    c->reduced = (Dim){false, 8};
+    c->reduced = (Dim){.is_rows = false, .size = 8};
     c->reduce_op = max ? OP_AMAX : OP_SUM;
     anchor(c, F32, input(c, F32, 1, buffer(b, F32, 64, "x"), 0, 1, 0, 0));
     assert_non_null(strstr(key_of(b), max ? " red d8 max " : " red d8 sum "));

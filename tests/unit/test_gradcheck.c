@@ -234,10 +234,17 @@ static NodeId case_dot(Bench *b, OpId op, int variant) {
 
 static NodeId list_of_ids(Bench *b) { return g_ids(b->g, ONE_ID, LIST, LENGTH); }
 
+// Rows of the distinct ids, and by number those of them that the batch names.
+static NodeId by_number(Bench *b, NodeId table, NodeId ids) {
+  NodeId distinct = g_distinct(b->g, ids, VOCAB, VOCAB), rows = g_gather(b->g, table, distinct);
+  return g_gather(b->g, rows, g_number(b->g, distinct));
+}
+
 static NodeId case_gather(Bench *b, OpId op, int variant) {
   (void)op;
-  if (variant >= 5) return 0;
+  if (variant >= 7) return 0;
   NodeId table = variant == 4 ? vector(b, VOCAB) : matrix(b, VOCAB, variant % 2 ? 17 : 3);
+  if (variant > 4) return by_number(b, table, variant == 5 ? g_column(b->g, OP_IDS, 0) : list_of_ids(b));
   return g_gather(b->g, table, variant < ONE_ID ? g_column(b->g, OP_IDS, variant) : list_of_ids(b));
 }
 
@@ -570,6 +577,41 @@ static void test_second_order(void **state) {
   for (int row = 0; row < n_loss_rows; row++) check_twice(build_loss_twice, row, loss_rows[row].name);
 }
 
+// Products of rows that ids name, of one id, of a list, of two lists side by side, and of a row alone; one table's rows are read beside them.
+static void build_products_of_rows(Bench *b, int row) {
+  (void)row;
+  Graph *g = b->g;
+  NodeId id[2] = { g_column(g, OP_IDS, 0), g_column(g, OP_IDS, 1) }, list = list_of_ids(b), table[5], w[5], y[5], sum = 0;
+  for (int i = 0; i < 5; i++) table[i] = matrix(b, VOCAB, (int[]){ 3, 2, 1, 4, 2 }[i]);
+  for (int i = 0; i < 5; i++) w[i] = matrix(b, (int[]){ 8, 8, 4, 8, 2 }[i], (int[]){ 17, 2, 9, 3, 1 }[i]);
+  NodeId first = g_gather(g, table[0], id[0]), second = g_gather(g, table[1], id[1]), third = g_gather(g, table[2], id[0]);
+  NodeId numbers = per_row(b, 2), x = g_concat(g, (NodeId[]){ first, numbers, second, third }, 4, 1);
+  NodeId items = g_gather(g, table[3], list), more = g_gather(g, table[4], list), both = g_concat(g, (NodeId[]){ more, items, more }, 3, 2);
+  y[0] = g_dot(g, x, w[0], "rk,kn>rn");
+  y[1] = g_map2(g, OP_MUL, g_dot(g, x, w[1], "rk,kn>rn"), g_slice(g, first, 1, 0, 2));
+  y[2] = g_dot(g, items, w[2], "rmk,kn>rmn");
+  y[3] = g_dot(g, both, w[3], "rmk,kn>rmn");
+  y[4] = g_dot(g, second, w[4], "rk,kn>rn");
+  for (int i = 0; i < 5; i++) {
+    NodeId one = weighted_sum(b, g_map1(g, OP_TANH, y[i]));
+    sum = sum ? g_map2(g, OP_ADD, sum, one) : one;
+  }
+  add_variant(b, sum);
+}
+static void build_products_of_rows_twice(Bench *b, int row) { b->twice = true, build_products_of_rows(b, row); }
+
+static void test_products_of_rows(void **state) {
+  (void)state;
+  static const char *const ways[] = { "off", "on" };
+  for (int i = 0; i < 4; i++) {
+    setenv("MTLC_PUSH", ways[i / 2], 1), setenv("MTLC_DISTINCT", ways[i % 2], 1);
+    const char *name = (const char *[]){ "products of rows", "by distinct ids", "with whole tables", "with whole tables and by distinct ids" }[i];
+    check_row(build_products_of_rows, 7, name);
+    check_twice(build_products_of_rows_twice, 7, name);
+  }
+  unsetenv("MTLC_PUSH"), unsetenv("MTLC_DISTINCT");
+}
+
 static void test_dots_by_blas(void **state) {
   (void)state;
   if (!blas_for(target_detect())) skip();
@@ -581,6 +623,6 @@ static void test_dots_by_blas(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = { cmocka_unit_test(test_every_op), cmocka_unit_test(test_every_loss), cmocka_unit_test(test_second_order),
-                                      cmocka_unit_test(test_dots_by_blas) };
+                                      cmocka_unit_test(test_products_of_rows), cmocka_unit_test(test_dots_by_blas) };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

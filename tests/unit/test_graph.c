@@ -887,6 +887,93 @@ static void test_push_where_it_pays(void **state) {
   arena_free(b.arena);
 }
 
+// Rows of a batch of 8 name ids 0, 1, 2; the list has from 0 to all of its items.
+static void test_push_by_distinct_ids(void **state) {
+  (void)state;
+  Bench b = bench_new(11, NULL);
+  Graph *g = b.g;
+  NodeId slot[4], y[2];
+  g->loss = two_products(&b, slot, y);
+  NodeId list = g_ids(g, N_IDS - LIST, LIST, LENGTH), items = g_gather(g, param(&b, 2, 3, 2, 0), list), v = param(&b, 2, 2, 3, 0);
+  NodeId product = g_dot(g, items, v, "rmk,kn>rmn");
+  g->loss = g_map2(g, OP_ADD, g->loss, weighted_sum(&b, g_map1(g, OP_TANH, product)));
+  graph_out(g, "y", y[0]);
+  graph_out(g, "y", y[1]);
+  graph_out(g, "items", product);
+  const DistinctRule always = {.always = true};
+  PushReport r;
+  Graph *pushed = push_gathers(g, &(PushRule){.never = true, .distinct = &always}, &r);
+  assert_int_equal(r.tables, 0);
+  assert_int_equal(r.distinct.tables, 3);                  // two of the products (a stopped row stays), the list
+  assert_int_equal(r.distinct.products, 3);
+  int n_slots = g->slots.n;
+  NodeId read[MAX_SLOTS], was[MAX_SLOTS], is[MAX_SLOTS];
+  for (int i = 0; i < n_slots; i++) read[i] = graph_read(g, i, nowhere);
+  grad(g, g->loss, read, n_slots, was);
+  for (int i = 0; i < n_slots; i++) read[i] = graph_read(pushed, i, nowhere);
+  grad(pushed, pushed->loss, read, n_slots, is);
+  for (int i = 0; i < n_slots + g->roots.n; i++) {
+    NodeId a = i < n_slots ? was[i] : g->roots.data[i - n_slots].value, p = i < n_slots ? is[i] : pushed->roots.data[i - n_slots].value;
+    if (!a && !p) continue;                                // an id that is behind a stop_gradient
+    double *want = interp(g, a, &b.in, b.arena), *got = interp(pushed, p, &b.in, b.arena);
+    int64_t n = item_elements(g, a) * (has_rows(g, a) ? N_ROWS : 1);
+    assert_int_equal(item_elements(g, a), item_elements(pushed, p));
+    for (int64_t k = 0; k < n; k++)
+      if (!(fabs(got[k] - want[k]) <= 1e-12 * fmax(1, fabs(want[k])))) fail_msg("value %d, element %d: %.17g, not %.17g", i, (int)k, got[k], want[k]);
+  }
+  arena_free(b.arena);
+}
+
+static Graph *one_product(Arena *a, int64_t batch, int64_t v, int64_t width, bool lazy, bool twice) {
+  Graph *g = graph_new(a, F32, batch, NULL);
+  int table = graph_slot(g, "t", SLOT_PARAM, F32, 2, (AxisId[]){axis_fixed(g, v), axis_fixed(g, width)}, (Init){INIT_ZEROS, 0, 0}, nowhere);
+  int weight = graph_slot(g, "w", SLOT_PARAM, F32, 2, (AxisId[]){axis_fixed(g, width + 1), axis_fixed(g, 256)}, (Init){INIT_ZEROS, 0, 0}, nowhere);
+  g->slots.data[table].lazy = lazy;
+  NodeId row = g_gather(g, g_read(g, table), g_column(g, OP_IDS, 0)), x = g_concat(g, (NodeId[]){row, g_dense(g, 0, 1)}, 2, 1);
+  NodeId z = g_dot(g, x, g_read(g, weight), "rk,kn>rn");
+  g->loss = g_sum(g, g_sum(g, z, 1), 0);
+  if (!twice) return g;
+  NodeId other = g_gather(g, g_read(g, table), g_column(g, OP_IDS, 1));
+  g->loss = g_map2(g, OP_ADD, g->loss, g_sum(g, g_sum(g, other, 1), 0));
+  return g;
+}
+
+static PushReport pushed_by_distinct(Graph *g) {
+  PushReport r;
+  push_gathers(g, &(PushRule){.never = true, .distinct = &(DistinctRule){.row = 14, .id = 600}}, &r);
+  return r;
+}
+
+static void test_distinct_ids_where_it_pays(void **state) {
+  (void)state;
+  Arena *a = arena_new();
+  // 2,048 ids of 100,000 by Zipf's law: Σ 1 − e^(−2048 / (12.09 v)) = 1,152; is_seen() is 2 % from that at most
+  PushReport r = pushed_by_distinct(one_product(a, 2048, 100000, 32, false, false));
+  assert_int_equal(r.distinct.tables, 1);
+  assert_true(r.ids == 2048 && fabs(r.distinct_ids - 1152) < 0.02 * 1152);
+  assert_int_equal(pushed_by_distinct(one_product(a, 2048, 100000, 4, false, false)).distinct.tables, 0);    // too narrow
+  // counted: 50 ids make all the rows but one in ten, which are no value's and so id 0
+  Graph *g = one_product(a, 2048, 100000, 16, true, false);
+  int64_t counts[50];
+  for (int i = 0; i < 50; i++) counts[i] = 1800;
+  const Vocabulary counted = {.n = 50, .counts = counts}, *of[] = {&counted};
+  g->known_ids = &(KnownIds){of, 1, 100000};
+  r = pushed_by_distinct(g);
+  assert_true(r.distinct.tables == 1 && fabs(r.distinct_ids - 51) < 0.1);
+  for (int i = 0; i < 50; i++) counts[i] = 1;                // each in one row of 100,000: 50 · 2,048 / 100,000, and id 0
+  g = one_product(a, 2048, 100000, 16, true, false);
+  g->known_ids = &(KnownIds){of, 1, 100000};
+  assert_true(fabs(pushed_by_distinct(g).distinct_ids - 2.024) < 1e-9);
+  // rows that another input reads, too: of a lazy table, or one larger than a batch, they are not
+  assert_int_equal(pushed_by_distinct(one_product(a, 2048, 2000, 64, false, true)).distinct.tables, 1);
+  assert_int_equal(pushed_by_distinct(one_product(a, 2048, 2000, 64, true, true)).distinct.tables, 0);
+  assert_int_equal(pushed_by_distinct(one_product(a, 2048, 100000, 64, false, true)).distinct.tables, 0);
+  g = one_product(a, 2048, 100000, 64, false, false);
+  g->slots.data[0].frozen = true;
+  assert_int_equal(pushed_by_distinct(g).distinct.tables, 0);
+  arena_free(a);
+}
+
 // A frozen layer under one that trains; values of one number, of a list, and of the whole batch beside it.
 typedef struct { Graph *g; int frozen, list, trained; NodeId hidden, items, centred; } Frozen;
 
@@ -1078,6 +1165,7 @@ int main(void) {
       cmocka_unit_test(test_tidy),            cmocka_unit_test(test_print),
       cmocka_unit_test(test_shape_errors),    cmocka_unit_test(test_tidy_moves),
       cmocka_unit_test(test_push),            cmocka_unit_test(test_push_where_it_pays),
+      cmocka_unit_test(test_push_by_distinct_ids), cmocka_unit_test(test_distinct_ids_where_it_pays),
       cmocka_unit_test(test_keep),            cmocka_unit_test(test_keep_where_it_pays),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -746,6 +746,59 @@ static void test_lazy_tables(void **state) {
   }
 }
 
+// Products by distinct ids: of two lazy tables with the same ids, of one that is not lazy, of two lists side by side, of a list alone; the
+// gradient of the first comes from beside the products, too.
+static void distinct_ids(Case *c) {
+  Graph *g = c->g;
+  NodeId first = g_column(g, OP_IDS, 0), list = g_ids(g, 0, 2, 5), table[5];
+  static const struct { const char *path; int64_t rows, width; } tables[] = {
+    {"user.table", 1000, 5}, {"bias.table", 1000, 1}, {"item.table", VOCAB, 3}, {"list.table", 1000, 4}, {"more.table", 1000, 6}};
+  for (int i = 0; i < COUNT_OF(tables); i++) {
+    int s = slot(c, tables[i].path, 2, tables[i].rows, tables[i].width);
+    g->slots.data[s].lazy = i != 2;
+    table[i] = g_read(g, s);
+  }
+  NodeId user = g_gather(g, table[0], first), bias = g_gather(g, table[1], first), item = g_gather(g, table[2], g_column(g, OP_IDS, 1));
+  NodeId x = g_concat(g, (NodeId[]){user, g_dense(g, 0, 3), bias, item}, 4, 1), h = relu_layer(c, x, 12, 33, "h");
+  NodeId gate = g_map1(g, OP_SIGMOID, layer(c, x, 12, 5, "gate")), own = g_sum(g, g_map2(g, OP_MUL, gate, user), 1);
+  NodeId items = g_gather(g, table[3], list), more = g_gather(g, table[4], list), both = g_concat(g, (NodeId[]){items, more}, 2, 2);
+  NodeId w = param(c, "items.w", 2, 10, 17), v = param(c, "more.w", 2, 6, 2);
+  NodeId hidden = g_sum(g, g_map1(g, OP_TANH, g_dot(g, both, w, "rmk,kn>rmn")), 1), two = g_sum(g, g_dot(g, more, v, "rmk,kn>rmn"), 1);
+  NodeId all = g_concat(g, (NodeId[]){h, hidden, two, g_expand(g, own, 1)}, 4, 1);
+  task(c, "click", "bce", g_map1(g, OP_SIGMOID, layer(c, all, 53, 1, "click")), 0);
+  c->g = push_gathers(g, &(PushRule){.never = true, .distinct = &(DistinctRule){.always = true}}, NULL);
+}
+
+static void clipped_distinct_ids(Case *c) {
+  distinct_ids(c);
+  c->g->clip = (Clip){CLIP_NORM, 0.01};
+}
+
+// Each ids' distinct ones are found once, and no call is as long as a lazy table.
+static void test_distinct_ids(void **state) {
+  (void)state;
+  static const char *const optimizers[] = {"sgd", "adam", "rowwise_adagrad"};
+  static Model *const models[] = {distinct_ids, clipped_distinct_ids};
+  for (int i = 0; i < 2 * COUNT_OF(optimizers); i++) {
+    train_model(models[i % 2], optimizers[i / 2]);
+    Case c = new_case(F32, 96);
+    models[i % 2](&c);
+    train_by(&c, optimizers[i / 2]);
+    const Graph *g;
+    Schedule *s = schedule_case(&c, &g);
+    int sorts = 0;
+    for (int p = 0; p < s->programs[PROG_TRAIN].n_phases; p++)
+      for (int k = 0; k < s->programs[PROG_TRAIN].phases[p].n_calls; k++) {
+        const Call *x = &s->programs[PROG_TRAIN].phases[p].calls[k];
+        sorts += x->kind == CALL_HOST;
+        if (x->kind != CALL_HOST && ((x->n_dims && x->dims[0].size == 1000) || x->reduced.size == 1000)) FAIL("%s looks at its whole table", x->name);
+      }
+    assert_int_equal(sorts, 3);
+    trouble = NULL;
+    arena_free(c.a);
+  }
+}
+
 static void test_softmax(void **state) { (void)state; train_model(softmax_and_product, "sgd"); }
 static void test_experts(void **state) { (void)state; train_model(experts, "momentum"); }
 static void test_stacked_experts(void **state) { (void)state; train_model(stacked_experts, "sgd"); }
@@ -1053,7 +1106,7 @@ int main(int argc, char **argv) {
   if (argc > 1) cmocka_set_test_filter(argv[1]);
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(test_mlp), cmocka_unit_test(test_softmax), cmocka_unit_test(test_experts),
-    cmocka_unit_test(test_stacked_experts), cmocka_unit_test(test_items), cmocka_unit_test(test_lazy_tables), cmocka_unit_test(test_batch_norm), cmocka_unit_test(test_clipping),
+    cmocka_unit_test(test_stacked_experts), cmocka_unit_test(test_items), cmocka_unit_test(test_lazy_tables), cmocka_unit_test(test_distinct_ids), cmocka_unit_test(test_batch_norm), cmocka_unit_test(test_clipping),
     cmocka_unit_test(test_moves), cmocka_unit_test(test_tables), cmocka_unit_test(test_bags), cmocka_unit_test(test_pairs_of_rows), cmocka_unit_test(test_hazards),
     cmocka_unit_test(test_random),
     cmocka_unit_test(test_phases_of_an_mlp), cmocka_unit_test(test_phases_of_others),
