@@ -148,13 +148,14 @@ static void restore_mode(FloatMode old) { (void)old; }
 
 // ---------------------------------------------------------------- running
 // A phase is shared where it takes three times as long as it costs to wake a thread, in units of 2 µs or more, some for each thread
-// so that none waits long for the others.
+// so that none waits long for the others: at its end one waits for half a unit, so that a long phase has as many as take 50 µs.
 static int64_t units_of(const Engine *e, const PlanPhase *ph, int64_t items, int64_t n) {
-  static const double WORTH_NS = 15000, UNIT_NS = 2000;
+  static const double WORTH_NS = 15000, UNIT_NS = 2000, LONG_UNIT_NS = 50000;
   enum { UNITS = 8 };
   double ns = ph->items_g && e->plan->capacity > 0 ? ph->ns * (double)n / (double)e->plan->capacity : ph->ns;
   if (e->threads < 2 || items < 2 || ns < WORTH_NS) return 1;
-  int64_t units = (int64_t)(ns / UNIT_NS), most = (int64_t)UNITS * e->threads;
+  int64_t units = (int64_t)(ns / UNIT_NS), most = (int64_t)UNITS * e->threads, of_long = (int64_t)(ns / LONG_UNIT_NS);
+  if (of_long > most) most = of_long;
   if (units > most) units = most;
   return units < items ? units : items;
 }

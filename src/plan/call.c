@@ -407,15 +407,18 @@ static void outputs_of(Maker *k, NodeId n, int val) {
 }
 
 // ---------------------------------------------------------------- items
-// As few items of at most the routine's item_rows as can be, of nearly one size.
+// As few items of at most the routine's item_rows as can be, of nearly one size; but some for each of a few threads, where they are not too small.
 static int64_t host_item_rows(const Call *c, int64_t rows) {
+  enum { SHARED = 4, LEAST_ROWS = 96 };
   static const int64_t most[N_HOST] = {
 #define HOST(id, fn, item_rows) [HOST_##id] = item_rows,
 #include "../../runtime/host.def"
 #undef HOST
   };
-  if (!most[c->host.id] || rows <= most[c->host.id]) return rows;
-  int64_t items = (rows + most[c->host.id] - 1) / most[c->host.id], each = (rows + items - 1) / items;
+  if (!most[c->host.id] || rows < 1) return rows;
+  int64_t items = (rows + most[c->host.id] - 1) / most[c->host.id], more = rows / LEAST_ROWS;
+  if (items < SHARED && more > items) items = more < SHARED ? more : SHARED;
+  int64_t each = (rows + items - 1) / items;
   return each < 16 ? each : (each + 15) / 16 * 16;
 }
 
