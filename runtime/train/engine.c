@@ -271,7 +271,7 @@ void engine_keep(Engine *e, int64_t n) {
 
 // ---------------------------------------------------------------- a batch
 typedef struct { const Rows *rows; const int64_t *order; int64_t first, n, units; BatchBuffers to; } Fill;
-enum { UNIT_BYTES = 32 << 10 };                              // what is less to copy is not shared
+enum { UNIT_BYTES = 8 << 10 };                              // what is less to copy is not shared
 
 static void fill_unit(void *ctx, int64_t unit, int worker) {
   const Fill *f = ctx;
