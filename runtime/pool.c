@@ -22,13 +22,14 @@ static const double YIELD_S = 50e-6, CROWDED_S = 20e-6;      // how long to yiel
 
 typedef struct { pthread_mutex_t lock; pthread_cond_t change; _Atomic int sleepers; } Bed;
 typedef struct { Pool *pool; int id; unsigned seen; pthread_t thread; } Worker;     // seen: the job that it last looked for
-typedef struct { _Alignas(LINE) _Atomic uint64_t units; } Range;                    // the next, and the end << 32
+typedef struct { _Alignas(LINE) _Atomic uint64_t units; int64_t first; } Range;     // the next, and the end << 32
 
 struct Pool {
   _Alignas(LINE) _Atomic unsigned job;     // jobs so far
   _Alignas(LINE) _Atomic int64_t left;
   _Alignas(LINE) PoolFn *fn;               // the job
   void *ctx;
+  PoolOrder order;
   Range *range;                            // of the caller, then of each worker
   Bed idle, done;                          // for a job; for the job's end
   _Atomic bool quit;
@@ -103,9 +104,10 @@ static int64_t take(Range *r, bool own) {
 static void work(Pool *p, int id) {
   int n = p->n + 1;
   for (int k = 0; k < n; k++) {
-    Range *r = &p->range[(id + k) % n];
+    int of = (id + k) % n;
+    Range *r = &p->range[of];
     for (int64_t u; (u = take(r, k == 0)) >= 0;) {
-      p->fn(p->ctx, u, id);
+      p->fn(p->ctx, p->order == POOL_IN_TURNS ? (u - r->first) * n + of : u, id);
       if (atomic_fetch_sub(&p->left, 1) == 1) wake(&p->done);
     }
   }
@@ -122,16 +124,26 @@ static void *worker_main(void *arg) {
   }
 }
 
-void pool_run(Pool *p, PoolFn *fn, void *ctx, int64_t units) {
+// The first ranges are the longer ones, so that units in turns are all there.
+static void fill_ranges(Pool *p, int64_t units) {
+  int64_t n = p->n + 1, first = 0;
+  for (int64_t k = 0; k < n; k++) {
+    int64_t end = first + (units - k + n - 1) / n;
+    p->range[k].first = first;
+    atomic_store(&p->range[k].units, range_of((uint64_t)first, (uint64_t)end));
+    first = end;
+  }
+}
+
+void pool_run(Pool *p, PoolFn *fn, void *ctx, int64_t units, PoolOrder order) {
   CHECK(units >= 0 && units <= INT32_MAX);
   if (is_childs(p)) {
     for (int64_t u = 0; u < units; u++) fn(ctx, u, 0);
     return;
   }
-  int64_t n = p->n + 1;
-  p->fn = fn, p->ctx = ctx;
+  p->fn = fn, p->ctx = ctx, p->order = order;
   atomic_store(&p->left, units);
-  for (int64_t k = 0; k < n; k++) atomic_store(&p->range[k].units, range_of((uint64_t)(units * k / n), (uint64_t)(units * (k + 1) / n)));
+  fill_ranges(p, units);
   atomic_fetch_add(&p->job, 1);
   if (units > 1) wake(&p->idle);
   work(p, 0);

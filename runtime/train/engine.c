@@ -248,7 +248,7 @@ void engine_run(Engine *e, ProgramId prog, int64_t n, double lr) {
   for (int i = 0; !timed && i < g->n_phases; i++) {
     if (made && g->phases[i].of_slots) continue;
     Share s = share_of(e, prog, i, n);
-    if (s.units > 1) pool_run(e->pool, run_unit, &s, s.units);
+    if (s.units > 1) pool_run(e->pool, run_unit, &s, s.units, s.phase->host ? POOL_IN_TURNS : POOL_STRETCHES);
     else run_items(&s, 0, s.items, 0);
   }
   restore_mode(old);
@@ -288,7 +288,7 @@ void engine_batch(Engine *e, const DataPlan *d, const Rows *r, const int64_t *or
                       e->buf[e->ids], b[e->ids].ld, e->buf[e->y], e->buf[e->w], b[e->y].ld };
   int64_t bytes = n * (int64_t)sizeof(float) * (d->dense_width + d->n_ids + 2 * d->n_labels);
   Fill f = { r, order, first, n, e->pool ? bytes / UNIT_BYTES : 1, to };
-  if (f.units > 1) pool_run(e->pool, fill_unit, &f, f.units);
+  if (f.units > 1) pool_run(e->pool, fill_unit, &f, f.units, POOL_STRETCHES);
   else batch_fill(r, order, first, 0, n, &to);
   batch_filled(r, order, n, &to);
   e->has_kept = false;

@@ -103,7 +103,7 @@ void engine_init(Engine *e, uint64_t seed) {
   Work w = { .e = e, .seed = seed };
   for (int i = 0; i < e->plan->n_slots; i++) add_pieces(&w, &e->plan->slots[i], a);
   Pool *pool = e->threads > 1 && w.pieces.n >= WORTH ? pool_new(e->threads) : NULL;
-  if (pool) pool_run(pool, do_piece, &w, w.pieces.n);
+  if (pool) pool_run(pool, do_piece, &w, w.pieces.n, POOL_STRETCHES);
   for (int i = 0; !pool && i < w.pieces.n; i++) do_piece(&w, i, 0);
   pool_free(pool);
   arena_free(a);

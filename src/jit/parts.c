@@ -71,7 +71,7 @@ char *parts_emit(EmitFn *emit, const Schedule *s, TargetId t, size_t *size, char
   if (j.n == 1) make_part(&j, 0, 0);
   else {
     Pool *p = pool_new(j.n);
-    pool_run(p, make_part, &j, j.n);
+    pool_run(p, make_part, &j, j.n, POOL_STRETCHES);
     pool_free(p);
   }
   for (int i = 0; i < j.n; i++)
