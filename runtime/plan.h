@@ -234,6 +234,7 @@ typedef struct {
   int buffer;
   bool frozen;
   bool lazy;                               // a table, or what an optimizer keeps of one, of which a step reads and changes the rows that its batch names
+  int named;                               // 1 + the buffer in which sort_ids (host.h) says which indices of axis 0 a step changes; 0: maybe all
 } PlanSlot;
 
 // A call of a C routine (host.h): operands and result are values in the step's buffers.

@@ -185,6 +185,7 @@ Pool *pool_new(int threads) {
   bed_make(&p->done);
   sigset_t all, before;
   sigfillset(&all);
+  sigdelset(&all, SIGBUS);                                   // of a mapped file that cannot be read: comes to the thread that met it
   pthread_sigmask(SIG_SETMASK, &all, &before);               // workers inherit it
   for (; p->n < threads - 1; p->n++) {
     Worker *w = &p->worker[p->n];

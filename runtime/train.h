@@ -13,7 +13,7 @@ typedef struct {
 } TablePlace;
 typedef struct { size_t from, to; int64_t at; } SlotSpan;   // bytes of a set, whole pages; where they are in its file, −1: nobody needs them
 typedef struct { const StepPlan *plan; const char *folder; SlotSpan *spans; int n; size_t bytes; } SlotHome;   // spans ascend; n 0: all in memory
-typedef struct { char *at; int fd; } Slots;                 // fd: of its file, −1: none
+typedef struct { char *at; int fd; bool fresh; } Slots;     // fd: of its file, −1: none; fresh: all is 0, for certain
 
 // ---- engine.c: memory of a plan, and threads to run it. FTZ/DAZ set while it runs. Same bits for any number of threads.
 typedef struct {
@@ -31,6 +31,7 @@ typedef struct {
                                             // how many units threads share them; 1: the caller does all of it
   int threads; Pool *pool;                  // pool NULL: no phase was worth one so far
   bool has_kept;                            // the batch's kept columns (StepPlan.kept_first) are there
+  struct Touched *touched;                  // touched.c; NULL: nobody asks which rows steps change
   struct { double *seconds; int64_t steps, rows; } *profile;   // of TRAIN, by phase; NULL: not wanted
 } Engine;
 Engine *engine_new(const StepPlan *p, const StepCode *c);          // code is borrowed

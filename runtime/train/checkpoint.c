@@ -265,6 +265,7 @@ static bool load_slots(Reader *r, const Paths *p, const json_t *j) {
     snprintf(text, sizeof text, "%016" PRIx64, digest);
     const char *named = json_string_value(json_object_get(j, "checkpoint"));
     if (!named || strcmp(named, text)) continue;
+    t->best_slots.fresh = false;
     if (i == 0) unlink(p->previous);                         // left by a save that was cut short after state.json
     return true;
   }

@@ -110,6 +110,7 @@ void engine_free(Engine *e) {
   if (!e) return;
   pool_free(e->pool);
   profile_free(e);
+  touched_free(e);
   for (int i = 0; i < e->plan->n_buffers; i++)
     if (!in_arena(&e->plan->buffers[i])) room_free(e->buf[i], buffer_bytes(e->plan, &e->plan->buffers[i]));
   for (int k = 0; k < N_PROGRAMS; k++) free(e->run[k].items), free(e->run[k].units);
@@ -210,6 +211,7 @@ static void timed(Engine *e, int phase, int64_t n, int64_t lo, int64_t hi) {
   Share s = share_of(e, PROG_TRAIN, phase, n);
   double start = monotonic_seconds();
   run_items(&s, lo, hi, 0);
+  if (s.phase->host && e->touched) touched_note(e, s.phase);
   double end = monotonic_seconds(), clock = monotonic_seconds() - end;
   if (n == e->profile->rows && end - start > clock) e->profile->seconds[phase] += end - start - clock;
 }
@@ -250,6 +252,7 @@ void engine_run(Engine *e, ProgramId prog, int64_t n, double lr) {
     Share s = share_of(e, prog, i, n);
     if (s.units > 1) pool_run(e->pool, run_unit, &s, s.units, s.phase->host ? POOL_IN_TURNS : POOL_STRETCHES);
     else run_items(&s, 0, s.items, 0);
+    if (prog == PROG_TRAIN && s.phase->host && e->touched) touched_note(e, s.phase);
   }
   restore_mode(old);
   e->made = (int)prog;

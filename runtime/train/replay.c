@@ -32,30 +32,34 @@ static bool finite_f64(const double *v, int64_t n) {
   return true;
 }
 
-static bool finite_all(DType t, const char *at, int64_t n) {
-  return t == F32 ? finite_f32((const float *)at, n) : t == F64 ? finite_f64((const double *)at, n) : true;
+static bool finite_piece(const Buffer *b, const char *at, size_t bytes) {   // its true extents
+  bool dense = b->rows_a == 1 || b->ld == b->cols;
+  int64_t n = (int64_t)bytes / (b->dtype == F64 ? 8 : 4), apart = dense ? n : b->ld, run = dense ? n : b->cols;
+  for (int64_t i = 0; i < n; i += apart) {
+    int64_t m = n - i < run ? n - i : run;
+    if (b->dtype == F64 ? !finite_f64((const double *)at + i, m) : !finite_f32((const float *)at + i, m)) return false;
+  }
+  return true;
 }
 
-static bool slot_finite(const Engine *e, const PlanSlot *s) {   // its true extents, in runs of elements that lie side by side
-  enum { LONGEST = 1 << 18 };
-  const Buffer *b = &e->plan->buffers[s->buffer];
-  int64_t width = b->dtype == F64 || b->dtype == I64 ? 8 : 4, all = b->rows_a * b->ld, ahead = 0;
-  int64_t apart = b->ld == b->cols ? LONGEST : b->ld, run = b->ld == b->cols ? LONGEST : b->cols;
+static bool slot_finite(const Engine *e, const PlanSlot *s, const uint64_t *view) {
   const char *slot = e->buf[s->buffer];
-  for (int64_t at = 0; at < all; at += apart) {
-    if (s->lazy && at >= ahead) slots_ahead(slot + at * width, (size_t)((all - at < LONGEST ? all - at : LONGEST) * width)), ahead = at + LONGEST;
-    if (!finite_all(b->dtype, slot + at * width, all - at < run ? all - at : run)) return false;
+  size_t at = 0, n = 0;
+  while (slot_piece(e, s, view, &at, &n)) {
+    if (s->lazy) slots_ahead(slot + at, n);
+    if (!finite_piece(&e->plan->buffers[s->buffer], slot + at, n)) return false;
   }
   return true;
 }
 
 // The bad slot nearest to the losses, or NULL. Slots stand in the order of the forward pass, and a gradient that is not
 // finite spoils all before it: so the last one. Parameters first, then what else a step keeps.
-static const PlanSlot *bad_slot(const Engine *e) {
+// view: where it is looked for.
+static const PlanSlot *bad_slot(const Engine *e, const uint64_t *view) {
   for (int other = 0; other < 2; other++)
     for (int i = e->plan->n_slots - 1; i >= 0; i--) {
       const PlanSlot *s = &e->plan->slots[i];
-      if ((s->role != SLOT_PARAM) == other && !slot_finite(e, s)) return s;
+      if ((s->role != SLOT_PARAM) == other && !slot_finite(e, s, view)) return s;
     }
   return NULL;
 }
@@ -169,15 +173,15 @@ static void report_step(Trainer *t, const Fault *f) {
 }
 
 // false: there is no room for one more set on the disk, error in d (NULL: unsaid); the mark stays where it was.
-static bool set_mark(const Trainer *t, Mark *m, Diag *d) {
+static bool set_mark(const Trainer *t, Mark *m, uint64_t *view, Diag *d) {
   if (!m->slots.at && !slots_new(&t->e->home, &m->slots, d)) return false;
-  slots_copy(&t->e->home, &m->slots, &t->e->slots);
+  slots_copy(t->e, &m->slots, &t->e->slots, view);
   m->step = t->e->step, m->epoch = t->epoch, m->batch = t->batch;
   return true;
 }
 
 static void go_back(Trainer *t, const Mark *m) {
-  if (m->slots.at) slots_copy(&t->e->home, &t->e->slots, &m->slots);
+  if (m->slots.at) slots_copy(t->e, &t->e->slots, &m->slots, NULL);
   else t->hooks->start(t->hooks->ctx);
   t->e->step = m->step, t->epoch = m->epoch, t->batch = m->batch;
   enter_epoch(t);
@@ -197,13 +201,13 @@ static bool find_fault(Trainer *t, const Mark *from, int64_t end, int64_t stride
   go_back(t, from);
   while (t->e->step < end && !is_fault(&f)) {
     int64_t stop = t->e->step + stride < end ? t->e->step + stride : end;
-    if (!set_mark(t, &before, t->diag)) return false;
+    if (!set_mark(t, &before, NULL, t->diag)) return false;
     while (t->e->step < stop && !is_fault(&f)) {
       to_next_batch(t);
       run_batch(t, t->batch++);
       f = loss_fault(t);
     }
-    if (!is_fault(&f)) f.slot = bad_slot(t->e);
+    if (!is_fault(&f)) f.slot = bad_slot(t->e, NULL);
   }
   bool room = true;
   if (is_fault(&f) && stride > 1) room = find_fault(t, &before, end, 1);
@@ -231,11 +235,13 @@ static void replay(Trainer *t) {
 bool guard_start(Trainer *t) {
   Guard *g = &t->guard;
   double start = monotonic_seconds();
-  const PlanSlot *slot = bad_slot(t->e);
+  const PlanSlot *slot = bad_slot(t->e, NULL);
   if (slot) diag_data(t->diag, "not-finite", NULL, 0, 0, NULL, "`%s` is not finite before the first step", slot->path);
   if (slot) return false;
+  if (!g->unlooked) g->unlooked = view_new(t->e), g->unmarked = view_new(t->e);
+  view_clear(t->e, g->unlooked);
   if (t->hooks && t->hooks->start && !t->hooks->resume) g->mark = (Mark){ .step = t->e->step, .epoch = t->epoch, .batch = t->batch };
-  else if (!set_mark(t, &g->mark, t->diag)) return false;
+  else if (!set_mark(t, &g->mark, g->unmarked, t->diag)) return false;
   g->looked = t->e->step;
   g->since = monotonic_seconds();
   g->cost = COPY * (g->since - start);
@@ -246,12 +252,14 @@ bool guard_check(Trainer *t) {
   Guard *g = &t->guard;
   double start = monotonic_seconds();
   g->looked = t->e->step;
-  if (bad_slot(t->e)) {
+  gather_touched(t);
+  if (bad_slot(t->e, g->unlooked)) {
     replay(t);
     return false;
   }
+  view_clear(t->e, g->unlooked);
   if (start - g->since < LEAST_TIMES * g->cost) return true;
-  set_mark(t, &g->mark, NULL);                               // without room the steps again begin further back
+  set_mark(t, &g->mark, g->unmarked, NULL);                  // without room the steps again begin further back
   g->since = monotonic_seconds();
   g->cost = g->since - start;
   return true;
@@ -271,6 +279,8 @@ bool guard_step(Trainer *t) {
 
 void guard_free(Trainer *t) {
   slots_free(&t->e->home, &t->guard.mark.slots);
+  free(t->guard.unlooked);
+  free(t->guard.unmarked);
 }
 
 // ---------------------------------------------------------------- validation

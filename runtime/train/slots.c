@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include "train_int.h"
 
-enum { PIECE = 1 << 20 };
+enum { WORTH = 1 << 17 };      // bytes: less is read where it is met
 
 static size_t page_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
@@ -89,7 +89,7 @@ static bool map_spans(const SlotHome *h, const Slots *s) {
 
 bool slots_new(const SlotHome *h, Slots *s, Diag *d) {
   size_t bytes = (size_t)h->plan->slot_bytes;
-  *s = (Slots){ .fd = -1 };
+  *s = (Slots){ .fd = -1, .fresh = true };
   if (!h->n) {
     s->at = room_new(bytes);
     return true;
@@ -109,22 +109,38 @@ void slots_free(const SlotHome *h, Slots *s) {
 }
 
 void slots_ahead(const void *p, size_t bytes) {
+  if (bytes < WORTH) return;
   uintptr_t page = page_size(), from = (uintptr_t)p / page * page;
   madvise((void *)from, (uintptr_t)p + bytes - from, MADV_WILLNEED);
 }
 
-void slots_copy(const SlotHome *h, const Slots *to, const Slots *from) {
-  size_t bytes = (size_t)h->plan->slot_bytes, piece = h->n ? PIECE : bytes;
-  for (size_t at = 0, n; at < bytes; at += n) {
-    n = bytes - at < piece ? bytes - at : piece;
-    if (h->n) slots_ahead(from->at + at, n);
-    memcpy(to->at + at, from->at + at, n);
+static bool is_zero(const char *p, size_t n) { return n == 0 || (!*p && !memcmp(p, p + 1, n - 1)); }
+
+// Where all is 0 already, zeros are not written: they would take memory, or room in what the machine keeps of the file.
+static void copy_piece(char *to, const char *from, size_t bytes, bool to_zeros) {
+  size_t page = page_size();
+  if (!to_zeros) memcpy(to, from, bytes);
+  for (size_t at = 0, n; to_zeros && at < bytes; at += n) {
+    n = page - (uintptr_t)(from + at) % page;
+    if (n > bytes - at) n = bytes - at;
+    if (!is_zero(from + at, n)) memcpy(to + at, from + at, n);
   }
 }
 
-// ---------------------------------------------------------------- zeros
-static bool is_zero(const char *p, size_t n) { return n == 0 || (!*p && !memcmp(p, p + 1, n - 1)); }
+void slots_copy(const Engine *e, Slots *to, const Slots *from, uint64_t *view) {
+  const StepPlan *p = e->plan;
+  for (int i = 0; i < p->n_slots; i++) {
+    size_t slot = (size_t)p->buffers[p->slots[i].buffer].offset, at = 0, n = 0;
+    while (slot_piece(e, &p->slots[i], view, &at, &n)) {
+      if (e->home.n) slots_ahead(from->at + slot + at, n);
+      copy_piece(to->at + slot + at, from->at + slot + at, n, to->fresh);
+    }
+  }
+  to->fresh = false;
+  view_clear(e, view);
+}
 
+// ---------------------------------------------------------------- zeros
 // The system makes a hole of it, claimed as it is; where it does not know how, what is not zero is written.
 static void zero_in_file(const Slots *s, const SlotSpan *x, size_t from, size_t to) {
   if (!fallocate(s->fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, (off_t)(x->at + (int64_t)(from - x->from)), (off_t)(to - from))) return;

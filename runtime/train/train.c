@@ -185,7 +185,15 @@ static bool validate(Trainer *t, EpochReport *r) {
 
 bool has_best(const Trainer *t) { return t->best_slots.at && t->best.epoch; }
 
-static void keep_slots(Trainer *t) { slots_copy(&t->e->home, &t->best_slots, &t->e->slots); }
+void gather_touched(Trainer *t) {
+  uint64_t *const views[] = { t->guard.unlooked, t->guard.unmarked, t->unkept };
+  touched_gather(t->e, views, COUNT_OF(views));
+}
+
+static void keep_slots(Trainer *t) {
+  gather_touched(t);
+  slots_copy(t->e, &t->best_slots, &t->e->slots, t->unkept);
+}
 
 // Judges the epoch by both figures.
 static void judge(Trainer *t, EpochReport *r) {
@@ -341,6 +349,9 @@ static bool start(Trainer *t) {
   if (tp->batch_by) t->first = xmalloc(sizeof *t->first * (size_t)(t->rows->n + 1));
   if (t->data->split[1].n > 0) t->valid = predictions_new(tp, t->data->split[1].n, false, t->arena);
   if (tp->epochs > 1) t->kept = kept_rows_new(t->e->plan, t->rows->n, t->data->memory);
+  touched_start(t->e);
+  t->e->slots.fresh = false;
+  t->unkept = view_new(t->e);
   if (tp->best.n_terms && !slots_new(&t->e->home, &t->best_slots, t->diag)) return false;   // now: what the disk has no room for is told before a step
   if (t->hooks->resume && !checkpoint_load(t)) return false;
   t->save_took = (double)t->e->plan->slot_bytes / DISK_BYTES_S;
@@ -369,6 +380,8 @@ TrainReport *train(Engine *e, const DataPlan *dp, const TrainPlan *tp, Dataset *
   free(t.order);
   free(t.first);
   slots_free(&e->home, &t.best_slots);
+  touched_free(e);
+  free(t.unkept);
   free(times);
   return r;
 }

@@ -15,10 +15,23 @@ void slots_home(SlotHome *h, const StepPlan *p, const TablePlace *where);   // w
 void slots_home_free(SlotHome *h);
 bool slots_new(const SlotHome *h, Slots *s, Diag *d);                // zeroed; false: there is no room on the disk, error in d (NULL: unsaid)
 void slots_free(const SlotHome *h, Slots *s);                        // s->at NULL is fine
-void slots_copy(const SlotHome *h, const Slots *to, const Slots *from);
+// view (may be NULL): they differ there alone, and no longer.
+void slots_copy(const Engine *e, Slots *to, const Slots *from, uint64_t *view);
 void slots_zero(const SlotHome *h, const Slots *s, const PlanSlot *slot);
 void slots_ahead(const void *p, size_t bytes);                       // a part of a set will be looked at: where it is on the disk, it is read at once
 void engine_swap_slots(Engine *e, Slots *s);                         // s: of e->home
+
+// ---- touched.c: which rows of tables steps change, from touched_start on
+typedef struct Touched Touched;
+void touched_start(Engine *e);
+void touched_free(Engine *e);                                        // not started: fine
+void touched_note(Engine *e, const PlanPhase *ph);                   // C routines of TRAIN have just run
+// A view is the rows that may have changed since somebody looked; NULL: all, for ever.
+uint64_t *view_new(const Engine *e);                                 // malloc'd: all; NULL where it was not started
+void view_clear(const Engine *e, uint64_t *view);                    // none
+void touched_gather(Engine *e, uint64_t *const *views, int n);       // what steps changed since the last time goes to all of these
+// Bytes at … at + n − 1 of a slot: the next piece behind that one, from 0 and 0 on, that may have changed (view NULL: all), of whole rows of its matrix.
+bool slot_piece(const Engine *e, const PlanSlot *s, const uint64_t *view, size_t *at, size_t *n);
 
 // ---- file.c: a file that appears whole or not at all, written piece by piece to path.tmp.
 typedef struct WholeFile WholeFile;
@@ -77,6 +90,7 @@ typedef struct {                          // replay.c
   Mark mark;                              // slots known to be finite, to replay from
   int64_t looked;                         // step at which something was looked at
   double since, cost;                     // seconds on the clock when slots were remembered last; how long that took
+  uint64_t *unlooked, *unmarked;          // views: since then
 } Guard;
 typedef struct {
   int64_t epoch, batch;                   // epoch from 1; the next batch of it, from 0
@@ -87,6 +101,7 @@ typedef struct {
   int64_t total_rows;
   Watch stop, best;
   Slots best_slots;                       // after epoch best.epoch, if there is such (has_best)
+  uint64_t *unkept;                       // view: since then; of no consequence but for the time
   VEC(EpochReport) reports;
   // --------
   Engine *e; const DataPlan *dp; const TrainPlan *tp; Dataset *data; const TrainHooks *hooks; Arena *arena; Diag *diag;
@@ -107,6 +122,7 @@ int64_t batch_first(const Trainer *t, int64_t batch);                // where it
 int64_t batch_rows(const Trainer *t, int64_t batch);                 // rows of it: the last one may be short
 double  rate_of(const Trainer *t, int64_t batch);                     // of this epoch
 int64_t steps_before(Trainer *t);                                    // of the epochs before this one; sets order and n_batches for this one
+void    gather_touched(Trainer *t);                                  // to all views
 void    enter_epoch(Trainer *t);                                     // order, batches and rate of the epoch that t->epoch says
 void    run_batch(Trainer *t, int64_t batch);                        // loads it and does a step
 void    tick(Trainer *t);                                            // adds the time since `clock` to the seconds

@@ -176,6 +176,7 @@ static void on_lost_file(int signal_number, siginfo_t *info, void *unused) {
   static const char said[] = "mtlc: error[lost-file]: a file that is mapped into memory cannot be read or written: its disk failed, or it was cut off\n";
   (void)unused;
   if (info->si_code != BUS_ADRERR) {                // something else: as without this
+    signal(signal_number, SIG_DFL);
     raise(signal_number);
     return;
   }
@@ -186,7 +187,7 @@ static void on_lost_file(int signal_number, siginfo_t *info, void *unused) {
 
 int main(int argc, char **argv) {
   signal(SIGXFSZ, SIG_IGN);                         // a limit on files is a write that fails, not the end of the process
-  sigaction(SIGBUS, &(struct sigaction){ .sa_sigaction = on_lost_file, .sa_flags = SA_SIGINFO | (int)SA_RESETHAND }, NULL);
+  sigaction(SIGBUS, &(struct sigaction){ .sa_sigaction = on_lost_file, .sa_flags = SA_SIGINFO }, NULL);   // several threads may come at once
   if (argc < 2) {
     Text t = {0};
     usage(&t);

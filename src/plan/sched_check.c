@@ -4,7 +4,7 @@
 // another of them writes; a slot is written once, and read afterwards by nobody; buffers that live at the same time lie
 // apart, but for two whose rows coincide, of which calls over rows touch one before the other, each its own row; what a call reads of
 // memory that it writes by another name are the same points; a phase of slots reads nothing else but what such phases wrote, in a program that writes no slot, and what it writes lives
-// from the first phase to the last.
+// from the first phase to the last; what names the rows of a slot that a step changes is made by a sort_ids of it.
 #include "plan_int.h"
 
 // The elements offset + Σ i_d · stride_d, 0 ≤ i_d < size_d.
@@ -313,7 +313,18 @@ static void check_overlap(const Check *k) {
     }
 }
 
+// ---------------------------------------------------------------- the rows of slots that a step changes
+static bool is_sorted_ids(const SchedProgram *g, int buffer) {
+  for (int i = 0; i < g->n_phases; i++)
+    for (const Call *c = g->phases[i].calls; c < g->phases[i].calls + g->phases[i].n_calls; c++)
+      if (c->kind == CALL_HOST && c->host.id == HOST_SORT_IDS && c->host.out.buffer == buffer) return true;
+  return false;
+}
+
 void schedule_check(const Schedule *s) {
+  for (int i = 0; i < s->slots.n; i++)
+    if (s->slots.data[i].named && !is_sorted_ids(&s->programs[PROG_TRAIN], s->slots.data[i].named - 1))
+      BUG("nothing says which rows of %s a step changes", s->slots.data[i].path);
   for (int p = 0; p < N_PROGRAMS; p++) {
     int n = s->buffers.n;
     Check k = { .s = s,

@@ -224,6 +224,32 @@ static void plan_program(Planner *p, const Graph *graph, ProgramId id) {
     if (p->g->roots.data[i].slot < 0) out->outs[out->n_outs++] = out_buffer(p, &p->g->roots.data[i]);
 }
 
+// ---------------------------------------------------------------- the rows of slots that a step changes
+static PlanSlot *slot_in(Schedule *s, int buffer) {
+  for (int i = 0; i < s->slots.n; i++)
+    if (s->slots.data[i].buffer == buffer) return &s->slots.data[i];
+  return NULL;
+}
+
+enum { NOT_WRITTEN = -1 };
+
+static void note_output(Schedule *s, int buffer, int named) {
+  PlanSlot *x = s->buffers.data[buffer].role == BUF_SLOT ? slot_in(s, buffer) : NULL;
+  if (x) x->named = x->named == NOT_WRITTEN || x->named == named ? named : 0;
+}
+
+static void name_rows(Schedule *s) {
+  const SchedProgram *g = &s->programs[PROG_TRAIN];
+  for (int i = 0; i < s->slots.n; i++) s->slots.data[i].named = NOT_WRITTEN;
+  for (int i = 0; i < g->n_phases; i++)
+    for (const Call *c = g->phases[i].calls; c < g->phases[i].calls + g->phases[i].n_calls; c++) {
+      for (const Output *o = c->outputs; o < c->outputs + c->n_outputs; o++) note_output(s, o->buffer, o->by ? 1 + c->inputs[o->by - 1].buffer : 0);
+      if (c->kind == CALL_HOST) note_output(s, c->host.out.buffer, 0);
+    }
+  for (int i = 0; i < s->slots.n; i++)
+    if (s->slots.data[i].named == NOT_WRITTEN) s->slots.data[i].named = 0;
+}
+
 Schedule *schedule(Arena *a, const Graph *const graphs[N_PROGRAMS], int dense_width, int n_ids, int n_labels) {
   Schedule *s = NEW(a, Schedule);
   s->arena = a;
@@ -240,6 +266,7 @@ Schedule *schedule(Arena *a, const Graph *const graphs[N_PROGRAMS], int dense_wi
   add_slots(&p, any);
   for (int i = 0; i < N_PROGRAMS; i++)
     if (graphs[i]) plan_program(&p, graphs[i], (ProgramId)i);
+  name_rows(s);
   return any->diag && diag_errors(any->diag) ? NULL : s;
 }
 
