@@ -25,7 +25,7 @@ extern HostFn *const host_rows[N_HOST];
 
 // sort_ids: in0 ids u32 [rows] or [rows, m], in1 of a list its lengths; then the next ids, and so on: S of them. i[0], i[2] unused, i[1] =
 // C distinct ids at most, i[3]: ids are below it; N = Σ capacity · m ids. out, u32: how many distinct ids there are, n; those, ascending,
-// and 0 behind them [C]; where the places of each begin in the two lists that follow, those in each of the S apart [C · S + 1]; for each
+// and anything behind them [C]; where the places of each begin in the two lists that follow, those in each of the S apart [C · S + 1]; for each
 // place, by id, then by which of the S, then by row, then by item: its row [N], its item [N]; 3 N words that the routine alone uses; for each
 // place, by which of the S, then by row, then by item, which of the distinct ids it has [N], 0 for an item that is not there.
 enum { SORT_SOURCES = 64 };                                       // S at most

@@ -75,12 +75,17 @@ static int sources_of(const HostArgs *a, Source *out) {
   return n;
 }
 
+// Items that are not there: of lists, in the rows of this batch.
+static void clear_numbers(const Source *source, int n, int64_t rows, uint32_t *number) {
+  for (int i = 0; i < n; i++)
+    if (source[i].lengths) memset(number + source[i].first, 0, sizeof *number * (size_t)(rows * source[i].m));
+}
+
 // The sorted keys as host.h has them. Items are written over keys that are no longer needed.
 static void write(const HostArgs *a, const Source *source, int n, int64_t places, const Key *k, int64_t count, uint32_t *out) {
   int64_t c = a->i[1], starts = 0, distinct = 0;
   uint32_t *id = out + SORTED_IDS, *start = out + sorted_starts(c), *row = out + sorted_rows(c, n), *item = out + sorted_items(c, n, places);
   uint32_t *number = out + sorted_numbers(c, n, places);
-  if (count < places) memset(number, 0, sizeof *number * (size_t)places);
   for (int64_t i = 0; i < count; i++) {
     Key x = k[i];
     int from = 0;
@@ -96,7 +101,6 @@ static void write(const HostArgs *a, const Source *source, int n, int64_t places
     item[i] = m > 1 ? at % m : 0;
   }
   while (starts <= distinct * n) start[starts++] = (uint32_t)count;
-  memset(id + distinct, 0, sizeof *id * (size_t)(c - distinct));
   out[0] = (uint32_t)distinct;
 }
 
@@ -115,5 +119,6 @@ void host_sort_ids(void *const *buf, const HostArgs *a, int64_t n, int64_t lo, i
     Key *t = k;
     k = other, other = t;
   }
+  clear_numbers(source, s, n, out + sorted_numbers(a->i[1], s, places));
   write(a, source, s, places, k, count, out);
 }
