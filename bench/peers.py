@@ -30,7 +30,7 @@ class Peer(NamedTuple):
 
 MADE_OF_LAYERS = ("w1", "w2", "w3", "w4", "w6")
 PEERS = {
-    "jax": Peer("jax", "peer_jax", MADE_OF_LAYERS),
+    "jax": Peer("jax", "peer_jax", MADE_OF_LAYERS + ("w5",)),
     "torch": Peer("torch", "peer_torch", MADE_OF_LAYERS + ("w5",)),
     "compile": Peer("torch", "peer_torch", MADE_OF_LAYERS, {"compiled": True}),
     "tf": Peer("tf", "peer_tf", MADE_OF_LAYERS),
