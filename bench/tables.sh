@@ -1,16 +1,17 @@
 #!/bin/sh
 # tables.sh: a step of W5 (workloads.py) with tables of 1, 10 and 30 million rows in all, on the same batches: what it costs follows the rows that a
 # batch names, not the size of the tables. Medians of the steps of REPEATS runs, in turns. The largest takes 6 GB of memory and 2 GB of disk.
-#   bench/tables.sh [-n REPEATS] [-t THREADS] [MILLIONS …]          MTLC: the program; default: the one built in this tree
+#   bench/tables.sh [-n REPEATS] [-t THREADS] [-f FOLDER] [MILLIONS …]          MTLC: the program; default: the one built in this tree
 #   bench/tables.sh -b [MILLIONS …]    of 10 million rows, or as many: 1, 2, 3 and 4 threads train the same weights, to the byte; exit 1 where not
+# -f: beside it with the tables in a mapped file in FOLDER, whose disk has twice their size free.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 mtlc=${MTLC-$here/../mtlc}
-repeats=2 threads='' sizes='1 10 30' work=time
-while getopts n:t:b option; do
+repeats=2 threads='' sizes='1 10 30' work=time folder=''
+while getopts n:t:f:b option; do
   case $option in
-    n) repeats=$OPTARG ;; t) threads="--threads $OPTARG" ;; b) work=bits sizes=10 ;;
-    *) sed -n '4,5p' "$0" >&2; exit 2 ;;
+    n) repeats=$OPTARG ;; t) threads="--threads $OPTARG" ;; f) folder=$OPTARG ;; b) work=bits sizes=10 ;;
+    *) sed -n '4,6p' "$0" >&2; exit 2 ;;
   esac
 done
 shift $((OPTIND - 1))
@@ -22,11 +23,12 @@ for name in w5 w5r; do
     python3 "$here/workloads.py" spec $name 2048 time "$(awk "BEGIN { printf \"%d\", $millions * 1e6 / 26 }")" >"$tmp/$name-$millions.mtl"
   done
 done
-python3 - "$mtlc" "$tmp" $work "$repeats" "$threads" "$@" <<'END'
+python3 - "$mtlc" "$tmp" $work "$repeats" "$threads" "$folder" "$@" <<'END'
 import filecmp, json, os, random, shutil, statistics, subprocess, sys
-mtlc, tmp, work, repeats, threads, sizes = *sys.argv[1:4], int(sys.argv[4]), sys.argv[5].split(), sys.argv[6:]
+mtlc, tmp, work, repeats, threads, folder, sizes = *sys.argv[1:4], int(sys.argv[4]), sys.argv[5].split(), sys.argv[6], sys.argv[7:]
 BATCHES, BATCH, EPOCHS = 20, 2048, 5
 OPTIMIZERS = {"w5": "lazy Adam", "w5r": "row-wise Adagrad"}
+PLACES = {"memory": [], "file": ["--tables-in", folder]} if folder else {"memory": []}
 STATE = {"w5": 3 * 16 * 4, "w5r": 16 * 4 + 4}                # bytes of a row with its state
 
 
@@ -51,16 +53,16 @@ def run(name, size, *options):                             # its report; its fol
 
 def compare_times():
     print(f"W5, {BATCH} rows of 26 ids a step; medians of {BATCHES * EPOCHS} steps, {repeats} times")
-    seen = {(name, size): [] for name in OPTIMIZERS for size in sizes}
+    seen = {(name, size, place): [] for name in OPTIMIZERS for size in sizes for place in PLACES}
     for _ in range(repeats):
-        for of, runs in seen.items():
-            runs.append(run(*of, *threads))
-    print(f"{'tables':17} {'rows, millions':>14} {'with state, MB':>14} {'threads':>7} {'µs/step':>9} {'least … most':>19} {'ratio':>6}")
-    for (name, size), runs in seen.items():
+        for (name, size, place), runs in seen.items():
+            runs.append(run(name, size, *threads, *PLACES[place]))
+    print(f"{'tables':17} {'rows, millions':>14} {'with state, MB':>14} {'in':>6} {'threads':>7} {'µs/step':>9} {'least … most':>19} {'ratio':>6}")
+    for (name, size, place), runs in seen.items():
         micros = [r["step_us"] for r in runs]
-        first = statistics.median(r["step_us"] for r in seen[name, sizes[0]])
+        first = statistics.median(r["step_us"] for r in seen[name, sizes[0], "memory"])
         spread = f"{min(micros):.0f} … {max(micros):.0f}"
-        print(f"{OPTIMIZERS[name]:17} {size:>14} {float(size) * STATE[name]:14.0f} {runs[0]['threads']:7} {statistics.median(micros):9.0f} {spread:>19} "
+        print(f"{OPTIMIZERS[name]:17} {size:>14} {float(size) * STATE[name]:14.0f} {place:>6} {runs[0]['threads']:7} {statistics.median(micros):9.0f} {spread:>19} "
               f"{statistics.median(micros) / first:6.2f}")
 
 
