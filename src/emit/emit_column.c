@@ -52,7 +52,7 @@ static void column_rows(Kernel *k, Value from, Value to, int rows, const char *n
 
 // Rows that lie along k, in blocks of as many as a vector has lanes: squares of them are turned, and lanes run over rows. A chain waits
 // for its last product; those of other blocks go on beside it.
-enum { SQUARE_ROWS = 32, MOST_LANES = 16 };
+enum { SQUARE_ROWS = 32 };
 
 static bool has_squares(const Kernel *k) {
   const Call *c = k->c;

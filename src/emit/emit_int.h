@@ -12,7 +12,7 @@
 #include "ll.h"
 
 enum { AXIS_REDUCED = MAX_DIMS, N_AXES = MAX_DIMS + 1, MAX_TILE = 64 };
-enum { CANONICAL_LANES = 16 };              // lanes of a sum, whatever the target's width
+enum { CANONICAL_LANES = 16, MOST_LANES = 16 };   // lanes of a sum, whatever the target's width; of the widest target, in f32
 
 typedef struct {
   LL l;
@@ -141,6 +141,7 @@ void  store_output(Kernel *k, const Point *p, int output, Value v);    // v in t
 Value convert(Emit *e, Value v, DType from, DType to);
 Value emit_fma(Emit *e, Value a, Value b, Value c);                     // rounded once, on every target
 int   program_cost(const Call *c, bool prologue);                       // about: instructions per vector
+void  map_body(Kernel *k, Point *p, void *unused);                      // a BodyFn: the program at the point
 void  emit_map(Kernel *k);
 
 // ---- emit_transpose.c

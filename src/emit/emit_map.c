@@ -359,8 +359,8 @@ void eval_outputs(Kernel *k, Point *p) {
   }
 }
 
-static void map_body(Kernel *k, Point *p, void *ctx) {
-  (void)ctx;
+void map_body(Kernel *k, Point *p, void *unused) {
+  (void)unused;
   eval_outputs(k, p);
 }
 

@@ -2,7 +2,7 @@
 // are read row by row, turned in registers, and the program sees them as columns. Other maps read such an input lane by lane.
 #include "emit_int.h"
 
-enum { MOST_LANES = 16, UNIT = 4 };         // UNIT: f32 in 128 bits, within which shuffles are cheapest
+enum { UNIT = 4 };                          // f32 in 128 bits, within which shuffles are cheapest
 
 int transposed_input(const Emit *e, const Call *c) {
   int last = c->n_dims - 1, found = -1;
@@ -85,11 +85,6 @@ static void square(Kernel *k, int input, Value j) {
     kernel_leave(k, here);
   }
   kernel_leave(k, back);
-}
-
-static void map_body(Kernel *k, Point *p, void *ctx) {
-  (void)ctx;
-  eval_outputs(k, p);
 }
 
 // Of so many rows, the columns from … on.

@@ -2,7 +2,8 @@
 // domain is the same and no operand made elsewhere waits for that cluster; otherwise it opens a cluster.
 // A MAP node that reads leaves alone is free: it is evaluated again in each cluster that wants it, unless it has to be
 // stored. A comparison of one value with constants (where relu passed a row on) and a value times one number a row (an expert's part of
-// a gradient) are told again from that value by each of their readers: they never cost memory of their own. MAP nodes whose only reader is a REDUCE become its prologue.
+// a gradient) are told again from that value by each of their readers: they never cost memory of their own. MAP nodes whose only reader is
+// a REDUCE become its prologue.
 #include "plan_int.h"
 
 enum { CHEAP = 2 };                       // a free value of at most so many ops is evaluated again on a larger domain
