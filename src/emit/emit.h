@@ -5,7 +5,8 @@
 #include "../plan/sched.h"
 
 typedef enum { TARGET_PORTABLE, TARGET_AVX2, TARGET_AVX512, TARGET_NEON, N_TARGETS } TargetId;
-typedef struct { const char *name, *triple, *cpu, *features; int lanes_f32, mr, nv; } Target;   // x86-64-v3 …
+// The tile of a product: mr rows × nv vectors, or, where that masks no more columns, wide_mr × 2·nv (0: not enough registers).
+typedef struct { const char *name, *triple, *cpu, *features; int lanes_f32, mr, nv, wide_mr; } Target;   // x86-64-v3 …
 extern const Target targets[N_TARGETS];          // jit/target.c, no LLVM
 typedef enum { EMIT_OBJECT, EMIT_LLVM, EMIT_ASM } EmitWhat;
 // One of the parts that the code is made in; those of one schedule call one another. {0, 1}: all in one.

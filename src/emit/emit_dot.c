@@ -100,10 +100,18 @@ static bool is_flat(const Emit *e, const Call *c) {
   return flat;
 }
 
+// More columns at once read the left operand less often; where they have to be masked they do more than they save.
+static bool is_wide(const Emit *e, const Dim *n, int64_t rows) {
+  int64_t step = 2 * e->target->nv * kernel_width(e);
+  if (!e->target->wide_mr || rows < e->target->wide_mr || step > SPAN_COLUMNS) return false;
+  return at_run_time(*n) || (n->size + step - 1) / step * 2 == (n->size + step / 2 - 1) / (step / 2);
+}
+
 static DotTiles tiles_of(const Emit *e, const Call *c, int64_t rows) {
   const Target *target = e->target;
   const Dim *n = &c->dims[1];
-  DotTiles t = {.mr = target->mr, .nv = target->nv, .columns = 'm'};
+  bool is_2 = is_wide(e, n, rows);
+  DotTiles t = {.mr = is_2 ? target->wide_mr : target->mr, .nv = is_2 ? 2 * target->nv : target->nv, .columns = 'm'};
   int width = kernel_width(e), most = target->mr * target->nv;
   if (rows < t.mr) t.mr = (int)rows;
   if (at_run_time(c->dims[0]) && at_run_time(c->reduced)) t.mr = 1;          // partial sums of single rows have no place in a span

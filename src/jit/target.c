@@ -3,11 +3,11 @@
 #include "../base/diag.h"
 
 const Target targets[N_TARGETS] = {
-  // name       triple                       cpu          features lanes mr nv
-  { "portable", "x86_64-unknown-linux-gnu",  "x86-64",    "",       4,   4, 2 },
-  { "avx2",     "x86_64-unknown-linux-gnu",  "x86-64-v3", "",       8,   6, 2 },
-  { "avx512",   "x86_64-unknown-linux-gnu",  "x86-64-v4", "",      16,   8, 2 },
-  { "neon",     "aarch64-unknown-linux-gnu", "generic",   "+neon",  4,   8, 2 },
+  // name       triple                       cpu          features lanes mr nv wide_mr
+  { "portable", "x86_64-unknown-linux-gnu",  "x86-64",    "",       4,   4, 2, 0 },
+  { "avx2",     "x86_64-unknown-linux-gnu",  "x86-64-v3", "",       8,   6, 2, 0 },
+  { "avx512",   "x86_64-unknown-linux-gnu",  "x86-64-v4", "",      16,   8, 2, 6 },
+  { "neon",     "aarch64-unknown-linux-gnu", "generic",   "+neon",  4,   8, 2, 0 },
 };
 
 bool target_usable(TargetId t) {

@@ -71,15 +71,33 @@ static int64_t bytes_per_row(const Schedule *s, const Call *calls, int n) {
   return sum;
 }
 
-// What a group touches fits half of a 1 MiB L2; a phase that threads share has groups for them. All are whole tiles of every
-// target (8, 6, 4 rows).
+static int64_t weight_bytes(const Schedule *s, const Call *calls, int n) {        // read anew by each group
+  int64_t sum = 0;
+  for (int i = 0; i < n; i++)
+    if (calls[i].kind == CALL_DOT) sum += calls[i].reduced.size * calls[i].dims[1].size * (s->dtype == F64 ? 8 : 4);
+  return sum;
+}
+
+// Rows of as many threads as do most, where four share the groups.
+static int64_t busiest(int64_t capacity, int64_t group) { return ((capacity + group - 1) / group + 3) / 4 * group; }
+
+// What a group touches fits half of a 1 MiB L2, but for weights that do not fit there either: they are then read for 64 rows at a time. A phase
+// that threads share has groups for them, of nearly the wanted size, but so that each thread gets as many rows. All are whole tiles of
+// 8 rows, and of 6 and 4.
 static int64_t group_of(const Schedule *s, const Call *calls, int n) {
-  enum { TILES = 24 };
-  int64_t row = bytes_per_row(s, calls, n), group = row ? (512 << 10) / row : s->capacity;
-  if (calls_ns(calls, n) > SHARED_NS && group > s->capacity / SHARED_ITEMS) group = s->capacity / SHARED_ITEMS;
-  group = group / TILES * TILES;
-  if (group < TILES) group = TILES;
-  return group > s->capacity ? (s->capacity + 15) / 16 * 16 : group;
+  enum { TILE = 8, NEAR_BYTES = 512 << 10, STREAMED = 64, LEAST = 16, FEW = 8 };
+  int64_t row = bytes_per_row(s, calls, n), want = row ? NEAR_BYTES / row : s->capacity, best = 0;
+  if (want < STREAMED && weight_bytes(s, calls, n) > NEAR_BYTES) want = STREAMED;
+  if (calls_ns(calls, n) > SHARED_NS) {
+    int64_t shared = s->capacity / SHARED_ITEMS, few = s->capacity / FEW;
+    if (shared < STREAMED) shared = few < STREAMED ? few : STREAMED;
+    if (want > shared) want = shared;
+  }
+  if (want < LEAST) want = LEAST;
+  if (want > s->capacity) return (s->capacity + 15) / 16 * 16;
+  for (int64_t g = (want * 4 / 3) / TILE * TILE; g >= TILE && (!best || g >= want * 3 / 4); g -= TILE)
+    if (!best || busiest(s->capacity, g) < busiest(s->capacity, best)) best = g;
+  return best;
 }
 
 // What runs at one T: fixed calls of slots alone, other fixed calls, host calls, calls over rows, each a phase.
