@@ -185,8 +185,9 @@ void emit_dot(Kernel *k) {
   DotTiles shape = dot_tiles(k->e, k->c);
   Span all = {.row = k->lo, .row_to = k->hi, .col = ll_i64(l, 0), .col_to = k->extent[1], .k = ll_i64(l, 0), .k_to = k->extent[AXIS_REDUCED]};
   CHECK(shape.mr * shape.nv <= MAX_TILE && SPAN_COLUMNS % (shape.nv * k->width) == 0);
+  if (k->c->by_block) all.k = k->from, all.k_to = k->to;
   if (shape.columns == '1') emit_column(k);
-  else if (at_run_time(k->c->reduced)) spans_over_rows(k, &shape);
+  else if (at_run_time(k->c->reduced) && !k->c->by_block) spans_over_rows(k, &shape);
   else if (k->predicts && at_run_time(k->c->dims[0])) alone_or_more(k, &shape, &all);
   else span(k, &shape, &all);
 }

@@ -71,6 +71,7 @@ typedef struct {
   State st;
   Block entry;                              // allocas go here
   Value lo, hi;
+  Value from, to, block_stride;             // by_block: the rows of the block
   Value extent[N_AXES];
   Value left, right, left_mn, left_k, right_k;   // DOT
   Value sorted;                                  // ROWS

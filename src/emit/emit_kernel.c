@@ -83,6 +83,8 @@ void kernel_key(const Emit *e, const Call *c, bool constants, Text *out) {
   for (int i = 0; i < c->n_dims; i++)
     if (c->dims[i].named) text_printf(out, " distinct%d", i);
   if (c->reduced.named) text_add(out, " distinct");
+  if (c->reduced.of_blocks) text_add(out, " blocks");
+  if (c->by_block) text_add(out, " by block");
   if (c->kind == CALL_DOT) {
     DotTiles t = dot_tiles(e, c);
     text_printf(out, " dot%d:%d:%d:%d:%dx%d%c:%c%c", at_run_time(c->dims[0]), at_run_time(c->reduced), c->left.dtype, c->right.dtype, t.mr, t.nv,
@@ -215,7 +217,8 @@ void kernel_params(Emit *e, const KernelFn *f, const Call *c, Kernel *k, Params 
   output_params(e, c, k, out);
   int64_t row = short_row(e, c);
   if (row && k) k->extent[1] = ll_i64(&e->l, row);
-  for (int d = row ? 2 : 1; d < c->n_dims; d++) extent_param(e, out, k ? &k->extent[d] : NULL, c->dims[d], "size", d);
+  if (c->by_block) param(e, out, PARAM_I64, k ? &k->block_stride : NULL, "block.s")->value = c->block_stride;
+  for (int d = c->by_block ? 0 : row ? 2 : 1; d < c->n_dims; d++) extent_param(e, out, k ? &k->extent[d] : NULL, c->dims[d], "size", d);
   if (c->kind != CALL_MAP) extent_param(e, out, k ? &k->extent[AXIS_REDUCED] : NULL, c->reduced, "reduced", -1);
 }
 
@@ -336,6 +339,22 @@ static void (*const emitters[])(Kernel *) = {[CALL_MAP] = emit_map, [CALL_REDUCE
                                              [CALL_SPREAD] = emit_spread, [CALL_ROWS] = emit_rows,
                                              [CALL_BAG] = emit_bag, [CALL_SPREAD_BAG] = emit_spread_bag};
 
+// Block after block of the rows lo … hi−1, each with all of dims.
+static void emit_blocks(Kernel *k) {
+  LL *l = &k->e->l;
+  Value rows = ll_i64(l, k->e->s->block), hi = k->hi;
+  Loop block;
+  loop_begin(k->e, &block, k->lo, hi, k->e->s->block, "block", 0, NULL);
+  State back = kernel_keep(k);
+  Value number = LLVMBuildUDiv(l->b, block.i, rows, "");
+  k->st.out[0] = ll_at(l, emit_type(k->e, k->c->outputs[0].dtype), k->st.out[0], ll_mul(l, number, k->block_stride));
+  k->from = block.i, k->to = ll_min(l, ll_add(l, block.i, rows), hi);
+  k->lo = ll_i64(l, 0), k->hi = k->extent[0];
+  emitters[k->c->kind](k);
+  kernel_leave(k, back);
+  loop_end(k->e, &block, NULL);
+}
+
 static void attribute(Emit *e, Value fn, const char *key, const char *value) {
   LLVMAttributeRef a = LLVMCreateStringAttribute(e->l.cx, key, (unsigned)strlen(key), value, (unsigned)strlen(value));
   LLVMAddAttributeAtIndex(fn, LLVMAttributeFunctionIndex, a);
@@ -427,7 +446,8 @@ void kernel_define(Emit *e, KernelFn *f) {
     if (c->vals[v].kind == VAL_CONST) k.st.known[v] = constant_value(e, &c->vals[v], k.st.known[v]);
   kernel_resolve(&k, -1);
   kernel_hoist(&k, -1);
-  emitters[c->kind](&k);
+  if (c->by_block) emit_blocks(&k);
+  else emitters[c->kind](&k);
   LLVMBuildRetVoid(l->b);
   ll_go(l, k.entry);
   ll_br(l, start);

@@ -67,7 +67,7 @@ void tree_sum(Kernel *k, Value extent, Type t, int n, PartialFn *partial, void *
   Block from = ll_here(l), head = ll_block(l, "block");
   ll_br(l, head);
   ll_go(l, head);
-  Value row = ll_phi(l, l->i64, "row"), b = ll_phi(l, l->i64, "b"), next_row = ll_add(l, row, ll_i64(l, k->e->s->block));
+  Value row = ll_phi(l, l->i64, "row"), b = ll_phi(l, l->i64, "b"), next_row = ll_add(l, row, ll_i64(l, k->c->reduced.of_blocks ? 1 : k->e->s->block));
   partial(k, row, ll_min(l, next_row, extent), acc, ctx);
   Block push = tree_step(&p, b, ll_icmp(l, LLVMIntSLT, next_row, extent), acc), done = ll_here(l);
   ll_go(l, push);
@@ -192,6 +192,33 @@ static void rows_partial(Kernel *k, Value from, Value to, Value *acc, void *ctx)
   memcpy(acc, lp.carried, sizeof *acc * (size_t)at->vectors);
 }
 
+// Other cores have what they made: the rows some iterations from here are fetched meanwhile.
+static void fetch_later(Kernel *k) {
+  enum { AHEAD = 8 };
+  LL *l = &k->e->l;
+  int last = k->c->n_dims - 1;
+  for (int i = 0; i < k->c->n_inputs && last > 0; i++) {
+    DType t = k->c->inputs[i].dtype;
+    if (!k->in_prologue[i] || !k->in_stride[i][last - 1]) continue;
+    Value ahead = ll_at(l, emit_type(k->e, t), k->st.in[i], ll_mul(l, k->in_stride[i][last - 1], ll_i64(l, AHEAD)));
+    fetch_elements(k, t, ahead, ll_i64(l, (int64_t)k->width * k->side_by_side));
+  }
+}
+
+// A block's sum that is there.
+static void block_partial(Kernel *k, Value from, Value to, Value *acc, void *ctx) {
+  Point *at = ctx;
+  State back = kernel_enter(k, AXIS_REDUCED, from), row;
+  (void)to;
+  fetch_later(k);
+  for (int v = 0; v < at->vectors; v++) {
+    Point p = vector_of(k, at, v, &row);
+    acc[v] = operand(k, &p);
+    kernel_leave(k, row);
+  }
+  kernel_leave(k, back);
+}
+
 static void scalar_partial(Kernel *k, Value from, Value to, Value *acc, void *ctx) {
   (void)ctx;
   acc[0] = sum_along_lanes(k, from, to);
@@ -200,10 +227,11 @@ static void scalar_partial(Kernel *k, Value from, Value to, Value *acc, void *ct
 static void reduce_rows_body(Kernel *k, Point *at, void *ctx) {
   LL *l = &k->e->l;
   Value acc[SIDE_BY_SIDE], extent = k->extent[AXIS_REDUCED];
-  PartialFn *partial = k->c->n_dims == 0 ? scalar_partial : rows_partial;
+  PartialFn *partial = k->c->reduced.of_blocks ? block_partial : k->c->n_dims == 0 ? scalar_partial : rows_partial;
   State back;
   (void)ctx;
-  if (is_max(k)) partial(k, ll_i64(l, 0), extent, acc, at);
+  if (k->c->by_block) partial(k, k->from, k->to, acc, at);
+  else if (is_max(k)) partial(k, ll_i64(l, 0), extent, acc, at);
   else tree_sum(k, extent, sum_type(k, at->width), at->vectors, partial, at, acc);
   for (int v = 0; v < at->vectors; v++) {
     Point p = vector_of(k, at, v, &back);

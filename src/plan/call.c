@@ -448,7 +448,7 @@ static int64_t item_rows_of(const Call *c, int64_t rows, int64_t row) {
   }
 }
 
-static void set_items(Call *c) {
+void set_items(Call *c) {
   int64_t rows = c->n_dims ? c->dims[0].size : 1, row = 1;
   for (int i = 1; i < c->n_dims; i++) row *= c->dims[i].size;
   if (c->kind == CALL_HOST) rows = c->host.out.rank ? c->host.out.extent[0] : 1;

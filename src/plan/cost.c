@@ -71,11 +71,12 @@ CallCost call_cost(const Call *c) {
   return out;
 }
 
-// A core does from 60 to 200 products and sums a ns, about 10 of other operations, and moves about 30 bytes.
+// A core does from 60 to 200 products and sums a ns, about 10 of other operations, and moves about 30 bytes; 6 of what other cores have
+// just made, as the sums of blocks.
 double call_ns(const Call *c) {
   CallCost k = call_cost(c);
   bool products = c->kind == CALL_DOT || (c->kind == CALL_HOST && c->host.id == HOST_GEMM);
-  return k.flops / (products ? 100 : 10) + k.bytes / 30;
+  return k.flops / (products ? 100 : 10) + k.bytes / (c->reduced.of_blocks ? 6 : 30);
 }
 
 double calls_ns(const Call *calls, int n) {

@@ -91,6 +91,8 @@ Loc  loc_of(Planner *p, NodeId n);                                    // of a le
 int  add_buffer(Schedule *s, const char *name, BufferRole role, DType t, int64_t rows_a, int64_t rows_b, int64_t cols);
 int  out_buffer(Planner *p, const Root *r);
 Call make_call(Planner *p, int cluster);
+void set_items(Call *c);                                              // of a fixed call: by its kind and dims
+void split_sums(Planner *p, Phase *ph, int n);                         // blocks.c: sums over rows in two parts, where that pays
 int64_t leading_dimension(int64_t cols);
 
 // cost.c

@@ -138,6 +138,14 @@ static void add_lists(Check *k, const Call *c, int call) {
   add(k, c, call, c->lists.buffer, false, c->lists.offset, (int64_t[]){ c->lists.words, 1 }, words, 2);
 }
 
+static void add_blocks(const Check *k, const Call *c, Access *a) {   // of the same rows, whole ones
+  int64_t blocks = (k->s->capacity + k->s->block - 1) / k->s->block;
+  a->stride[a->n] = c->block_stride;
+  a->size[a->n++] = blocks;
+  if (last_of(a) >= elements(k->s, &k->s->buffers.data[a->buffer])) BUG("%s: %s leaves %s", k->where, c->name, k->s->buffers.data[a->buffer].name);
+  a->own_row = true;
+}
+
 static void add_call(Check *k, const Call *c, int call) {
   if (c->kind == CALL_HOST) { add_host(k, c, call); return; }
   Dim pro[MAX_DIMS + 1];
@@ -155,6 +163,7 @@ static void add_call(Check *k, const Call *c, int call) {
   for (int i = 0; i < c->n_outputs; i++) {
     const Output *o = &c->outputs[i];
     Access *a = add(k, c, call, o->buffer, true, o->offset, o->stride, c->dims, c->n_dims);
+    if (c->by_block) add_blocks(k, c, a);
     if (o->by) add_any_row(k, a, rows_of_slot(k, o), o->row_stride);
   }
   for (int d = 0; d < c->n_dims; d++) add_extent(k, c, call, c->dims[d]);
@@ -183,7 +192,7 @@ static void check_form(const Check *k, const Phase *ph, const Call *c) {
   if ((c->kind == CALL_HOST) != ph->is_host) BUG("%s: %s is in a phase of another kind", k->where, c->name);
   if (!c->n_outputs && !ph->is_host) BUG("%s: %s writes nothing", k->where, c->name);
   if (ph->over_rows) {
-    if (c->n_dims < 1 || !c->dims[0].is_rows) BUG("%s: %s is not over rows", k->where, c->name);
+    if (c->by_block ? !c->reduced.is_rows || ph->group % k->s->block : c->n_dims < 1 || !c->dims[0].is_rows) BUG("%s: %s is not over rows", k->where, c->name);
     return;
   }
   int64_t rows = ph->is_host ? (c->host.out.rank ? c->host.out.extent[0] : 1) : c->n_dims ? c->dims[0].size : 1;

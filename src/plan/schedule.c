@@ -126,20 +126,6 @@ static void topological(const Planner *p, int t, Way way, int *out, int *n) {
   }
 }
 
-static void add_named(Planner *p, Phase ph, Phase *out, int *n_out) {
-  ph.symbol = arena_printf(p->s->arena, "%s_%d", program_names[p->program], *n_out);
-  out[(*n_out)++] = ph;
-}
-
-static void add_apart(Planner *p, const Phase *ph, Phase *out, int *n_out) {   // each of its calls
-  for (int i = 0; i < ph->n_calls; i++) {
-    Phase one = *ph;
-    one.goes_on = ph->over_rows && i > 0;
-    one.calls = &ph->calls[i], one.n_calls = 1;
-    add_named(p, one, out, n_out);
-  }
-}
-
 static void add_phase(Planner *p, int t, Way way, Phase *out, int *n_out) {
   Schedule *s = p->s;
   int *order = NEW_ARRAY(s->arena, int, p->clusters.n + 1), n;
@@ -148,8 +134,22 @@ static void add_phase(Planner *p, int t, Way way, Phase *out, int *n_out) {
   Phase ph = { .over_rows = way == BY_ROWS, .is_host = way == BY_HOST, .of_slots = way == BY_SLOTS, .calls = NEW_ARRAY(s->arena, Call, n) };
   for (int i = 0; i < n; i++) ph.calls[ph.n_calls++] = make_call(p, order[i]);
   if (ph.over_rows) ph.group = group_of(s, ph.calls, n);
-  if (p->by_call) add_apart(p, &ph, out, n_out);
-  else add_named(p, ph, out, n_out);
+  out[(*n_out)++] = ph;
+}
+
+// Each call a phase of its own.
+static Phase *each_apart(Planner *p, const Phase *ph, int *n) {
+  int calls = 0, to = 0;
+  for (int i = 0; i < *n; i++) calls += ph[i].n_calls;
+  Phase *out = NEW_ARRAY(p->s->arena, Phase, calls + 1);
+  for (int i = 0; i < *n; i++)
+    for (int c = 0; c < ph[i].n_calls; c++) {
+      out[to] = ph[i];
+      out[to].goes_on = ph[i].over_rows && c > 0;
+      out[to].calls = &ph[i].calls[c], out[to++].n_calls = 1;
+    }
+  *n = to;
+  return out;
 }
 
 // The row by the same id that o writes.
@@ -200,10 +200,14 @@ static int plan_calls(Planner *p, const Graph *graph, Phase **phase, int first) 
   int last = 0, n = 0;
   for (int c = 0; c < p->clusters.n; c++)
     if (p->clusters.data[c].phase > last) last = p->clusters.data[c].phase;
-  Phase *ph = *phase = NEW_ARRAY(s->arena, Phase, N_WAYS * (last + 1) + p->clusters.n);
+  Phase *ph = NEW_ARRAY(s->arena, Phase, N_WAYS * (last + 1));
   for (int t = 0; t <= last; t++) 
     for (Way w = BY_SLOTS; w < N_WAYS; w++) add_phase(p, t, w, ph, &n);
   find_hazards(p, ph, n);
+  split_sums(p, ph, n);
+  if (p->by_call) ph = each_apart(p, ph, &n);
+  for (int i = 0; i < n; i++) ph[i].symbol = arena_printf(s->arena, "%s_%d", program_names[p->program], i);
+  *phase = ph;
   return n;
 }
 

@@ -5,7 +5,7 @@
 typedef struct {
   SchedMemory *m;
   const Call *c;
-  int64_t n;                                                 // rows
+  int64_t n, from, to;                                       // rows; of the block at hand
   double *val[2];                                            // values of the result's domain, of the prologue's
 } Point;
 
@@ -169,6 +169,7 @@ static double partial(Point *p, const int64_t *at, int64_t from, int64_t to) {
 }
 
 static int64_t extent_of(const SchedMemory *m, Dim d, int64_t n) {
+  if (d.of_blocks) return (n + m->s->block - 1) / m->s->block;
   return d.is_rows ? n : d.named ? (int64_t)peek(m, d.named - 1, 0) : d.size;
 }
 
@@ -176,8 +177,9 @@ static int64_t extent(const Point *p, Dim d) { return extent_of(p->m, d, p->n); 
 
 static double anchor_value(Point *p, const int64_t *at) {
   const Call *c = p->c;
-  int64_t n = extent(p, c->reduced), block = p->m->s->block;
+  int64_t n = extent(p, c->reduced), block = c->reduced.of_blocks ? 1 : p->m->s->block;
   DType t = c->vals[c->anchor].dtype;
+  if (c->by_block) return partial(p, at, p->from, p->to);
   if (c->kind == CALL_REDUCE_LANES) return along_lanes(p, at, 0, n);
   if (c->reduce_op == OP_AMAX || (c->kind == CALL_DOT && !at_run_time(c->reduced))) return partial(p, at, 0, n);
   double stack[64], acc = 0;
@@ -282,8 +284,10 @@ static void run_rows(Point *p, int64_t lo, int64_t hi, int64_t inner) {
     }
 }
 
-static void run_call(SchedMemory *m, const Call *c, int64_t n, int64_t lo, int64_t hi) {
-  Point p = {m, c, n, {xcalloc((size_t)c->n_vals + 1, sizeof(double)), xcalloc((size_t)c->n_vals + 1, sizeof(double))}};
+typedef struct { int64_t from, to; } BlockRows;                          // of a block
+
+static void run_call(SchedMemory *m, const Call *c, int64_t n, int64_t lo, int64_t hi, BlockRows rows) {
+  Point p = {m, c, n, rows.from, rows.to, {xcalloc((size_t)c->n_vals + 1, sizeof(double)), xcalloc((size_t)c->n_vals + 1, sizeof(double))}};
   int64_t inner = 1, at[MAX_DIMS + 1] = {0};
   for (int d = 1; d < c->n_dims; d++) inner *= extent(&p, c->dims[d]);
   if (c->kind == CALL_SPREAD) run_spread(&p, lo, hi);
@@ -303,6 +307,19 @@ static void run_call(SchedMemory *m, const Call *c, int64_t n, int64_t lo, int64
   free(p.val[1]);
 }
 
+// BlockRows lo … hi−1, block by block.
+static void run_blocks(SchedMemory *m, const Call *c, int64_t n, int64_t lo, int64_t hi) {
+  int64_t block = m->s->block;
+  CHECK(lo % block == 0 && c->n_outputs == 1);
+  for (int64_t from = lo; from < hi; from += block) {
+    Output out = c->outputs[0];
+    Call one = *c;
+    out.offset += from / block * c->block_stride;
+    one.outputs = &out;
+    run_call(m, &one, n, 0, c->dims[0].size, (BlockRows){from, from + block < hi ? from + block : hi});
+  }
+}
+
 // ---------------------------------------------------------------- phases
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -310,10 +327,15 @@ static void run_host(SchedMemory *m, const Call *c, int64_t n, int64_t item) {
   host_run(host_rows, m->buf, &c->host, 1, n, item, item + 1);
 }
 
+static void run_rows_of(SchedMemory *m, const Call *c, int64_t n, int64_t lo, int64_t hi) {
+  if (c->by_block) run_blocks(m, c, n, lo, hi);
+  else run_call(m, c, n, lo, hi, (BlockRows){0});
+}
+
 static void run_item(SchedMemory *m, const Phase *ph, int64_t n, int64_t item) {
   if (ph->over_rows) {
     for (int i = 0; i < ph->n_calls; i++)
-      run_call(m, &ph->calls[i], n, item * ph->group, smaller(n, (item + 1) * ph->group));
+      run_rows_of(m, &ph->calls[i], n, item * ph->group, smaller(n, (item + 1) * ph->group));
     return;
   }
   for (int i = 0; i < ph->n_calls; item -= ph->calls[i++].items) {
@@ -321,7 +343,7 @@ static void run_item(SchedMemory *m, const Phase *ph, int64_t n, int64_t item) {
     if (item < 0 || item >= c->items) continue;
     if (c->kind == CALL_HOST) { run_host(m, c, n, item); continue; }
     int64_t size = c->n_dims == 0 ? 1 : extent_of(m, c->dims[0], n);
-    run_call(m, c, n, c->n_dims ? item * c->item_rows : 0, c->n_dims ? smaller(size, (item + 1) * c->item_rows) : 1);
+    run_call(m, c, n, c->n_dims ? item * c->item_rows : 0, c->n_dims ? smaller(size, (item + 1) * c->item_rows) : 1, (BlockRows){0});
   }
 }
 

@@ -16,7 +16,7 @@ typedef struct {
   size_t bytes[MAX_BUFFERS];
   Phase phase;
   Call calls[8];
-  int64_t n;
+  int64_t n, from;                                       // from: first row of the block at hand
 } Bench;
 
 enum { BAG_IDS = 3, BAG_IDS_BUFFER = 1 };               // of a spread of a bag: the matrix of ids whose lists it reads
@@ -134,7 +134,7 @@ static void put(Bench *b, int buf, DType t, int64_t at, double v) {
   else ((double *)b->mem[buf])[at] = v;
 }
 
-static int64_t extent(Bench *b, Dim d) { return d.is_rows ? b->n : d.size; }
+static int64_t extent(Bench *b, Dim d) { return d.of_blocks ? (b->n + b->s.block - 1) / b->s.block : d.is_rows ? b->n : d.size; }
 
 static double ref_input(Bench *b, const Call *c, int i, const int64_t *at, int rank) {
   const Input *in = &c->inputs[i];
@@ -192,9 +192,10 @@ static double ref_chain(Bench *b, const Call *c, const int64_t *at, int64_t from
 }
 
 static double ref_anchor(Bench *b, const Call *c, const int64_t *at) {
-  int64_t n = extent(b, c->reduced), block = b->s.block;
+  int64_t n = extent(b, c->reduced), block = c->reduced.of_blocks ? 1 : b->s.block;
   DType t = c->vals[c->anchor].dtype;
   if (c->kind == CALL_REDUCE_LANES) return ref_lanes(b, c, at, 0, n);
+  if (c->by_block) return ref_chain(b, c, at, b->from, b->from + block < n ? b->from + block : n);
   if (c->reduce_op == OP_AMAX || (c->kind == CALL_DOT && !c->reduced.is_rows)) return ref_chain(b, c, at, 0, n);
   double stack[40], acc = 0;
   int sp = 0;
@@ -269,6 +270,13 @@ static void ref_call(Bench *b, const Call *c) {
   }
 }
 
+static void ref_blocks(Bench *b, Call *c) {
+  if (!c->by_block) { ref_call(b, c); return; }
+  int64_t first = c->outputs[0].offset;
+  for (b->from = 0; b->from < b->n; b->from += b->s.block, c->outputs[0].offset += c->block_stride) ref_call(b, c);
+  c->outputs[0].offset = first;
+}
+
 // ---------------------------------------------------------------- compiled
 // In one, two and three parts, as a step and as a prediction, by turns.
 static Image load(const Schedule *train, TargetId t, PhaseFn **fn) {
@@ -337,7 +345,7 @@ static void **snapshot(Bench *b) {
 // Reference once; then every usable target from the same start, in two ranges of items. ulps 0: equal bits.
 static void check(Bench *b, double ulps) {
   void **start = snapshot(b);
-  for (int i = 0; i < b->phase.n_calls; i++) ref_call(b, &b->calls[i]);
+  for (int i = 0; i < b->phase.n_calls; i++) ref_blocks(b, &b->calls[i]);
   void **want = snapshot(b);
   for (int t = 0; t < N_TARGETS; t++) {
     if (!target_usable((TargetId)t)) continue;
@@ -627,6 +635,54 @@ static void test_dot_over_rows(void **state) {            // dW: k is rows, in b
   dot_of(F32, (DotCase){.n = 200, .m_size = 103, .width = 141, .k_rows = true, .transposed = true});     // several spans each way
   dot_of(F64, (DotCase){.n = 200, .m_size = 49, .width = 129, .k_rows = true, .transposed = true});
   dot_of(F64, (DotCase){.n = 300, .m_size = 9, .width = 10, .k_rows = true, .transposed = true, .heavy = true});
+}
+
+// dW in two parts: sums of blocks, in groups of one or two; then of these, with a program, in rows of `width`.
+static void sums_of_blocks(DType t, int64_t n, int64_t m, int64_t width, int64_t group) {
+  enum { LD = 80, BLOCKS = 5, PLACE = 100 * LD };
+  Bench *b = bench_new(t, n);
+  int left = buffer(b, t, CAPACITY * LD, "left"), right = buffer(b, t, CAPACITY * LD, "right"), sums = buffer(b, t, BLOCKS * PLACE, "sums");
+  int bias = buffer(b, t, BLOCKS * LD, "bias");
+  Call *c = call(b, CALL_DOT, "dot"), *r = call(b, CALL_REDUCE_ROWS, "bias");
+  b->phase.over_rows = true, b->phase.group = group;
+  dim(c, false, m), dim(c, false, width), dim(r, false, width);
+  c->reduced = r->reduced = (Dim){.is_rows = true, .size = CAPACITY};
+  c->by_block = r->by_block = true;
+  c->block_stride = PLACE, r->block_stride = LD;
+  c->left.buffer = left, c->right.buffer = right;
+  c->left.dtype = c->right.dtype = t;
+  c->left.stride_mn = c->right.stride_mn = 1;
+  c->left.stride_k = c->right.stride_k = LD;
+  output(c, t, anchor(c, t, -1), sums, 0, LD, 1, 0);
+  output(r, t, anchor(r, t, op(r, OP_MUL, t, 1, input(r, t, 1, right, 0, LD, 1, 0), constant(r, t, 0.5), -1)), bias, 0, 1, 0, 0);
+  check(b, 0);
+}
+
+static void sum_over_blocks(DType t, int64_t n, int64_t m, int64_t width) {
+  enum { LD = 80, BLOCKS = 5, PLACE = 100 * LD };
+  Bench *b = bench_new(t, n);
+  int sums = buffer(b, t, BLOCKS * PLACE, "sums"), state = buffer(b, t, PLACE, "state"), o1 = buffer(b, t, PLACE, "o1");
+  Call *c = call(b, CALL_REDUCE_ROWS, "blocks");
+  dim(c, false, m), dim(c, false, width);
+  c->item_rows = 32, c->items = (m + 31) / 32;
+  c->reduced = (Dim){.of_blocks = true, .size = BLOCKS};
+  int a = anchor(c, t, input(c, t, 1, sums, 0, PLACE, LD, 1)), s = input(c, t, 0, state, 0, LD, 1, 0);
+  output(c, t, op(c, OP_FMA, t, 0, a, constant(c, t, 0.5), s), state, 0, LD, 1, 0);
+  output(c, t, op(c, OP_SUB, t, 0, a, s, -1), o1, 0, LD, 1, 0);
+  check(b, 0);
+}
+
+static void test_sums_of_blocks(void **state) {
+  (void)state;
+  static const int64_t rows[] = {1, 63, 64, 65, 128, 200, 256, 300};
+  for (int i = 0; i < COUNT_OF(rows); i++)
+    for (int64_t m = 1; m <= 64; m += 21)
+      for (int64_t width = 2; width <= 66; width += 16) {
+        sums_of_blocks(F32, rows[i], m, width, i & 1 ? 64 : 128);
+        sum_over_blocks(F32, rows[i], m, width);
+      }
+  sums_of_blocks(F64, 200, 30, 64, 128);
+  sum_over_blocks(F64, 300, 30, 64);
 }
 
 // dW of a narrow layer: what is read and written has its rows one behind the other.
@@ -1045,7 +1101,8 @@ int main(void) {
     cmocka_unit_test(test_map_rows), cmocka_unit_test(test_map_transposed), cmocka_unit_test(test_map_strided_and_uniform), cmocka_unit_test(test_map_indexed),
     cmocka_unit_test(test_map_scalar), cmocka_unit_test(test_functions_f32), cmocka_unit_test(test_functions_f64),
     cmocka_unit_test(test_dot), cmocka_unit_test(test_dot_of_few_rows),
-    cmocka_unit_test(test_dot_with_gather), cmocka_unit_test(test_dot_over_rows), cmocka_unit_test(test_flat_dot), cmocka_unit_test(test_reduce_lanes),
+    cmocka_unit_test(test_dot_with_gather), cmocka_unit_test(test_dot_over_rows), cmocka_unit_test(test_sums_of_blocks),
+    cmocka_unit_test(test_flat_dot), cmocka_unit_test(test_reduce_lanes),
     cmocka_unit_test(test_reduce_rows), cmocka_unit_test(test_spread), cmocka_unit_test(test_spread_of_lists), cmocka_unit_test(test_bag), cmocka_unit_test(test_spread_bag), cmocka_unit_test(test_equal_calls_are_one_kernel), cmocka_unit_test(test_runs_of_calls_are_a_loop), cmocka_unit_test(test_constants_as_arguments),
     cmocka_unit_test(test_six_axes), cmocka_unit_test(test_sums_of_six_axes), cmocka_unit_test(test_key_names_ops),
     cmocka_unit_test(test_broken_schedule_is_an_error), cmocka_unit_test(test_parts_that_are_broken)};
