@@ -24,6 +24,7 @@ typedef struct {
   char delimiter; bool trim;
   int64_t line, row;           // of the file; of the data
   Field *field; int64_t n, field_cap;      // of the row at hand
+  char **start;                // [n_columns + 1]: of a plain row, where its fields begin; behind the last, the end of the row
   int64_t cell_cap, wrong;
 } Csv;
 
@@ -358,6 +359,45 @@ static void keep_row(Csv *s, int64_t line) {
   t->line[t->n_rows++] = line;
 }
 
+// A row as most are: no quotes, as many fields as there are columns, an end of line. They are kept as they are found, one after the other.
+// false: it is no such row, and nothing was changed.
+static inline bool plain_row(Csv *s, Marks *m) {
+  int64_t columns = s->reader.table.n_columns, n = 0;
+  char *p = s->p, *end, **start = s->start, c = *p;
+  if (c == ' ' || c == '\t' || c == '\r' || c == '\n') return false;      // it may be a blank one
+  do {
+    start[n++] = p;
+    end = next_mark(m);
+    p = end + 1;
+  } while (*end == s->delimiter && n < columns);
+  if (*end != '\n' || n != columns) return false;
+  s->p = p;
+  start[n] = end > start[n - 1] && end[-1] == '\r' ? end : p;
+  return true;
+}
+
+static void keep_plain(Csv *s) {
+  Table *t = &s->reader.table;
+  const int *want = s->reader.want;
+  make_room(s);
+  char **cell = t->cell + t->n_rows * t->width;
+  for (int k = 0; k < t->width; k++) {
+    int at = want ? want[k] : k;
+    Field f = {.at = s->start[at], .to = s->start[at + 1] - 1};
+    while (s->trim && is_blank(s, *f.at)) f.at++;
+    while (s->trim && f.to > f.at && is_blank(s, f.to[-1])) f.to--;
+    cell[k] = cut(&f);
+  }
+  t->line[t->n_rows++] = s->line++;
+}
+
+// All that follow each other, as far as the block has room.
+static void plain_rows(Csv *s) {
+  const Reader *r = &s->reader;
+  Marks m = marks_from(s, s->p);
+  for (; s->row < INT32_MAX - 1 && (!r->rows || r->table.n_rows < r->rows) && plain_row(s, &m); s->row++) keep_plain(s);
+}
+
 static bool too_many(Csv *s, int64_t line) {
   diag_data(s->reader.diag, "too-many-rows", s->reader.table.path, s->row, line, NULL, "a file has at most %d rows here",
             INT32_MAX - 1);
@@ -383,9 +423,11 @@ static bool next_block(Csv *s) {
   t->first = s->row;
   t->width = r->want ? r->n_want : t->n_columns;
   t->n_rows = 0;
-  while (!r->rows || t->n_rows < r->rows) {
+  for (;;) {
     bool there;
     int64_t line = 0;
+    if (!r->failed) plain_rows(s);
+    if (r->rows && t->n_rows == r->rows) break;
     s->row++;
     Step step = next_row(s, &there, &line);
     if (step == FAILED) return stop_here(s);
@@ -428,6 +470,7 @@ static void csv_close(Reader *r) {
   if (s->z) gzclose(s->z);
   else if (s->fd >= 0) close(s->fd);
   free(s->field);
+  free(s->start);
   free(s->text);
   free(s->mark);
   free(r->table.cell);
@@ -442,7 +485,10 @@ Reader *csv_open(const char *path, const DataSource *format, int64_t rows, Diag 
   *s = (Csv){.format = format, .fd = -1, .delimiter = csv_delimiter(path, format), .trim = format->trim, .line = 1};
   s->reader = (Reader){.rows = rows, .next = csv_next, .close = csv_close, .diag = d,
                        .table = {.path = arena_strdup(a, path), .arena = a}};
-  if (open_text(s) && first_text(s) && read_header(s)) return &s->reader;
+  if (open_text(s) && first_text(s) && read_header(s)) {
+    s->start = xmalloc(sizeof *s->start * ((size_t)s->reader.table.n_columns + 1));
+    return &s->reader;
+  }
   csv_close(&s->reader);
   return NULL;
 }
