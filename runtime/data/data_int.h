@@ -48,12 +48,15 @@ Reader *csv_open(const char *path, const DataSource *format, int64_t rows, Diag 
 Table  *reader_table(Reader *r);                          // all rows; closes r. NULL: errors in diag
 
 // ---- distinct.c: the distinct texts of a column, numbered as they appear
+enum { RECENT = 256, RECENT_WORDS = 3 };                     // slots; a text of up to 23 bytes is compared as words
+typedef struct { uint64_t word[RECENT_WORDS]; int64_t number; } Recent;      // the text, zeros behind it; number + 1, 0: none
 typedef struct {
   int32_t *code;               // [rows]: number of the row's text; −1: missing
   const char **value;          // [n]; borrowed, or of the arena
   uint64_t *key;               // [n]: by which a text is found
   int64_t n, cap;
   int32_t *slot;               // hash table of cap · 2 slots: number + 1
+  Recent *recent;              // [RECENT]: of texts of cells that were there lately, in a core's nearest cache
   Arena *copies;               // new texts are copied to it; NULL: they live as long as this
 } Distinct;
 void    distinct_init(Distinct *d, Arena *a, int64_t rows);

@@ -7,12 +7,14 @@ void distinct_init(Distinct *d, Arena *a, int64_t rows) {
   d->value = xmalloc(sizeof *d->value * (size_t)d->cap);
   d->key = xmalloc(sizeof *d->key * (size_t)d->cap);
   d->slot = xcalloc(2 * (size_t)d->cap, sizeof *d->slot);
+  d->recent = xcalloc(RECENT, sizeof *d->recent);
 }
 
 void distinct_free(Distinct *d) {
   free(d->value);
   free(d->key);
   free(d->slot);
+  free(d->recent);
 }
 
 // ---------------------------------------------------------------- keys
@@ -34,12 +36,6 @@ static uint64_t key_of(const char *s) {
   if (n > SHORT) return long_key(s, n);
   memcpy(room, s, n);
   return load8(room);
-}
-
-// The same, where 8 bytes may be read.
-static uint64_t key_of_cell(const char *s) {
-  uint64_t x = load8(s), zero = (x - 0x0101010101010101u) & ~x & 0x8080808080808080u;      // the lowest bit: in the first byte that is 0
-  return zero ? x & (((zero & -zero) >> 7) - 1) : long_key(s, strlen(s));
 }
 
 // ---------------------------------------------------------------- slots
@@ -74,4 +70,37 @@ static int32_t add(Distinct *d, uint64_t key, const char *s) {
 
 int32_t distinct_find(const Distinct *d, const char *s) { return d->slot[find(d, key_of(s), s)] - 1; }
 int32_t distinct_add(Distinct *d, const char *s) { return add(d, key_of(s), s); }
-int32_t distinct_add_cell(Distinct *d, const char *s) { return add(d, key_of_cell(s), s); }
+
+// ---------------------------------------------------------------- texts of cells
+// The bytes in front of the first that is 0, as a mask; all: none is 0. Only its lowest bit is exact, which is the one that counts.
+static inline uint64_t before_zero(uint64_t x) {
+  uint64_t zero = (x - 0x0101010101010101u) & ~x & 0x8080808080808080u;
+  return zero ? ((zero & -zero) >> 7) - 1 : ~(uint64_t)0;
+}
+
+// Behind the first 8 bytes, none of which is 0. false: the text is longer than the words.
+static inline bool take_words(const char *s, uint64_t word[RECENT_WORDS]) {
+  word[2] = 0;
+  for (int i = 1; i < RECENT_WORDS; i++) {
+    uint64_t x = load8(s + 8 * i), text = before_zero(x);
+    word[i] = x & text;
+    if (~text) return true;
+  }
+  return false;
+}
+
+__attribute__((noinline)) static int32_t add_long(Distinct *d, const char *s) {
+  uint64_t word[RECENT_WORDS] = {load8(s)};
+  if (!take_words(s, word)) return distinct_add(d, s);
+  Recent *at = &d->recent[scatter(word[0] ^ scatter(word[1] ^ word[2])) >> 56];
+  bool same = !((at->word[0] ^ word[0]) | (at->word[1] ^ word[1]) | (at->word[2] ^ word[2]));
+  if (!same || !at->number) *at = (Recent){{word[0], word[1], word[2]}, distinct_add(d, s) + 1};
+  return (int32_t)at->number - 1;
+}
+
+int32_t distinct_add_cell(Distinct *d, const char *s) {
+  uint64_t x = load8(s), text = before_zero(x), key = x & text;
+  if (!~text) return add_long(d, s);
+  int32_t number = d->slot[scatter(key) >> 32 & (2 * (uint64_t)d->cap - 1)];
+  return number && d->key[number - 1] == key ? number - 1 : add(d, key, s);
+}

@@ -88,8 +88,8 @@ static bool exponent(const char *s, int *e) {
   return true;
 }
 
-// Of any length, behind its sign.
-static bool long_number(const char *s, double *v) {
+// Of any length, behind its sign. A function of its own: the short ones then need no room on the stack.
+__attribute__((noinline)) static bool long_number(const char *s, double *v) {
   uint64_t m = 0;
   const char *p = add_digits(s, &m);
   int64_t whole = p - s, decimals = 0;
@@ -123,12 +123,27 @@ static inline bool short_number(const char *s, double *v) {
   return true;
 }
 
+static inline double signed_by(bool negative, double v) {    // −0 is one, too
+  uint64_t bits;
+  memcpy(&bits, &v, sizeof bits);
+  bits ^= (uint64_t)negative << 63;
+  memcpy(&v, &bits, sizeof v);
+  return v;
+}
+
+__attribute__((noinline)) static bool long_cell(const char *s, bool negative, double *v) {
+  double x;
+  if (!long_number(s, &x)) return false;
+  *v = signed_by(negative, x);
+  return true;
+}
+
 bool parse_cell(const char *s, double *v) {
-  static const double sign[] = {1, -1};
   bool negative = *s == '-';
-  s += negative || *s == '+';
-  if (!short_number(s, v) && !long_number(s, v)) return false;
-  *v *= sign[negative];
+  double x;
+  s += negative | (*s == '+');
+  if (!short_number(s, &x)) return long_cell(s, negative, v);
+  *v = signed_by(negative, x);
   return true;
 }
 
