@@ -233,11 +233,15 @@ static inline const char *cell_at(const Cells *c, int64_t row) {         // NULL
 }
 // The value of an expression in one row after the other, of several rows at once where that meets no error: so errors come row by row.
 enum { VALUE_ROWS = 64 };
-typedef struct { const RowExpr *e; int64_t from, to; bool clean; Value value[VALUE_ROWS]; } Ahead;   // from, to: 0
-void look_ahead(Raw *r, Ahead *a, int64_t row);
+typedef struct { uint8_t kind[VALUE_ROWS]; double number[VALUE_ROWS]; const char *text[VALUE_ROWS]; } ValueBlock;   // text: of VALUE_TEXT alone
+typedef struct { const RowExpr *e; int64_t from, to; bool clean; ValueBlock value; } Ahead;   // from, to: 0
+static inline Value value_of(const ValueBlock *v, int64_t i) {
+  return (Value){(ValueKind)v->kind[i], v->number[i], v->kind[i] == VALUE_TEXT ? v->text[i] : NULL};
+}
+bool look_ahead(Raw *r, Ahead *a, int64_t row);          // rows from … to − 1 from this one on. false: not `clean`, some have an error
 static inline Value value_ahead(Raw *r, Ahead *a, int64_t row) {
   if (row < a->from || row >= a->to) look_ahead(r, a, row);
-  return a->clean ? a->value[row - a->from] : row_value(r, row, a->e);
+  return a->clean ? value_of(&a->value, row - a->from) : row_value(r, row, a->e);
 }
 // An error of a row (from 0) of the first source that stands for `count` rows. true: it was reported, so a help may follow.
 bool row_error(Raw *r, int64_t row, int64_t count, const char *code, const char *column, const char *fmt, ...)
@@ -268,7 +272,7 @@ void   learn_bounds(const Prep *p, double *v, int64_t n, Affine *f, Arena *a);  
 // A constant column has no scale: it becomes 0 (factor 1), and *constant is set. n > 0; v may be sorted.
 void   learn_scale(ScaleKind kind, double *v, int64_t n, Affine *f, bool *constant);
 
-// ---- vocabulary_file.c: Values of `vocab`: the spec's, or one a line of a file. Sorted, in a; false: an error was given.
+// ---- vocabulary_file.c: ValueBlock of `vocab`: the spec's, or one a line of a file. Sorted, in a; false: an error was given.
 bool   given_vocabulary(const DataInput *in, const char ***values, int64_t *n, Arena *a, Diag *d);
 bool   vocabulary_text(const DataInput *in, char *text, size_t bytes, const char ***values, int64_t *n, Arena *a,
                        Diag *d);                               // the same, the file (NULL: none) being read already

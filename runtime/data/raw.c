@@ -111,7 +111,7 @@ void raw_columns(Raw *r, int source, Reader *f) {
 }
 
 // ---------------------------------------------------------------- labels
-// Values of a binary label that are neither true nor false, each with its first row: told once, with all of their number.
+// ValueBlock of a binary label that are neither true nor false, each with its first row: told once, with all of their number.
 typedef struct { const char *value; int64_t row, count; } BadValue;
 struct LabelCheck {
   BadValue bad[MAX_DATA_ERRORS]; int n_bad;
@@ -214,22 +214,63 @@ static bool label_value(Raw *r, int at, int64_t row, Value v, double *x) {
   return real_label(r, row, l, v, x);
 }
 
+static void read_label(Raw *r, int at, int64_t row, Ahead *where, Ahead *from) {
+  const DataLabel *l = &r->plan->labels[at];
+  bool gone = r->gone && r->gone[row];
+  Value w = l->where && !gone ? value_ahead(r, where, row) : (Value){VALUE_BOOL, !gone, NULL};
+  int64_t faults = r->faults;
+  bool has = w.kind && w.number != 0;
+  Value v = has ? value_ahead(r, from, row) : (Value){0};
+  double x = 0;
+  bool known = v.kind != VALUE_UNKNOWN;
+  if (known) known = label_value(r, at, row, v, &x);
+  else if (has && l->missing == MISSING_ERROR && !l->anonymous && r->faults == faults)
+    missing_label(r, row, l, !r->check[at].missing++);
+  r->label[at][row] = known ? x : 0;
+  r->known[at][row] = known;
+}
+
+// A value that is one of the label as it stands, as nearly all are.
+static inline bool plain_value(const DataLabel *l, const ValueBlock *v, int64_t i, double *x) {
+  if (l->kind == LABEL_REAL) {
+    *x = v->number[i];
+    return v->kind[i] == VALUE_NUMBER && (!l->not_below_0 || *x >= 0);
+  }
+  const char *s = v->text[i];
+  if (v->kind[i] != VALUE_TEXT) *x = v->number[i];
+  else if (l->positive) *x = *s == *l->positive && !strcmp(s, l->positive);
+  else *x = s[0] && !s[1] ? s[0] - '0' : parse_truth(s);
+  return *x == 0 || *x == 1;
+}
+
+// The rows that are ahead, all at once. false: one of them is not plain, and none was read.
+static bool plain_labels(Raw *r, int at, const Ahead *where, const Ahead *from) {
+  const DataLabel *l = &r->plan->labels[at];
+  double *label = r->label[at] + from->from;
+  uint8_t *known = r->known[at] + from->from;
+  int64_t good = 0, n = from->to - from->from;
+  bool may_miss = l->missing != MISSING_ERROR || l->anonymous, plain = true;
+  for (int64_t i = 0; i < n && plain; i++) {
+    double x = 0;
+    bool has = !(r->gone && r->gone[from->from + i]) && (!l->where || where->value.number[i] != 0);
+    bool there = has && from->value.kind[i];
+    plain = there ? plain_value(l, &from->value, i, &x) : !has || may_miss;
+    label[i] = there ? x : 0;
+    known[i] = there;
+    good += there;
+  }
+  if (plain && l->kind == LABEL_BINARY) r->check[at].good += good;
+  return plain;
+}
+
 void raw_label(Raw *r, int at) {
   const DataLabel *l = &r->plan->labels[at];
   Ahead where = {.e = l->where}, from = {.e = l->from};
-  for (int64_t row = r->from; row < r->n; row++) {
-    bool gone = r->gone && r->gone[row];
-    Value w = l->where && !gone ? value_ahead(r, &where, row) : (Value){VALUE_BOOL, !gone, NULL};
-    int64_t faults = r->faults;
-    bool has = w.kind && w.number != 0;
-    Value v = has ? value_ahead(r, &from, row) : (Value){0};
-    double x = 0;
-    bool known = v.kind != VALUE_UNKNOWN;
-    if (known) known = label_value(r, at, row, v, &x);
-    else if (has && l->missing == MISSING_ERROR && !l->anonymous && r->faults == faults)
-      missing_label(r, row, l, !r->check[at].missing++);
-    r->label[at][row] = known ? x : 0;
-    r->known[at][row] = known;
+  bool may_be_plain = l->kind == LABEL_BINARY || l->kind == LABEL_REAL;
+  for (int64_t row = r->from; row < r->n; row = from.to) {
+    bool clean = look_ahead(r, &from, row) && (!l->where || look_ahead(r, &where, row));
+    if (clean && may_be_plain && plain_labels(r, at, &where, &from)) continue;
+    for (int64_t i = row; i < from.to; i++) read_label(r, at, i, &where, &from);
   }
 }
 

@@ -132,89 +132,134 @@ const char *row_cell(const Raw *r, int64_t row, int column, bool *missing) {
   return s ? s : "";
 }
 
+// A column's value from its cell; NULL: missing.
 static Value cell_value(Raw *r, int64_t row, const RowExpr *e, const char *s) {
   double v;
   if (!s) return (Value){0};
   if (!e->numeric && !e->time) return (Value){VALUE_TEXT, 0, s};
-  if (e->time ? parse_time(s, e->format, &v) : parse_cell(s, &v)) return (Value){VALUE_NUMBER, v, s};
+  if (e->time ? parse_time(s, e->format, &v) : parse_cell(s, &v)) return (Value){VALUE_NUMBER, v, NULL};
   if (e->time) time_error(r, row, e->index, s, e->format);
   else cell_error(r, row, 1, "not-a-number", e->index, NULL, "`%s` is no number", shown(r, s));
   return (Value){0};
 }
 
-static void column_values(Raw *r, int64_t row, int n, const RowExpr *e, Value *out) {
-  Cells c = cells_of(r, e->index);
-  for (int i = 0; i < n; i++) out[i] = cell_value(r, row + i, e, cell_at(&c, row + i));
+static inline void set_value(ValueBlock *out, int i, Value v) {
+  out->kind[i] = (uint8_t)v.kind;
+  out->number[i] = v.number;
+  out->text[i] = v.text;
 }
 
-static Value label_value(Raw *r, int64_t row, const RowExpr *e) {
-  if (!r->known[e->index][row]) return (Value){0};
-  double v = r->label[e->index][row];
+static void column_values(Raw *r, int64_t row, int n, const RowExpr *e, ValueBlock *out) {
+  Cells c = cells_of(r, e->index);
+  for (int i = 0; i < n; i++) set_value(out, i, cell_value(r, row + i, e, cell_at(&c, row + i)));
+}
+
+// A class that is a text has no number.
+static void text_class(Raw *r, int64_t row, const RowExpr *e) {
   const DataLabel *l = &r->plan->labels[e->index];
-  if (!isnan(v)) return (Value){l->kind == LABEL_BINARY ? VALUE_BOOL : VALUE_NUMBER, v, NULL};
   row_error(r, row, 1, "class-is-text", label_column(r->plan, l),
             "the label `%s` is read as a number elsewhere in the spec, but its classes are texts", l->name);
-  return (Value){0};
+}
+
+static void label_values(Raw *r, int64_t row, int n, const RowExpr *e, ValueBlock *out) {
+  const uint8_t *known = r->known[e->index] + row;
+  const double *label = r->label[e->index] + row;
+  uint8_t kind = r->plan->labels[e->index].kind == LABEL_BINARY ? VALUE_BOOL : VALUE_NUMBER;
+  for (int i = 0; i < n; i++) {
+    out->kind[i] = known[i] ? kind : VALUE_UNKNOWN;
+    out->number[i] = label[i];                               // 0 where it is unknown
+    if (!isnan(label[i]) || !known[i]) continue;
+    text_class(r, row + i, e);
+    out->kind[i] = VALUE_UNKNOWN, out->number[i] = 0;
+  }
+}
+
+static void row_numbers(int64_t row, int n, ValueBlock *out) {
+  for (int i = 0; i < n; i++) {
+    out->kind[i] = VALUE_NUMBER;
+    out->number[i] = (double)(row + i);
+  }
 }
 
 // ---------------------------------------------------------------- operators
-static Value truth(bool v) { return (Value){VALUE_BOOL, v, NULL}; }
-
-static Value logic(RowOp op, Value a, Value b) {
-  bool decides = op == RX_OR;                              // the value of one side that settles the whole
-  if ((a.kind && (a.number != 0) == decides) || (b.kind && (b.number != 0) == decides)) return truth(decides);
-  return a.kind && b.kind ? truth(!decides) : (Value){0};
+// Each over n rows, a op b → a; b may be a constant (step 0). Without branches on what is random.
+static inline void set_truth(ValueBlock *out, int i, unsigned known, unsigned v) {       // 0 or 1
+  out->kind[i] = (uint8_t)(known * VALUE_BOOL);
+  out->number[i] = (int)(known & v);
 }
 
-static bool holds(RowOp op, int order) {                   // order: sign of a − b
-  switch (op) {
-  case RX_EQ: return order == 0;
-  case RX_NE: return order != 0;
-  case RX_LT: return order < 0;
-  case RX_LE: return order <= 0;
-  case RX_GT: return order > 0;
-  default: return order >= 0;
+static void logic(RowOp op, int n, ValueBlock *a, const ValueBlock *b, int step) {
+  bool decides = op == RX_OR;                              // the value of one side that settles the whole
+  for (int i = 0; i < n; i++) {
+    unsigned has_a = a->kind[i] != 0, has_b = b->kind[i * step] != 0;
+    unsigned settled = (has_a & ((a->number[i] != 0) == decides)) | (has_b & ((b->number[i * step] != 0) == decides));
+    set_truth(a, i, settled | (has_a & has_b), settled == decides);
   }
 }
 
-static Value comparison(RowOp op, Value a, Value b) {
-  if (!a.kind || !b.kind) return (Value){0};
-  if (a.kind == VALUE_TEXT && b.kind == VALUE_TEXT) return truth(holds(op, strcmp(a.text, b.text)));
-  return truth(holds(op, (a.number > b.number) - (a.number < b.number)));
+// Bit 1 + the sign of a − b: does the comparison hold?
+static int holds(RowOp op) {
+  switch (op) {
+  case RX_EQ: return 2;
+  case RX_NE: return 5;
+  case RX_LT: return 1;
+  case RX_LE: return 3;
+  case RX_GT: return 4;
+  default: return 6;
+  }
 }
 
-static double remainder_of(double x, double y) {          // of whole numbers without the cost of fmod
+static int order_of(const char *a, const char *b) {         // of texts; they mostly differ in their first byte
+  int order = *a != *b ? (unsigned char)*a - (unsigned char)*b : strcmp(a, b);
+  return (order > 0) - (order < 0);
+}
+
+static void comparison(RowOp op, int n, ValueBlock *a, const ValueBlock *b, int step) {
+  int when = holds(op);
+  for (int i = 0; i < n; i++) {
+    double x = a->number[i], y = b->number[i * step];
+    int order = (x > y) - (x < y);
+    if ((a->kind[i] == VALUE_TEXT) & (b->kind[i * step] == VALUE_TEXT)) order = order_of(a->text[i], b->text[i * step]);
+    set_truth(a, i, (a->kind[i] != 0) & (b->kind[i * step] != 0), (unsigned)when >> (order + 1) & 1);
+  }
+}
+
+// Of whole numbers without the cost of fmod: x / y is far enough from the next whole number for its rounded quotient to be cut to the right one.
+static inline double remainder_of(double x, double y) {
   enum { LARGE = 1 << 30 };
-  if (x >= 0 && x < LARGE && y >= 1 && y < LARGE && x == (int32_t)x && y == (int32_t)y) return (int32_t)x % (int32_t)y;
+  if (x >= 0 && x < LARGE && y >= 1 && y < LARGE && x == (int32_t)x && y == (int32_t)y) return (int32_t)x - (int32_t)(x / y) * (int32_t)y;
   return fmod(x, y);
 }
 
-// A quotient by zero, and what is too large for a double, is unknown.
-static Value arithmetic(RowOp op, Value a, Value b) {
-  if (!a.kind || !b.kind) return (Value){0};
-  double x = a.number, y = b.number, v = 0;
+static inline double result_of(RowOp op, double x, double y) {
   switch (op) {
-  case RX_ADD: v = x + y; break;
-  case RX_SUB: v = x - y; break;
-  case RX_MUL: v = x * y; break;
-  case RX_DIV: v = x / y; break;
-  case RX_MOD: v = remainder_of(x, y); break;
+  case RX_ADD: return x + y;
+  case RX_SUB: return x - y;
+  case RX_MUL: return x * y;
+  case RX_DIV: return x / y;
+  case RX_MOD: break;
   default: BUG("row operator %d", (int)op);
   }
-  if (op == RX_MOD && v != 0 && (v < 0) != (y < 0)) v += y;              // the sign of the divisor
-  return isfinite(v) ? (Value){VALUE_NUMBER, v, NULL} : (Value){0};
+  double v = remainder_of(x, y);
+  return ((v < 0) & (y > 0)) | ((v > 0) & (y < 0)) ? v + y : v;          // the sign of the divisor
 }
 
-static Value unary(const RowExpr *e, Value a) {
-  if (!a.kind) return a;
-  if (e->op == RX_NEG) return (Value){VALUE_NUMBER, -a.number, NULL};
-  if (e->op == RX_PART) return (Value){VALUE_NUMBER, time_part((TimePart)e->index, a.number), NULL};
-  return truth(a.number == 0);
+// A quotient by zero, and what is too large for a double, is unknown.
+static void arithmetic(RowOp op, int n, ValueBlock *a, const ValueBlock *b, int step) {
+  for (int i = 0; i < n; i++) {
+    double v = result_of(op, a->number[i], b->number[i * step]);
+    bool known = a->kind[i] && b->kind[i * step] && isfinite(v);
+    a->kind[i] = known ? VALUE_NUMBER : VALUE_UNKNOWN;
+    a->number[i] = known ? v : 0;
+  }
 }
 
-static Value binary(RowOp op, Value a, Value b) {
-  if (op == RX_AND || op == RX_OR) return logic(op, a, b);
-  return op >= RX_EQ && op <= RX_GE ? comparison(op, a, b) : arithmetic(op, a, b);
+static void unary(const RowExpr *e, int n, ValueBlock *a) {
+  for (int i = 0; i < n; i++) {
+    if (!a->kind[i]) continue;
+    if (e->op == RX_NOT) set_truth(a, i, true, a->number[i] == 0);
+    else a->kind[i] = VALUE_NUMBER, a->number[i] = e->op == RX_NEG ? -a->number[i] : time_part((TimePart)e->index, a->number[i]);
+  }
 }
 
 // ---------------------------------------------------------------- expressions
@@ -222,52 +267,54 @@ static bool is_constant(const RowExpr *e) { return e->op == RX_NUMBER || e->op =
 
 static Value constant(const RowExpr *e) {
   if (e->op == RX_TEXT) return (Value){VALUE_TEXT, 0, e->text};
-  return e->op == RX_BOOL ? truth(e->number != 0) : (Value){VALUE_NUMBER, e->number, NULL};
+  return e->op == RX_BOOL ? (Value){VALUE_BOOL, e->number != 0, NULL} : (Value){VALUE_NUMBER, e->number, NULL};
 }
 
 // In rows row … row + n − 1, n ≤ VALUE_ROWS.
-static void values(Raw *r, int64_t row, int n, const RowExpr *e, Value *out) {
-  Value b[VALUE_ROWS];
+static void values(Raw *r, int64_t row, int n, const RowExpr *e, ValueBlock *out) {
+  ValueBlock b;
   int step = e->b && !is_constant(e->b);
   if (e->a) values(r, row, n, e->a, out);
-  if (e->b) values(r, row, step ? n : 1, e->b, b);
+  if (e->b) values(r, row, step ? n : 1, e->b, &b);
   switch (e->op) {
   case RX_COLUMN: column_values(r, row, n, e, out); break;
-  case RX_LABEL:
-    for (int i = 0; i < n; i++) out[i] = label_value(r, row + i, e);
-    break;
-  case RX_ROW:
-    for (int i = 0; i < n; i++) out[i] = (Value){VALUE_NUMBER, (double)(row + i), NULL};
-    break;
+  case RX_LABEL: label_values(r, row, n, e, out); break;
+  case RX_ROW: row_numbers(row, n, out); break;
   case RX_NUMBER:
   case RX_TEXT:
   case RX_BOOL:
-    for (int i = 0; i < n; i++) out[i] = constant(e);
+    for (int i = 0; i < n; i++) set_value(out, i, constant(e));
     break;
   case RX_NEG:
   case RX_PART:
-  case RX_NOT:
-    for (int i = 0; i < n; i++) out[i] = unary(e, out[i]);
-    break;
-  default:
-    for (int i = 0; i < n; i++) out[i] = binary(e->op, out[i], b[i * step]);
+  case RX_NOT: unary(e, n, out); break;
+  case RX_AND:
+  case RX_OR: logic(e->op, n, out, &b, step); break;
+  case RX_EQ:
+  case RX_NE:
+  case RX_LT:
+  case RX_LE:
+  case RX_GT:
+  case RX_GE: comparison(e->op, n, out, &b, step); break;
+  default: arithmetic(e->op, n, out, &b, step);
   }
 }
 
 Value row_value(Raw *r, int64_t row, const RowExpr *e) {
-  Value v;
+  ValueBlock v;
   values(r, row, 1, e, &v);
-  return v;
+  return value_of(&v, 0);
 }
 
-void look_ahead(Raw *r, Ahead *a, int64_t row) {
+bool look_ahead(Raw *r, Ahead *a, int64_t row) {
   bool mute = r->mute;
   int64_t faults = r->faults;
   a->from = row;
   a->to = r->n - row < VALUE_ROWS ? r->n : row + VALUE_ROWS;
   r->mute = true;
-  values(r, row, (int)(a->to - row), a->e, a->value);
+  values(r, row, (int)(a->to - row), a->e, &a->value);
   r->mute = mute;
   a->clean = r->faults == faults;
   r->faults = faults;
+  return a->clean;
 }

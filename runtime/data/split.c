@@ -4,14 +4,35 @@
 #include "data_int.h"
 
 // ---------------------------------------------------------------- by the cells of the block
+static void by_rule_alone(Raw *r, const Split *s, int64_t row) {
+  for (int k = 0; k < 3 && r->split[row] < 0 && !r->gone[row]; k++) {
+    Value v = s->rule[k] ? row_value(r, row, s->rule[k]) : (Value){0};
+    if (v.kind && v.number != 0) r->split[row] = (int8_t)k;
+  }
+}
+
+// A rule without errors for the rows that are ahead: those that no rule before it took.
+static void take_by_rule(Raw *r, const Ahead *rule, int split) {
+  for (int64_t row = rule->from; row < rule->to; row++) {
+    bool takes = rule->value.number[row - rule->from] != 0 && r->split[row] < 0 && !r->gone[row];
+    r->split[row] = takes ? (int8_t)split : r->split[row];
+  }
+}
+
 static void by_rule(Raw *r, const Split *s) {
-  Ahead rule[3] = {{.e = s->rule[0]}, {.e = s->rule[1]}, {.e = s->rule[2]}};
-  for (int64_t row = r->from; row < r->n; row++) {
-    r->split[row] = SPLIT_UNUSED;
-    for (int k = 0; k < 3 && r->split[row] < 0 && !r->gone[row]; k++) {
-      Value v = s->rule[k] ? value_ahead(r, &rule[k], row) : (Value){0};
-      if (v.kind && v.number != 0) r->split[row] = (int8_t)k;
+  Ahead rule = {.to = r->from};
+  memset(r->split + r->from, SPLIT_UNUSED, (size_t)(r->n - r->from));
+  for (int64_t row = r->from, to; row < r->n; row = to) {
+    bool clean = true;
+    to = r->n - row < VALUE_ROWS ? r->n : row + VALUE_ROWS;
+    for (int k = 0; k < 3 && clean; k++) {
+      if (!(rule.e = s->rule[k])) continue;
+      clean = look_ahead(r, &rule, row);
+      if (clean) take_by_rule(r, &rule, k);
     }
+    if (clean) continue;
+    memset(r->split + row, SPLIT_UNUSED, (size_t)(to - row));
+    for (int64_t i = row; i < to; i++) by_rule_alone(r, s, i);
   }
 }
 
