@@ -41,7 +41,30 @@ static void missing_value(Apply *k, int64_t row, const DataInput *in, Cell at, b
                                        : "mean, median, mode, drop, or a number");
 }
 
+// Numbers that all fit, without a limit or a map that looks at each. false: they must be looked at one by one.
+static bool plain_numbers(Apply *k, int at, int column) {
+  const DataInput *in = &k->r->plan->inputs[at];
+  const Affine *f = &k->prep->dense[in->dense_at + column];
+  const double *value = k->r->dense[in->dense_at + column];
+  float *out = k->out->dense + in->dense_at + column;
+  int64_t missing = 0;
+  bool fits = true, maps = in->prep.map == MAP_LOG1P;
+  if (in->prep.indicator || in->prep.has_clip || (in->prep.map != MAP_NONE && !maps)) return false;
+  for (int64_t i = 0; i < k->n; i++, out += k->r->plan->dense_width) {
+    double v = value[k->row[i]], x;
+    missing += isnan(v);
+    v = isnan(v) ? f->missing : v;
+    x = ((maps ? log1p(v) : v) - f->shift) * f->factor;
+    fits &= fabs(x) <= FLT_MAX;                              // neither of NaN nor of what is infinite
+    *out = (float)x;
+  }
+  if (!fits || (missing && refuses_missing(&in->prep))) return false;
+  k->sum->input[at].missing += missing;
+  return true;
+}
+
 static void apply_numbers(Apply *k, int at, int column) {
+  if (plain_numbers(k, at, column)) return;
   const DataInput *in = &k->r->plan->inputs[at];
   const Affine *f = &k->prep->dense[in->dense_at + column];
   const double *value = k->r->dense[in->dense_at + column];
@@ -145,11 +168,31 @@ static IdMap *id_map(Apply *k, int at) {
   return m;
 }
 
+// Where a missing or unknown value is counted and no more. false: one is an error.
+static bool plain_ids(Apply *k, int at, const IdMap *map) {
+  const DataInput *in = &k->r->plan->inputs[at];
+  const int32_t *code = k->r->id[in->id_at].code;
+  uint32_t *out = k->out->ids + in->id_at;
+  int64_t missing = 0, unknown = 0;
+  for (int64_t i = 0; i < k->n; i++, out += k->r->plan->n_ids) {
+    int32_t c = code[k->row[i]];
+    *out = c < 0 ? map->missing : map->of_text ? map->of_text[c] : (uint32_t)c;
+    missing += c < 0;
+    unknown += *out == 0;
+  }
+  if (in->kind != INPUT_CATEGORY) unknown = 0;
+  if ((missing && in->prep.missing == MISSING_ERROR) || (unknown && in->unknown == UNKNOWN_ERROR)) return false;
+  k->sum->input[at].missing += missing;
+  k->sum->input[at].unknown[k->split] += unknown;
+  return true;
+}
+
 static void apply_ids(Apply *k, int at) {
   const DataInput *in = &k->r->plan->inputs[at];
   const Distinct *d = &k->r->id[in->id_at];
   const IdMap *map = id_map(k, at);
   const uint32_t *id = map->of_text;
+  if (plain_ids(k, at, map)) return;
   bool first = true;
   uint32_t *out = k->out->ids + in->id_at;
   for (int64_t i = 0; i < k->n; i++, out += k->r->plan->n_ids) {
@@ -253,10 +296,37 @@ void classes_apply(Raw *r, const PrepState *s) {
   }
 }
 
+// Of rows without a weight, and where all numbers fit. false: they must be looked at one by one.
+static bool plain_label(Apply *k, int at) {
+  const DataLabel *l = &k->r->plan->labels[at];
+  const Affine scale = l->kind == LABEL_REAL ? k->prep->label[at] : (Affine){.factor = 1};
+  const double *label = k->r->label[at];
+  const uint8_t *known = k->r->known[at];
+  float *y = k->out->y + at * k->out->n, *w = k->out->w + at * k->out->n;
+  double sum = k->sum_known[at];
+  int64_t n = 0;
+  bool fits = true;
+  if (k->r->weight || (l->kind == LABEL_REAL && (l->prep.has_clip || l->prep.map != MAP_NONE))) return false;
+  for (int64_t i = 0; i < k->n; i++) {
+    bool has = known[k->row[i]];
+    double v = label[k->row[i]], x = (v - scale.shift) * scale.factor;        // v: 0 where it is unknown
+    fits &= (fabs(x) <= FLT_MAX) | !has;
+    y[i] = has ? (float)x : 0;
+    w[i] = has;
+    sum += v;
+    n += has;
+  }
+  if (!fits) return false;
+  k->sum_known[at] = sum;
+  k->known[at] += n;
+  return true;
+}
+
 static void apply_label(Apply *k, int at) {
   const DataLabel *l = &k->r->plan->labels[at];
   Cell cell = {expr_column(l->from), l->name};
   float *y = k->out->y + at * k->out->n, *w = k->out->w + at * k->out->n;
+  if (plain_label(k, at)) return;
   for (int64_t i = 0; i < k->n; i++) {
     int64_t row = k->row[i];
     if (!k->r->known[at][row]) continue;
@@ -283,11 +353,14 @@ static bool open_rows(Apply *k, Rows *out) {
 
 // The next rows of the split, at most `most`.
 static void take_rows(Apply *k, int64_t most) {
-  for (k->n = 0; k->n < most && k->next < k->r->n; k->next++) {
-    if (k->r->split[k->next] != k->split) continue;
-    k->out->row[k->n] = k->next + 1;
-    k->row[k->n++] = k->next;
+  int64_t n = 0, next = k->next;
+  for (; n < most && next < k->r->n; next++) {               // no branch, which the rows of a split at random would mislead
+    k->row[n] = next;
+    n += k->r->split[next] == k->split;
   }
+  for (int64_t i = 0; i < n; i++) k->out->row[i] = k->row[i] + 1;
+  k->n = n;
+  k->next = next;
 }
 
 static void apply_input(Apply *k, int at) {

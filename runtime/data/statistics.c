@@ -60,17 +60,18 @@ void learn_bounds(const Prep *p, double *v, int64_t n, Affine *f, Arena *a) {
 void learn_scale(ScaleKind kind, double *v, int64_t n, Affine *f, bool *constant) {
   f->shift = 0, f->factor = 1;
   if (kind == SCALE_NONE) return;
-  double lo = v[0], hi = v[0];
+  double lo = v[0], hi = v[0], sum = 0;
   for (int64_t i = 0; i < n; i++) {
     lo = v[i] < lo ? v[i] : lo;
     hi = v[i] > hi ? v[i] : hi;
+    sum += v[i];
   }
   f->shift = lo;
   *constant = lo == hi;
   if (*constant) return;
   double spread = hi - lo;
   if (kind == SCALE_ZSCORE) {
-    f->shift = mean_of(v, n);
+    f->shift = sum / (double)n;
     spread = deviation_of(v, n, f->shift);
   } else if (kind == SCALE_ROBUST) {
     qsort(v, (size_t)n, sizeof *v, by_value);
