@@ -1,5 +1,6 @@
-// test_reading.c: what the reading of text stands on, beside references that look at one byte after the other: numbers beside strtod,
-// the marks of a text, and its cells and errors beside a plain reader of the same rules. MTLC_FUZZ: how many of each.
+// test_reading.c: what the reading of text stands on, beside references that look at one byte, one value after the other: numbers beside strtod,
+// the marks of a text, its cells and errors beside a plain reader of the same rules, the texts of a column, expressions of many rows, and what
+// becomes of cells in prepared rows. MTLC_FUZZ: how many of each.
 #include <inttypes.h>
 #include <math.h>
 #include <setjmp.h>
@@ -272,6 +273,238 @@ static void cells_of_long_texts(void **state) {
   for (int i = 0; i < n; i++) same_as_plain(&x, 30000 + below(&x, 3000), i);
 }
 
+// Of the columns that are asked for, in the order in which they are.
+static void cells_that_are_asked_for(void **state) {
+  (void)state;
+  static const int want[][3] = {{0}, {2}, {1, 0}, {2, 0, 1}};
+  static const int n_want[] = {1, 1, 2, 3};
+  Text text = {0};
+  text_add(&text, "a,b,c\n");
+  for (int i = 0; i < 300; i++) text_printf(&text, i % 17 ? "a%d,b%d, c%d\r\n" : "\"a%d\",\"b%d\",\" c%d\"\n", i, i, i);
+  write_text(&text);
+  for (int k = 0; k < COUNT_OF(want); k++) {
+    Arena *a = arena_new();
+    Reader *r = reader_open(path, &(DataSource){.delimiter = ','}, 100, diag_new(a, NULL));
+    assert_non_null(r);
+    r->want = want[k], r->n_want = n_want[k];
+    int64_t rows = 0;
+    for (; r->next(r); rows += r->table.n_rows)
+      for (int64_t i = 0; i < r->table.n_rows; i++)
+        for (int c = 0; c < n_want[k]; c++) {
+          const char *cell = r->table.cell[i * r->table.width + c];
+          assert_string_equal(cell, arena_printf(a, "%s%lld", (const char *const[]){"a", "b", " c"}[want[k][c]], (long long)(rows + i)));
+          assert_int_equal(r->table.line[i], rows + i + 2);
+        }
+    assert_int_equal(rows, 300);
+    r->close(r);
+    arena_free(a);
+  }
+  text_free(&text);
+}
+
+// ---------------------------------------------------------------- texts of a column
+// Of any length, alike up to their last byte, with bytes of all kinds; more than the slots that hold the latest.
+static void texts_are_numbered_as_they_come(void **state) {
+  (void)state;
+  enum { MOST = 2000, LONGEST = 40 };
+  uint64_t x = 6;
+  Arena *a = arena_new();
+  Distinct d;
+  const char *seen[MOST];
+  int n = 0;
+  distinct_init(&d, a, 0);
+  d.copies = a;
+  for (int i = 0; i < times_of(20000); i++) {
+    char *s = arena_strdup(a, "a text that is the same but for its end,");
+    int length = below(&x, LONGEST + 1);
+    s[length] = 0;                                           // what stands behind it does not count
+    for (int k = length; k > 0 && k > length - 2; k--) s[k - 1] = "ab\x01\x80\xff"[below(&x, 5)];
+    int number = 0;
+    while (number < n && strcmp(seen[number], s) != 0) number++;
+    if (number == n && n < MOST) seen[n++] = s;
+    int got = below(&x, 5) ? distinct_add_cell(&d, s) : distinct_add(&d, s);
+    if (got != number) fail_msg("`%s` is number %d, not %d", s, got, number);
+    assert_string_equal(d.value[got], s);
+  }
+  distinct_free(&d);
+  arena_free(a);
+}
+
+// ---------------------------------------------------------------- expressions
+enum { EXPR_ROWS = 200, EXPR_DEPTH = 4 };
+static char *expr_cells[EXPR_ROWS * 2];                      // a number or none; a text or none
+static RowExpr *random_expr(uint64_t *x, Arena *a, int depth, bool truth);
+
+static RowExpr *expr_leaf(uint64_t *x, Arena *a) {
+  RowExpr *e = NEW(a, RowExpr);
+  switch (below(x, 3)) {
+  case 0: *e = (RowExpr){.op = RX_COLUMN, .index = 0, .numeric = true}; break;
+  case 1: *e = (RowExpr){.op = RX_ROW}; break;
+  default: *e = (RowExpr){.op = RX_NUMBER, .number = below(x, 9) - 3};
+  }
+  return e;
+}
+
+static RowExpr *expr_of_texts(uint64_t *x, Arena *a) {
+  RowExpr *e = NEW(a, RowExpr), *column = NEW(a, RowExpr), *text = NEW(a, RowExpr);
+  *column = (RowExpr){.op = RX_COLUMN, .index = 1};
+  *text = (RowExpr){.op = RX_TEXT, .text = (const char *const[]){"a", "ab", "b", "\xc3"}[below(x, 4)]};
+  *e = (RowExpr){.op = (RowOp)(RX_EQ + below(x, 6)), .a = column, .b = below(x, 4) ? text : column};
+  return e;
+}
+
+static RowExpr *random_expr(uint64_t *x, Arena *a, int depth, bool truth) {
+  RowExpr *e = NEW(a, RowExpr);
+  if (!truth && (!depth || !below(x, 4))) return expr_leaf(x, a);
+  if (truth && (!depth || !below(x, 4))) return expr_of_texts(x, a);
+  bool one = !below(x, 5), of_truths = truth && below(x, 2);
+  if (one) *e = (RowExpr){.op = truth ? RX_NOT : RX_NEG, .a = random_expr(x, a, depth - 1, truth)};
+  else {
+    e->op = of_truths ? (RowOp)(RX_AND + below(x, 2)) : truth ? (RowOp)(RX_EQ + below(x, 6)) : (RowOp)(RX_ADD + below(x, 5));
+    e->a = random_expr(x, a, depth - 1, of_truths);
+    e->b = random_expr(x, a, depth - 1, of_truths);
+  }
+  return e;
+}
+
+static Value known(ValueKind kind, double v) { return (Value){kind, v, NULL}; }
+
+static Value plain_logic(RowOp op, Value a, Value b) {
+  bool decides = op == RX_OR;
+  if ((a.kind && (a.number != 0) == decides) || (b.kind && (b.number != 0) == decides)) return known(VALUE_BOOL, decides);
+  return a.kind && b.kind ? known(VALUE_BOOL, !decides) : (Value){0};
+}
+
+static Value plain_comparison(RowOp op, Value a, Value b) {
+  int order = a.kind == VALUE_TEXT ? strcmp(a.text, b.text) : (a.number > b.number) - (a.number < b.number);
+  bool holds = op == RX_EQ ? order == 0 : op == RX_NE ? order != 0 : op == RX_LT ? order < 0 : op == RX_LE ? order <= 0 : op == RX_GT ? order > 0 : order >= 0;
+  return known(VALUE_BOOL, holds);
+}
+
+static double plain_remainder(double x, double y) {          // of whole numbers one of whole numbers: −0 has none
+  bool whole = x >= 0 && x < 1 << 30 && y >= 1 && y < 1 << 30 && x == floor(x) && y == floor(y);
+  return whole ? (double)((int64_t)x % (int64_t)y) : fmod(x, y);
+}
+
+static Value plain_arithmetic(RowOp op, double x, double y) {
+  double v = op == RX_ADD ? x + y : op == RX_SUB ? x - y : op == RX_MUL ? x * y : op == RX_DIV ? x / y : plain_remainder(x, y);
+  if (op == RX_MOD && v != 0 && (v < 0) != (y < 0)) v += y;
+  return isfinite(v) ? known(VALUE_NUMBER, v) : (Value){0};
+}
+
+// One row, one operator after the other.
+static Value plain_value(const RowExpr *e, int64_t row) {
+  const char *cell = e->op == RX_COLUMN ? expr_cells[2 * row + e->index] : "";
+  if (e->op == RX_COLUMN) return !*cell ? (Value){0} : e->numeric ? known(VALUE_NUMBER, strtod(cell, NULL)) : (Value){VALUE_TEXT, 0, cell};
+  if (e->op == RX_ROW) return known(VALUE_NUMBER, (double)row);
+  if (e->op == RX_NUMBER) return known(VALUE_NUMBER, e->number);
+  if (e->op == RX_TEXT) return (Value){VALUE_TEXT, 0, e->text};
+  Value a = plain_value(e->a, row), b = e->b ? plain_value(e->b, row) : a;
+  if (e->op == RX_AND || e->op == RX_OR) return plain_logic(e->op, a, b);
+  if (!a.kind || !b.kind) return (Value){0};
+  if (e->op == RX_NOT) return known(VALUE_BOOL, a.number == 0);
+  if (e->op == RX_NEG) return known(VALUE_NUMBER, -a.number);
+  return e->op >= RX_EQ && e->op <= RX_GE ? plain_comparison(e->op, a, b) : plain_arithmetic(e->op, a.number, b.number);
+}
+
+static void same_values(Raw *r, const RowExpr *e, int at) {
+  Ahead ahead = {.e = e};
+  for (int64_t row = 0; row < r->n; row++) {
+    Value got = value_ahead(r, &ahead, row), want = plain_value(e, row);
+    if (got.kind != want.kind || memcmp(&got.number, &want.number, sizeof got.number))
+      fail_msg("expression %d, row %d: %d %.17g, not %d %.17g", at, (int)row, got.kind, got.number, want.kind, want.number);
+  }
+}
+
+static void expressions_of_many_rows(void **state) {
+  (void)state;
+  static const char *const number[] = {"", "0", "-0", "1", "-7", "2.5", "1e300", "1073741824", "12"}, *const word[] = {"", "a", "ab", "b", "\xc3\xa9"};
+  static const RawColumn columns[] = {{"x", 0}, {"s", 0}};
+  static const DataSource source = {.name = "f"};
+  DataPlan p = {.sources = &source, .n_sources = 1, .columns = columns, .n_columns = 2};
+  Arena *a = arena_new();
+  uint64_t x = 7;
+  for (int i = 0; i < EXPR_ROWS; i++) {
+    expr_cells[2 * i] = arena_strdup(a, number[below(&x, COUNT_OF(number))]);
+    expr_cells[2 * i + 1] = arena_strdup(a, word[below(&x, COUNT_OF(word))]);
+  }
+  Table t = {.path = "f", .n_columns = 2, .width = 2, .n_rows = EXPR_ROWS, .cell = expr_cells, .line = NEW_ARRAY(a, int64_t, EXPR_ROWS)};
+  Raw r = {.plan = &p, .table = &t, .arena = a, .diag = diag_new(a, NULL), .n = EXPR_ROWS, .column = (int[]){0, 1}};
+  for (int i = 0; i < times_of(2000); i++) same_values(&r, random_expr(&x, a, 1 + below(&x, EXPR_DEPTH), below(&x, 2)), i);
+  arena_free(a);
+}
+
+// ---------------------------------------------------------------- cells, as they are in prepared rows
+typedef struct { double amount, spend; int kind, bought; } Sale;       // NaN, −1: missing
+static const RowExpr sale_amount = {.op = RX_COLUMN, .index = 0, .numeric = true}, sale_kind = {.op = RX_COLUMN, .index = 1},
+                     sale_bought = {.op = RX_COLUMN, .index = 2}, sale_spend = {.op = RX_COLUMN, .index = 3, .numeric = true},
+                     sale_is_bought = {.op = RX_LABEL, .index = 0};
+
+// `odd`: cells that only a look at each row can tell.
+static void put_sale(Text *t, uint64_t *x, Sale *s, bool odd) {
+  static const char *const truth[] = {"0", "1", "no", "TRUE", "0.0", "1e0"};
+  *s = (Sale){below(x, 9) ? below(x, 2000) / 8.0 - 50 : NAN, (double)below(x, 1000) / 4, below(x, 9) - 1, below(x, 3) - 1};
+  if (!isnan(s->amount)) text_printf(t, "%.*f", 3 + 3 * below(x, 2), s->amount);
+  if (s->kind < 0) text_add(t, ",,");
+  else text_printf(t, s->kind % 2 ? ",k%d," : ",a kind of a longer name %d,", s->kind);
+  if (s->bought >= 0) text_add(t, truth[s->bought + 2 * (odd ? below(x, 3) : 0)]);
+  text_printf(t, ",%.2f\n", s->spend);
+}
+
+static void same_sale(const Dataset *d, const Rows *r, int64_t i, const Sale *s) {
+  const Affine *f = &d->prep.dense[0], *g = &d->prep.label[1];
+  double v = isnan(s->amount) ? f->missing : s->amount;
+  float dense = (float)((v - f->shift) * f->factor), spend = s->bought == 1 ? (float)((s->spend - g->shift) * g->factor) : 0;
+  assert_memory_equal(&r->dense[i], &dense, sizeof dense);
+  assert_true(r->y[i] == (s->bought == 1) && r->w[i] == (s->bought >= 0));
+  assert_memory_equal(&r->y[r->n + i], &spend, sizeof spend);
+  assert_true(r->w[r->n + i] == (s->bought == 1));
+  const char *name = s->kind < 0 ? "" : d->prep.vocab[0].values[r->ids[i] - 1];
+  assert_true(s->kind < 0 ? r->ids[i] == 1 : atoi(name + strlen(name) - 1) == s->kind);
+}
+
+static void sales(uint64_t *x, int rows, bool odd) {
+  static const RawColumn columns[] = {{"amount", 0}, {"kind", 0}, {"bought", 0}, {"spend", 0}};
+  static const DataSource source = {.name = "f", .delimiter = ','};
+  const DataInput input[] = {{.name = "amount", .kind = INPUT_REAL, .from = &sale_amount, .width = 1, .id_at = -1,
+                              .prep = {.scale = SCALE_ZSCORE, .missing = MISSING_MEAN}},
+                             {.name = "kind", .kind = INPUT_CATEGORY, .from = &sale_kind, .min_count = 1, .dense_at = -1,
+                              .prep.missing = MISSING_CONSTANT}};
+  const DataLabel label[] = {{.name = "bought", .kind = LABEL_BINARY, .from = &sale_bought, .missing = MISSING_DROP},
+                             {.name = "spend", .kind = LABEL_REAL, .from = &sale_spend, .where = &sale_is_bought, .scale = SCALE_ZSCORE}};
+  const RowExpr two = {.op = RX_NUMBER, .number = 3}, row = {.op = RX_ROW}, third = {.op = RX_MOD, .a = &row, .b = &two},
+                zero = {.op = RX_NUMBER}, one = {.op = RX_NUMBER, .number = 1};
+  const RowExpr rule[3] = {{.op = RX_GE, .a = &third, .b = &one}, {.op = RX_EQ, .a = &third, .b = &zero}, {.op = RX_BOOL}};
+  DataPlan p = {.sources = &source, .n_sources = 1, .columns = columns, .n_columns = 4, .inputs = input, .n_inputs = 2, .labels = label,
+                .n_labels = 2, .dense_width = 1, .n_ids = 1, .split = {.kind = SPLIT_RULE, .rule = {&rule[0], &rule[1], &rule[2]}}};
+  Arena *a = arena_new();
+  Diag *diag = diag_new(a, NULL);
+  Sale *s = NEW_ARRAY(a, Sale, rows);
+  Text text = {0};
+  text_add(&text, "amount,kind,bought,spend\n");
+  for (int i = 0; i < rows; i++) put_sale(&text, x, &s[i], odd);
+  write_text(&text);
+  Dataset *d = data_prepare(&p, &(DataFiles){.source = (const char *const[]){path}}, diag);
+  if (!d) fail_msg("%s", diag_text(diag, a));
+  assert_int_equal(d->split[0].n, rows - (rows + 2) / 3);
+  assert_int_equal(d->split[1].n, (rows + 2) / 3);
+  for (int k = 0; k < 2; k++)
+    for (int64_t i = 0; i < d->split[k].n; i++) {
+      int64_t at = d->split[k].row[i] - 1;
+      assert_true(at % 3 == 0 ? k == 1 : k == 0);
+      same_sale(d, &d->split[k], i, &s[at]);
+    }
+  data_free(d);
+  text_free(&text);
+  arena_free(a);
+}
+
+static void prepared_as_each_row_is(void **state) {
+  (void)state;
+  uint64_t x = 8;
+  for (int i = 0; i < times_of(40); i++) sales(&x, 200 + below(&x, 6000), i % 2);
+}
+
 static int make_file(void **state) {
   (void)state;
   int fd = mkstemp(path);
@@ -286,6 +519,7 @@ static int remove_file(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       T(numbers_are_rounded_right), T(middles_go_to_even), T(marks_of_any_bytes), T(cells_of_any_text), T(cells_of_long_texts),
+      T(cells_that_are_asked_for), T(texts_are_numbered_as_they_come), T(expressions_of_many_rows), T(prepared_as_each_row_is),
   };
   return cmocka_run_group_tests(tests, make_file, remove_file);
 }
