@@ -296,9 +296,27 @@ void classes_apply(Raw *r, const PrepState *s) {
   }
 }
 
+static bool plain_binary(Apply *k, int at) {
+  const uint8_t *known = k->r->known[at];
+  float *y = k->out->y + at * k->out->n, *w = k->out->w + at * k->out->n;
+  int64_t sum = 0, n = 0;
+  if (k->r->weight) return false;
+  for (int64_t i = 0; i < k->n; i++) {
+    uint8_t label = known[k->row[i]];
+    y[i] = label / LABEL_TRUE;
+    w[i] = label & LABEL_KNOWN;
+    sum += label / LABEL_TRUE;
+    n += label & LABEL_KNOWN;
+  }
+  k->sum_known[at] += (double)sum;                           // as exact as one by one
+  k->known[at] += n;
+  return true;
+}
+
 // Of rows without a weight, and where all numbers fit. false: they must be looked at one by one.
 static bool plain_label(Apply *k, int at) {
   const DataLabel *l = &k->r->plan->labels[at];
+  if (l->kind == LABEL_BINARY) return plain_binary(k, at);
   const Affine scale = l->kind == LABEL_REAL ? k->prep->label[at] : (Affine){.factor = 1};
   const double *label = k->r->label[at];
   const uint8_t *known = k->r->known[at];
@@ -330,7 +348,7 @@ static void apply_label(Apply *k, int at) {
   for (int64_t i = 0; i < k->n; i++) {
     int64_t row = k->row[i];
     if (!k->r->known[at][row]) continue;
-    double v = k->r->label[at][row];
+    double v = k->r->label[at] ? k->r->label[at][row] : k->r->known[at][row] / LABEL_TRUE;
     y[i] = (float)v;
     w[i] = 1;
     if (l->kind == LABEL_REAL) w[i] = prepare_number(k, row, &l->prep, &k->prep->label[at], cell, v, &y[i]);

@@ -148,8 +148,8 @@ struct Raw {
   Distinct *id;                // [n_ids], at the inputs' id_at; of a list: code unused
   ItemList *list;              // [n_inputs]; LIST alone
   double **number;             // [n_inputs][n]: of a TIME, or a CATEGORY by bucketize; NaN: missing
-  double **label;              // [n_labels][n], unscaled; NaN: a class that is a text
-  uint8_t **known;             // [n_labels][n]
+  double **label;              // [n_labels][n], unscaled; NaN: a class that is a text. NULL: of a BINARY one, which stands in `known`
+  uint8_t **known;             // [n_labels][n]: LABEL_KNOWN, and LABEL_TRUE of a BINARY one
   Distinct *classes;           // [n_labels]: texts of a CLASS label
   double *room;                // [n + 1]: for the values of a column, while it is learned
   LabelCheck *check;           // [n_labels]: values that do not fit, so far
@@ -164,6 +164,12 @@ struct Raw {
 };
 enum { SPLIT_UNUSED = -1, SPLIT_DROPPED = -2, SPLIT_DUPLICATE = -3, MAX_DATA_ERRORS = 20 };
 enum { GONE_ABSENT = 1, GONE_DUPLICATE };      // Raw.gone
+enum { LABEL_KNOWN = 1, LABEL_TRUE = 2 };      // Raw.known
+static inline void set_label(Raw *r, int at, int64_t row, bool known, double x) {        // x: 0 or 1 of a BINARY one
+  bool binary = !r->label[at];
+  r->known[at][row] = (uint8_t)(known * LABEL_KNOWN + (known && binary && x != 0) * LABEL_TRUE);
+  if (!binary) r->label[at][row] = known ? x : 0;
+}
 // What a file must hold. INPUTS: a label that is absent or wrong is unknown. LABELS: these too. ALL: the split's, too.
 typedef enum { NEED_INPUTS, NEED_LABELS, NEED_ALL } RawNeed;
 Raw *raw_read(const DataPlan *p, const DataFiles *f, RawNeed need, Diag *d);   // NULL: errors in d

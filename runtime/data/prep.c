@@ -313,23 +313,24 @@ static void learn_classes(Raw *r, int at, PrepState *s, Arena *a) {
 
 static void warn_single_class(Raw *r, int at) {
   const DataLabel *l = &r->plan->labels[at];
-  const double *y = r->label[at];
+  const uint8_t *y = r->known[at];
   const Distinct *d = l->kind == LABEL_CLASS ? &r->classes[at] : NULL;
   int64_t first = -1;
   for (int64_t i = 0; i < r->n; i++) {
-    if (r->split[i] != 0 || !r->known[at][i]) continue;
+    if (r->split[i] != 0 || !y[i]) continue;
     if (first < 0) first = i;
     else if (d ? d->code[i] != d->code[first] : y[i] != y[first]) return;
   }
   if (first < 0) return;
-  const char *value = d ? d->value[d->code[first]] : y[first] != 0 ? "true" : "false";
+  const char *value = d ? d->value[d->code[first]] : y[first] & LABEL_TRUE ? "true" : "false";
   diag_warn(r->diag, "single-class", (Place){0}, "`%s` is %s in every training row: nothing can be learned from it", l->name,
             shown(r, value));
 }
 
 static void learn_label(Raw *r, int at, PrepState *s, Arena *a) {
+  static const Prep none;
   const DataLabel *l = &r->plan->labels[at];
-  s->label[at] = learn_numbers(r, &l->prep, l->kind == LABEL_REAL ? l->scale : SCALE_NONE,
+  s->label[at] = learn_numbers(r, l->kind == LABEL_BINARY ? &none : &l->prep, l->kind == LABEL_REAL ? l->scale : SCALE_NONE,
                                (Numbers){r->label[at], r->known[at], label_column(r->plan, l), l->name}, a);
   if (l->kind == LABEL_CLASS) learn_classes(r, at, s, a);
   if (l->kind == LABEL_BINARY || l->kind == LABEL_CLASS) warn_single_class(r, at);

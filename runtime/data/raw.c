@@ -226,8 +226,7 @@ static void read_label(Raw *r, int at, int64_t row, Ahead *where, Ahead *from) {
   if (known) known = label_value(r, at, row, v, &x);
   else if (has && l->missing == MISSING_ERROR && !l->anonymous && r->faults == faults)
     missing_label(r, row, l, !r->check[at].missing++);
-  r->label[at][row] = known ? x : 0;
-  r->known[at][row] = known;
+  set_label(r, at, row, known, x);
 }
 
 // A value that is one of the label as it stands, as nearly all are.
@@ -246,8 +245,6 @@ static inline bool plain_value(const DataLabel *l, const ValueBlock *v, int64_t 
 // The rows that are ahead, all at once. false: one of them is not plain, and none was read.
 static bool plain_labels(Raw *r, int at, const Ahead *where, const Ahead *from) {
   const DataLabel *l = &r->plan->labels[at];
-  double *label = r->label[at] + from->from;
-  uint8_t *known = r->known[at] + from->from;
   int64_t good = 0, n = from->to - from->from;
   bool may_miss = l->missing != MISSING_ERROR || l->anonymous, plain = true;
   for (int64_t i = 0; i < n && plain; i++) {
@@ -255,8 +252,7 @@ static bool plain_labels(Raw *r, int at, const Ahead *where, const Ahead *from) 
     bool has = !(r->gone && r->gone[from->from + i]) && (!l->where || where->value.number[i] != 0);
     bool there = has && from->value.kind[i];
     plain = there ? plain_value(l, &from->value, i, &x) : !has || may_miss;
-    label[i] = there ? x : 0;
-    known[i] = there;
+    set_label(r, at, from->from + i, there, x);
     good += there;
   }
   if (plain && l->kind == LABEL_BINARY) r->check[at].good += good;
@@ -282,7 +278,7 @@ static void read_labels(Raw *r) {
       raw_label(r, i);
       continue;
     }
-    memset(r->label[i] + r->from, 0, sizeof **r->label * (size_t)(r->n - r->from));
+    if (r->label[i]) memset(r->label[i] + r->from, 0, sizeof **r->label * (size_t)(r->n - r->from));
     memset(r->known[i] + r->from, 0, (size_t)(r->n - r->from));
   }
 }
@@ -360,7 +356,7 @@ static void open_labels(Raw *r) {
   r->classes = NEW_ARRAY(a, Distinct, p->n_labels + 1);
   r->check = raw_checks(p, a);
   for (int i = 0; i < p->n_labels; i++) {
-    store_add(&r->store, &r->label[i], sizeof **r->label);
+    if (p->labels[i].kind != LABEL_BINARY) store_add(&r->store, &r->label[i], sizeof **r->label);
     store_add(&r->store, &r->known[i], sizeof **r->known);
     if (p->labels[i].kind != LABEL_CLASS) continue;
     distinct_init(&r->classes[i], a, 0);

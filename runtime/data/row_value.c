@@ -163,12 +163,16 @@ static void text_class(Raw *r, int64_t row, const RowExpr *e) {
 
 static void label_values(Raw *r, int64_t row, int n, const RowExpr *e, ValueBlock *out) {
   const uint8_t *known = r->known[e->index] + row;
-  const double *label = r->label[e->index] + row;
-  uint8_t kind = r->plan->labels[e->index].kind == LABEL_BINARY ? VALUE_BOOL : VALUE_NUMBER;
-  for (int i = 0; i < n; i++) {
-    out->kind[i] = known[i] ? kind : VALUE_UNKNOWN;
-    out->number[i] = label[i];                               // 0 where it is unknown
-    if (!isnan(label[i]) || !known[i]) continue;
+  const double *label = r->label[e->index];
+  bool binary = r->plan->labels[e->index].kind == LABEL_BINARY;
+  for (int i = 0; i < n && binary; i++) {
+    out->kind[i] = (uint8_t)((known[i] & LABEL_KNOWN) * VALUE_BOOL);
+    out->number[i] = known[i] / LABEL_TRUE;
+  }
+  for (int i = 0; i < n && !binary; i++) {
+    out->kind[i] = (uint8_t)(known[i] * VALUE_NUMBER);
+    out->number[i] = label[row + i];                         // 0 where it is unknown
+    if (!isnan(label[row + i]) || !known[i]) continue;
     text_class(r, row + i, e);
     out->kind[i] = VALUE_UNKNOWN, out->number[i] = 0;
   }
@@ -224,11 +228,25 @@ static void comparison(RowOp op, int n, ValueBlock *a, const ValueBlock *b, int 
   }
 }
 
+static inline bool is_small_whole(double x) { return x >= 0 && x < 1 << 30 && x == (int32_t)x; }
+
+static double remainder_of(double x, double y) {            // with the sign of the divisor
+  double v = fmod(x, y);
+  return v != 0 && (v < 0) != (y < 0) ? v + y : v;
+}
+
 // Of whole numbers without the cost of fmod: x / y is far enough from the next whole number for its rounded quotient to be cut to the right one.
-static inline double remainder_of(double x, double y) {
-  enum { LARGE = 1 << 30 };
-  if (x >= 0 && x < LARGE && y >= 1 && y < LARGE && x == (int32_t)x && y == (int32_t)y) return (int32_t)x - (int32_t)(x / y) * (int32_t)y;
-  return fmod(x, y);
+static void remainders(int n, ValueBlock *a, const ValueBlock *b, int step) {
+  bool whole_b = is_small_whole(b->number[0]) && b->number[0] != 0;
+  for (int i = 0; i < n; i++) {
+    double x = a->number[i], y = b->number[i * step];
+    if (step) whole_b = is_small_whole(y) && y != 0;
+    bool whole = whole_b && is_small_whole(x);
+    double v = whole ? (int32_t)x - (int32_t)(x / y) * (int32_t)y : remainder_of(x, y);
+    unsigned known = (a->kind[i] != 0) & (b->kind[i * step] != 0) & (whole || isfinite(v));
+    a->kind[i] = (uint8_t)(known * VALUE_NUMBER);
+    a->number[i] = known ? v : 0;
+  }
 }
 
 static inline double result_of(RowOp op, double x, double y) {
@@ -237,11 +255,8 @@ static inline double result_of(RowOp op, double x, double y) {
   case RX_SUB: return x - y;
   case RX_MUL: return x * y;
   case RX_DIV: return x / y;
-  case RX_MOD: break;
   default: BUG("row operator %d", (int)op);
   }
-  double v = remainder_of(x, y);
-  return ((v < 0) & (y > 0)) | ((v > 0) & (y < 0)) ? v + y : v;          // the sign of the divisor
 }
 
 // A quotient by zero, and what is too large for a double, is unknown.
@@ -296,6 +311,7 @@ static void values(Raw *r, int64_t row, int n, const RowExpr *e, ValueBlock *out
   case RX_LE:
   case RX_GT:
   case RX_GE: comparison(e->op, n, out, &b, step); break;
+  case RX_MOD: remainders(n, out, &b, step); break;
   default: arithmetic(e->op, n, out, &b, step);
   }
 }

@@ -424,7 +424,7 @@ static void open_row(Synth *s) {
                  .check = raw_checks(p, a)};
   for (int i = 0; i < s->n; i++) s->raw.column[i] = i;
   for (int i = 0; i < p->n_labels; i++) {
-    s->raw.label[i] = NEW_ARRAY(a, double, 1);
+    if (p->labels[i].kind != LABEL_BINARY) s->raw.label[i] = NEW_ARRAY(a, double, 1);
     s->raw.known[i] = NEW_ARRAY(a, uint8_t, 1);
   }
 }
