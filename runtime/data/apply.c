@@ -416,6 +416,26 @@ static Rows behind(const DataPlan *p, const Rows *r, int64_t at) {
                 NULL};
 }
 
+// Piece by piece into a file: each is made in the same memory, then written.
+static void write_pieces(Apply *k, Rows *out, int64_t most) {
+  const DataPlan *p = k->r->plan;
+  Arena *a = arena_new();
+  Rows piece;
+  int64_t faults = k->r->faults;
+  rows_open(p, most, NULL, 0, &piece, a, k->r->diag);
+  k->row = NEW_ARRAY(a, int64_t, most + 1);
+  k->out = &piece;
+  k->next = 0;
+  for (int64_t at = 0; at < out->n && k->r->faults == faults; at += k->n) {
+    if (at) rows_clear(p, &piece);
+    take_rows(k, most);
+    apply_piece(k);
+    rows_write(p, out, at, &piece, k->n);
+    store_touch(&k->r->store, k->n * k->r->store.row_bytes);
+  }
+  arena_free(a);
+}
+
 static void apply_pieces(Apply *k, Rows *out, int64_t most, bool quietly) {
   const DataPlan *p = k->r->plan;
   Rows piece;
@@ -439,7 +459,8 @@ static void apply_split(Apply *k, Rows *out) {
   int64_t faults = r->faults, few = CACHED / (4 * (int64_t)(r->plan->dense_width + r->plan->n_ids) + 1) + 64;
   bool mute = r->mute;
   r->mute = true;
-  apply_pieces(k, out, few, true);
+  if (out->file) write_pieces(k, out, few);
+  else apply_pieces(k, out, few, true);
   r->mute = mute;
   if (r->faults == faults) return;
   r->faults = faults;

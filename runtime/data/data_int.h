@@ -98,6 +98,8 @@ bool rows_open(const DataPlan *p, int64_t n, const char *folder, int64_t limit, 
 int64_t rows_bytes(const DataPlan *p, int64_t n);
 bool rows_map(const DataPlan *p, int64_t n, const char *path, int64_t limit, Rows *out, Arena *a);   // false: not of n rows
 bool rows_keep(const DataPlan *p, Rows *r, const char *folder, const char *path, Arena *a);          // its file gets a name
+void rows_clear(const DataPlan *p, Rows *r);               // of memory: all zero, as they were
+void rows_write(const DataPlan *p, const Rows *r, int64_t at, const Rows *piece, int64_t n);   // n of the piece, which lies in memory, into a file's, at row `at`
 void rows_close(Rows *r);
 
 // ---- row_cache.c

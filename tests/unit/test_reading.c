@@ -1,6 +1,8 @@
 // test_reading.c: what the reading of text stands on, beside references that look at one byte, one value after the other: numbers beside strtod,
 // the marks of a text, its cells and errors beside a plain reader of the same rules, the texts of a column, expressions of many rows, and what
 // becomes of cells in prepared rows. MTLC_FUZZ: how many of each.
+#define _GNU_SOURCE
+#include <ftw.h>
 #include <inttypes.h>
 #include <math.h>
 #include <setjmp.h>
@@ -463,7 +465,8 @@ static void same_sale(const Dataset *d, const Rows *r, int64_t i, const Sale *s)
   assert_true(s->kind < 0 ? r->ids[i] == 1 : atoi(name + strlen(name) - 1) == s->kind);
 }
 
-static void sales(uint64_t *x, int rows, bool odd) {
+// kept: NULL, or a folder for rows that do not fit into a byte of memory.
+static void sales(uint64_t *x, int rows, bool odd, const char *kept) {
   static const RawColumn columns[] = {{"amount", 0}, {"kind", 0}, {"bought", 0}, {"spend", 0}};
   static const DataSource source = {.name = "f", .delimiter = ','};
   const DataInput input[] = {{.name = "amount", .kind = INPUT_REAL, .from = &sale_amount, .width = 1, .id_at = -1,
@@ -484,7 +487,8 @@ static void sales(uint64_t *x, int rows, bool odd) {
   text_add(&text, "amount,kind,bought,spend\n");
   for (int i = 0; i < rows; i++) put_sale(&text, x, &s[i], odd);
   write_text(&text);
-  Dataset *d = data_prepare(&p, &(DataFiles){.source = (const char *const[]){path}}, diag);
+  p.seed = draw(x);                                          // nothing that is kept fits
+  Dataset *d = data_prepare(&p, &(DataFiles){.source = (const char *const[]){path}, .memory = kept != NULL, .folder = kept}, diag);
   if (!d) fail_msg("%s", diag_text(diag, a));
   assert_int_equal(d->split[0].n, rows - (rows + 2) / 3);
   assert_int_equal(d->split[1].n, (rows + 2) / 3);
@@ -494,15 +498,24 @@ static void sales(uint64_t *x, int rows, bool odd) {
       assert_true(at % 3 == 0 ? k == 1 : k == 0);
       same_sale(d, &d->split[k], i, &s[at]);
     }
+  assert_true((d->split[0].file != NULL) == (kept != NULL));
   data_free(d);
   text_free(&text);
   arena_free(a);
 }
 
+static int take_away(const char *name, const struct stat *st, int kind, struct FTW *at) {
+  (void)st, (void)kind, (void)at;
+  return remove(name);
+}
+
 static void prepared_as_each_row_is(void **state) {
   (void)state;
   uint64_t x = 8;
-  for (int i = 0; i < times_of(40); i++) sales(&x, 200 + below(&x, 6000), i % 2);
+  char folder[] = "/tmp/mtlc-reading-rows-XXXXXX";
+  assert_non_null(mkdtemp(folder));
+  for (int i = 0; i < times_of(40); i++) sales(&x, 200 + below(&x, 6000), i % 2, i % 3 ? NULL : folder);
+  nftw(folder, take_away, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 static int make_file(void **state) {
