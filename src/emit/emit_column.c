@@ -11,9 +11,8 @@ static void swap(Value *a, Value *b) {
 
 static void column_sum(Tile *t, Value *acc) {
   Kernel *k = t->k;
-  Value extent = k->extent[AXIS_REDUCED];
-  if (at_run_time(k->c->reduced)) tree_sum(k, extent, acc_type(t), t->mr * t->nv, tile_chain, t, acc);
-  else tile_chain(k, ll_i64(&k->e->l, 0), extent, acc, t);
+  if (at_run_time(k->c->reduced)) tree_sum(k, k->from, k->to, acc_type(t), t->mr * t->nv, tile_chain, t, acc);
+  else tile_chain(k, k->from, k->to, acc, t);
 }
 
 // left has stride 1 along m: it is the operand of vectors, and the column the one of scalars.

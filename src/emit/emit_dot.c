@@ -146,18 +146,18 @@ static void span(Kernel *k, const DotTiles *shape, const Span *s) {
 static void spans_over_rows(Kernel *k, const DotTiles *shape) {
   Emit *e = k->e;
   LL *l = &e->l;
-  Value zero = ll_i64(l, 0), extent = k->extent[AXIS_REDUCED], block = ll_i64(l, e->s->block);
+  Value zero = ll_i64(l, 0), block = ll_i64(l, e->s->block);
   Value partials = kernel_alloca(k, acc_elem(k), (int64_t)SPAN_ROWS * SPAN_COLUMNS * e->tree_levels, "partials");
   Loop rows, cols, blocks;
   loop_begin(e, &rows, k->lo, k->hi, SPAN_ROWS, "span", 0, NULL);
   loop_begin(e, &cols, zero, k->extent[1], SPAN_COLUMNS, "span.col", 0, NULL);
-  loop_begin(e, &blocks, zero, ll_max(l, extent, ll_i64(l, 1)), e->s->block, "block", 0, NULL);
+  loop_begin(e, &blocks, k->from, ll_max(l, k->to, ll_i64(l, 1)), e->s->block, "block", 0, NULL);
   Value next = ll_add(l, blocks.i, block);
   Span s = {
     .row = rows.i, .row_to = ll_min(l, ll_add(l, rows.i, ll_i64(l, SPAN_ROWS)), k->hi),
     .col = cols.i, .col_to = ll_min(l, ll_add(l, cols.i, ll_i64(l, SPAN_COLUMNS)), k->extent[1]),
-    .k = blocks.i, .k_to = ll_min(l, next, extent),
-    .block = LLVMBuildUDiv(l->b, blocks.i, block, ""), .more = ll_icmp(l, LLVMIntSLT, next, extent), .partials = partials,
+    .k = blocks.i, .k_to = ll_min(l, next, k->to),
+    .block = LLVMBuildUDiv(l->b, ll_sub(l, blocks.i, k->from), block, ""), .more = ll_icmp(l, LLVMIntSLT, next, k->to), .partials = partials,
   };
   span(k, shape, &s);
   loop_end(e, &blocks, NULL);
@@ -183,11 +183,10 @@ static void alone_or_more(Kernel *k, const DotTiles *shape, const Span *s) {
 void emit_dot(Kernel *k) {
   LL *l = &k->e->l;
   DotTiles shape = dot_tiles(k->e, k->c);
-  Span all = {.row = k->lo, .row_to = k->hi, .col = ll_i64(l, 0), .col_to = k->extent[1], .k = ll_i64(l, 0), .k_to = k->extent[AXIS_REDUCED]};
+  Span all = {.row = k->lo, .row_to = k->hi, .col = ll_i64(l, 0), .col_to = k->extent[1], .k = k->from, .k_to = k->to};
   CHECK(shape.mr * shape.nv <= MAX_TILE && SPAN_COLUMNS % (shape.nv * k->width) == 0);
-  if (k->c->by_block) all.k = k->from, all.k_to = k->to;
   if (shape.columns == '1') emit_column(k);
-  else if (at_run_time(k->c->reduced) && !k->c->by_block) spans_over_rows(k, &shape);
+  else if (at_run_time(k->c->reduced) && !is_block(k)) spans_over_rows(k, &shape);
   else if (k->predicts && at_run_time(k->c->dims[0])) alone_or_more(k, &shape, &all);
   else span(k, &shape, &all);
 }

@@ -71,7 +71,8 @@ typedef struct {
   State st;
   Block entry;                              // allocas go here
   Value lo, hi;
-  Value from, to, block_stride;             // by_block: the rows of the block
+  Value from, to;                           // of the reduced axis
+  Value group, group_stride;                // by_group: rows of a whole group
   Value extent[N_AXES];
   Value left, right, left_mn, left_k, right_k;   // DOT
   Value sorted;                                  // ROWS
@@ -169,13 +170,15 @@ Value lane_mask(Emit *e, int width, Value left);                        // lane 
 enum { MAX_ROW_VECTORS = 4 };
 int   whole_row(const Kernel *k, Value to);                             // vectors of 0 … to−1 where these are so few that no loop is made; else 0
 Value row_mask(Kernel *k, int vector, Value to);                        // of that vector of them; NULL: all lanes are on
-// Sum over 0 … extent−1 by blocks, combined by the aligned binary tree (see emit_reduce.c).
+// Sum over from … to−1 by blocks, combined by the aligned binary tree (see emit_reduce.c).
 typedef struct { Kernel *k; Type t; int n; Value mem; int64_t level; } Partials;    // n vectors; level: vectors from one level to the next
 // acc, the partial sum of block b, and what it completes: in acc, where no `more` blocks follow, and the builder stands there; else
 // put away at the end of the block returned, which still has to go on to the next.
 Block tree_step(const Partials *p, Value b, Value more, Value *acc);
 typedef void PartialFn(Kernel *k, Value from, Value to, Value *acc, void *ctx);
-void tree_sum(Kernel *k, Value extent, Type t, int n, PartialFn *partial, void *ctx, Value *acc);
+void tree_sum(Kernel *k, Value from, Value to, Type t, int n, PartialFn *partial, void *ctx, Value *acc);
+
+static inline bool is_block(const Kernel *k) { return k->c->by_group == k->e->s->block; }      // by_group, of one block each
 
 // ---- the other kinds
 void emit_reduce_lanes(Kernel *k);

@@ -83,8 +83,8 @@ void kernel_key(const Emit *e, const Call *c, bool constants, Text *out) {
   for (int i = 0; i < c->n_dims; i++)
     if (c->dims[i].named) text_printf(out, " distinct%d", i);
   if (c->reduced.named) text_add(out, " distinct");
-  if (c->reduced.of_blocks) text_add(out, " blocks");
-  if (c->by_block) text_add(out, " by block");
+  if (c->reduced.groups_of) text_printf(out, " groups of %lld", (long long)c->reduced.groups_of);
+  if (c->by_group) text_add(out, c->by_group == e->s->block ? " by block" : " by group");
   if (c->kind == CALL_DOT) {
     DotTiles t = dot_tiles(e, c);
     text_printf(out, " dot%d:%d:%d:%d:%dx%d%c:%c%c", at_run_time(c->dims[0]), at_run_time(c->reduced), c->left.dtype, c->right.dtype, t.mr, t.nv,
@@ -217,8 +217,11 @@ void kernel_params(Emit *e, const KernelFn *f, const Call *c, Kernel *k, Params 
   output_params(e, c, k, out);
   int64_t row = short_row(e, c);
   if (row && k) k->extent[1] = ll_i64(&e->l, row);
-  if (c->by_block) param(e, out, PARAM_I64, k ? &k->block_stride : NULL, "block.s")->value = c->block_stride;
-  for (int d = c->by_block ? 0 : row ? 2 : 1; d < c->n_dims; d++) extent_param(e, out, k ? &k->extent[d] : NULL, c->dims[d], "size", d);
+  if (c->by_group) {
+    param(e, out, PARAM_I64, k ? &k->group : NULL, "group")->value = c->by_group;
+    param(e, out, PARAM_I64, k ? &k->group_stride : NULL, "group.s")->value = c->group_stride;
+  }
+  for (int d = c->by_group ? 0 : row ? 2 : 1; d < c->n_dims; d++) extent_param(e, out, k ? &k->extent[d] : NULL, c->dims[d], "size", d);
   if (c->kind != CALL_MAP) extent_param(e, out, k ? &k->extent[AXIS_REDUCED] : NULL, c->reduced, "reduced", -1);
 }
 
@@ -339,20 +342,14 @@ static void (*const emitters[])(Kernel *) = {[CALL_MAP] = emit_map, [CALL_REDUCE
                                              [CALL_SPREAD] = emit_spread, [CALL_ROWS] = emit_rows,
                                              [CALL_BAG] = emit_bag, [CALL_SPREAD_BAG] = emit_spread_bag};
 
-// Block after block of the rows lo … hi−1, each with all of dims.
-static void emit_blocks(Kernel *k) {
+// The rows lo … hi−1 are a group, each with all of dims.
+static void emit_group(Kernel *k) {
   LL *l = &k->e->l;
-  Value rows = ll_i64(l, k->e->s->block), hi = k->hi;
-  Loop block;
-  loop_begin(k->e, &block, k->lo, hi, k->e->s->block, "block", 0, NULL);
-  State back = kernel_keep(k);
-  Value number = LLVMBuildUDiv(l->b, block.i, rows, "");
-  k->st.out[0] = ll_at(l, emit_type(k->e, k->c->outputs[0].dtype), k->st.out[0], ll_mul(l, number, k->block_stride));
-  k->from = block.i, k->to = ll_min(l, ll_add(l, block.i, rows), hi);
+  Value number = LLVMBuildUDiv(l->b, k->lo, k->group, "number");
+  k->st.out[0] = ll_at(l, emit_type(k->e, k->c->outputs[0].dtype), k->st.out[0], ll_mul(l, number, k->group_stride));
+  k->from = k->lo, k->to = k->hi;
   k->lo = ll_i64(l, 0), k->hi = k->extent[0];
   emitters[k->c->kind](k);
-  kernel_leave(k, back);
-  loop_end(k->e, &block, NULL);
 }
 
 static void attribute(Emit *e, Value fn, const char *key, const char *value) {
@@ -446,7 +443,8 @@ void kernel_define(Emit *e, KernelFn *f) {
     if (c->vals[v].kind == VAL_CONST) k.st.known[v] = constant_value(e, &c->vals[v], k.st.known[v]);
   kernel_resolve(&k, -1);
   kernel_hoist(&k, -1);
-  if (c->by_block) emit_blocks(&k);
+  k.from = ll_i64(l, 0), k.to = k.extent[AXIS_REDUCED];
+  if (c->by_group) emit_group(&k);
   else emitters[c->kind](&k);
   LLVMBuildRetVoid(l->b);
   ll_go(l, k.entry);

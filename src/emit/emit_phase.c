@@ -30,14 +30,13 @@ static Value first_word(PhaseState *s, Value p) {          // of what sort_ids m
   return LLVMBuildZExt(l->b, ll_load(l, l->i32, p, 4, "distinct"), l->i64, "");
 }
 
-static Value blocks_of(PhaseState *s) {                    // of n rows
+static Value groups_of(PhaseState *s, int64_t rows) {      // of n rows
   LL *l = &s->e->l;
-  Value rows = ll_i64(l, s->e->s->block);
-  return LLVMBuildUDiv(l->b, ll_add(l, s->n, ll_i64(l, s->e->s->block - 1)), rows, "blocks");
+  return LLVMBuildUDiv(l->b, ll_add(l, s->n, ll_i64(l, rows - 1)), ll_i64(l, rows), "groups");
 }
 
 static Value extent_of(PhaseState *s, Dim d) {
-  return d.of_blocks ? blocks_of(s) : d.is_rows ? s->n : d.named ? first_word(s, s->base[d.named - 1]) : ll_i64(&s->e->l, d.size);
+  return d.groups_of ? groups_of(s, d.groups_of) : d.is_rows ? s->n : d.named ? first_word(s, s->base[d.named - 1]) : ll_i64(&s->e->l, d.size);
 }
 
 static Given constants(PhaseState *s, const KernelFn *k, const Call *c, int64_t first) {
@@ -96,7 +95,7 @@ static Value next_word(Reader *r) {
 
 static Value loaded_extent(PhaseState *s, Dim d, Value word) {
   LL *l = &s->e->l;
-  if (d.of_blocks) return blocks_of(s);
+  if (d.groups_of) return groups_of(s, d.groups_of);       // part of the key
   if (!d.named) return ll_select(l, ll_icmp(l, LLVMIntSLT, word, ll_i64(l, 0)), s->n, word);
   return first_word(s, ll_load(l, l->ptr, ll_at(l, l->ptr, s->buf, ll_sub(l, ll_i64(l, -2), word)), 8, "sorted"));
 }

@@ -60,18 +60,18 @@ Block tree_step(const Partials *p, Value b, Value more, Value *acc) {
   return push;
 }
 
-void tree_sum(Kernel *k, Value extent, Type t, int n, PartialFn *partial, void *ctx, Value *acc) {
+void tree_sum(Kernel *k, Value from_row, Value to, Type t, int n, PartialFn *partial, void *ctx, Value *acc) {
   LL *l = &k->e->l;
   Partials p = {k, t, n, kernel_alloca(k, t, (int64_t)n * k->e->tree_levels, "partials"), n};
-  Value zero = ll_i64(l, 0);
+  Value zero = ll_i64(l, 0), rows = ll_i64(l, k->c->reduced.groups_of ? 1 : k->e->s->block);
   Block from = ll_here(l), head = ll_block(l, "block");
   ll_br(l, head);
   ll_go(l, head);
-  Value row = ll_phi(l, l->i64, "row"), b = ll_phi(l, l->i64, "b"), next_row = ll_add(l, row, ll_i64(l, k->c->reduced.of_blocks ? 1 : k->e->s->block));
-  partial(k, row, ll_min(l, next_row, extent), acc, ctx);
-  Block push = tree_step(&p, b, ll_icmp(l, LLVMIntSLT, next_row, extent), acc), done = ll_here(l);
+  Value row = ll_phi(l, l->i64, "row"), b = ll_phi(l, l->i64, "b"), next_row = ll_add(l, row, rows);
+  partial(k, row, ll_min(l, next_row, to), acc, ctx);
+  Block push = tree_step(&p, b, ll_icmp(l, LLVMIntSLT, next_row, to), acc), done = ll_here(l);
   ll_go(l, push);
-  ll_from(row, zero, from);
+  ll_from(row, from_row, from);
   ll_from(row, next_row, push);
   ll_from(b, zero, from);
   ll_from(b, ll_add(l, b, ll_i64(l, 1)), push);
@@ -205,8 +205,8 @@ static void fetch_later(Kernel *k) {
   }
 }
 
-// A block's sum that is there.
-static void block_partial(Kernel *k, Value from, Value to, Value *acc, void *ctx) {
+// A group's sum that is there.
+static void group_partial(Kernel *k, Value from, Value to, Value *acc, void *ctx) {
   Point *at = ctx;
   State back = kernel_enter(k, AXIS_REDUCED, from), row;
   (void)to;
@@ -225,14 +225,12 @@ static void scalar_partial(Kernel *k, Value from, Value to, Value *acc, void *ct
 }
 
 static void reduce_rows_body(Kernel *k, Point *at, void *ctx) {
-  LL *l = &k->e->l;
-  Value acc[SIDE_BY_SIDE], extent = k->extent[AXIS_REDUCED];
-  PartialFn *partial = k->c->reduced.of_blocks ? block_partial : k->c->n_dims == 0 ? scalar_partial : rows_partial;
+  Value acc[SIDE_BY_SIDE];
+  PartialFn *partial = k->c->reduced.groups_of ? group_partial : k->c->n_dims == 0 ? scalar_partial : rows_partial;
   State back;
   (void)ctx;
-  if (k->c->by_block) partial(k, k->from, k->to, acc, at);
-  else if (is_max(k)) partial(k, ll_i64(l, 0), extent, acc, at);
-  else tree_sum(k, extent, sum_type(k, at->width), at->vectors, partial, at, acc);
+  if (is_max(k) || is_block(k)) partial(k, k->from, k->to, acc, at);
+  else tree_sum(k, k->from, k->to, sum_type(k, at->width), at->vectors, partial, at, acc);
   for (int v = 0; v < at->vectors; v++) {
     Point p = vector_of(k, at, v, &back);
     finish(k, &p, acc[v]);

@@ -1,7 +1,7 @@
-// blocks.c: sums over rows in two parts. What a block of rows adds to a gradient of weights is summed in the phase over rows that makes the
-// operands, by the thread that has them in its caches; the blocks are added up, by the tree, where the weights are updated. So threads
-// exchange as many numbers as there are weights, for each block, and not the operands of each row. The sum of a block and the tree are
-// those of the sum in one piece: no bit changes.
+// blocks.c: sums over rows in two parts. What a group of rows adds to a gradient of weights is summed in the phase over rows that makes the
+// operands, by the thread that has them in its caches; the groups are added up where the weights are updated. So threads exchange as many
+// numbers as there are weights, for each group, and not the operands of each row. A group is a power of two of blocks: its sum is one of
+// those in the tree of the sum in one piece, and no bit changes.
 #include "plan_int.h"
 
 typedef struct { Planner *p; Phase *ph; int n, rows; } Splitting;       // rows: the phase over rows at hand
@@ -44,7 +44,7 @@ static int made_in(const Splitting *s, const Call *c, int before) {
 
 static bool can_split(const Splitting *s, const Call *c, int phase) { return is_sum(c) && made_in(s, c, phase) == s->rows; }
 
-// What a block of rows adds is written and read once; the operands are those of its rows.
+// What a group of rows adds is written and read once; the operands are those of its rows.
 static bool is_small(const Splitting *s, const Call *c) {
   if (c->kind != CALL_DOT) return true;
   int64_t m = c->dims[0].size, n = c->dims[1].size;
@@ -52,18 +52,18 @@ static bool is_small(const Splitting *s, const Call *c) {
 }
 
 // ---------------------------------------------------------------- the two parts
-static int sums_buffer(Planner *p, const Call *c) {
-  int64_t rows = 1, blocks = (p->s->capacity + p->s->block - 1) / p->s->block;
+static int sums_buffer(Planner *p, const Call *c, int64_t group) {
+  int64_t rows = 1, groups = (p->s->capacity + group - 1) / group;
   for (int d = 0; d < c->n_dims - 1; d++) rows *= c->dims[d].size;
-  return add_buffer(p->s, arena_printf(p->s->arena, "sums.%s", c->name), BUF_ROWS, c->vals[c->anchor].dtype, blocks * rows, 0,
+  return add_buffer(p->s, arena_printf(p->s->arena, "sums.%s", c->name), BUF_ROWS, c->vals[c->anchor].dtype, groups * rows, 0,
                     c->dims[c->n_dims - 1].size);
 }
 
-static void strides_of(const Planner *p, const Call *c, int buffer, int64_t *stride, int64_t *block) {
+static void strides_of(const Planner *p, const Call *c, int buffer, int64_t *stride, int64_t *group) {
   int64_t at = p->s->buffers.data[buffer].ld;
   stride[c->n_dims - 1] = 1;
   for (int d = c->n_dims - 2; d >= 0; d--) stride[d] = at, at *= c->dims[d].size;
-  *block = at;
+  *group = at;
 }
 
 // Values that are evaluated on this domain, and what they read; the anchor is one of both. From the old numbers to the new ones.
@@ -96,23 +96,23 @@ static Call copy_of(Planner *p, const Call *c, Moved *m) {
   return out;
 }
 
-static Call part_of(Planner *p, const Call *c, int buffer) {
+static Call part_of(Planner *p, const Call *c, int buffer, int64_t group) {
   Moved m;
   Call part = copy_of(p, c, &m);
   keep_values(c, true, &part, &m);
-  part.by_block = true;
+  part.by_group = group;
   part.outputs = NEW_ARRAY(p->s->arena, Output, 1), part.n_outputs = 1;
   part.outputs[0] = (Output){ .val = part.anchor, .buffer = buffer, .dtype = c->vals[c->anchor].dtype };
-  strides_of(p, c, buffer, part.outputs[0].stride, &part.block_stride);
+  strides_of(p, c, buffer, part.outputs[0].stride, &part.group_stride);
   return part;
 }
 
-static Call rest_of(Planner *p, const Call *c, int buffer) {
+static Call rest_of(Planner *p, const Call *c, int buffer, int64_t group) {
   Moved m;
   Call rest = copy_of(p, c, &m);
   DType t = c->vals[c->anchor].dtype;
   rest.kind = CALL_REDUCE_ROWS, rest.reduce_op = OP_SUM;
-  rest.reduced = (Dim){ .of_blocks = true, .size = (p->s->capacity + p->s->block - 1) / p->s->block };
+  rest.reduced = (Dim){ .groups_of = group, .size = (p->s->capacity + group - 1) / group };
   rest.inputs[rest.n_inputs++] = (Input){ .buffer = buffer, .dtype = t, .index = -1 };
   rest.vals[rest.n_vals++] = (Val){ .kind = VAL_INPUT, .dtype = t, .prologue = 1 };
   strides_of(p, c, buffer, rest.inputs[0].stride + 1, &rest.inputs[0].stride[0]);
@@ -128,7 +128,7 @@ static Call rest_of(Planner *p, const Call *c, int buffer) {
 static void insert(Planner *p, Phase *ph, const Call *part) {
   int at = ph->n_calls;
   while (at > 0 && !makes_operand(&ph->calls[at - 1], part)) at--;
-  while (at < ph->n_calls && ph->calls[at].by_block) at++;
+  while (at < ph->n_calls && ph->calls[at].by_group) at++;
   Call *calls = NEW_ARRAY(p->s->arena, Call, ph->n_calls + 1);
   memcpy(calls, ph->calls, sizeof *calls * (size_t)at);
   calls[at] = *part;
@@ -137,9 +137,10 @@ static void insert(Planner *p, Phase *ph, const Call *part) {
 }
 
 static void split(Splitting *s, Call *c) {
-  int buffer = sums_buffer(s->p, c);
-  Call part = part_of(s->p, c, buffer);
-  *c = rest_of(s->p, c, buffer);
+  int64_t group = s->ph[s->rows].group;
+  int buffer = sums_buffer(s->p, c, group);
+  Call part = part_of(s->p, c, buffer, group);
+  *c = rest_of(s->p, c, buffer, group);
   insert(s->p, &s->ph[s->rows], &part);
 }
 
@@ -159,13 +160,21 @@ static bool pays(const Splitting *s) {
   return small > large;
 }
 
+// As many as leave some groups for each of a few threads.
+static int64_t whole_blocks(const Schedule *s) {
+  enum { GROUPS = 8 };
+  int64_t rows = s->block;
+  while (2 * rows * GROUPS <= s->capacity) rows *= 2;
+  return rows;
+}
+
 void split_sums(Planner *p, Phase *ph, int n) {
   for (int r = 0; r < n; r++) {
     Splitting s = { p, ph, n, r };
     if (!ph[r].over_rows || !pays(&s)) continue;
+    ph[r].group = whole_blocks(p->s);
     for (int t = r + 1; t < n; t++)
       for (int i = 0; i < ph[t].n_calls && !ph[t].over_rows; i++)
         if (can_split(&s, &ph[t].calls[i], t) && is_small(&s, &ph[t].calls[i])) split(&s, &ph[t].calls[i]);
-    ph[r].group = ph[r].group < p->s->block ? p->s->block : ph[r].group / p->s->block * p->s->block;
   }
 }

@@ -76,7 +76,7 @@ CallCost call_cost(const Call *c) {
 double call_ns(const Call *c) {
   CallCost k = call_cost(c);
   bool products = c->kind == CALL_DOT || (c->kind == CALL_HOST && c->host.id == HOST_GEMM);
-  return k.flops / (products ? 100 : 10) + k.bytes / (c->reduced.of_blocks ? 6 : 30);
+  return k.flops / (products ? 100 : 10) + k.bytes / (c->reduced.groups_of ? 6 : 30);
 }
 
 double calls_ns(const Call *calls, int n) {

@@ -14,9 +14,9 @@ typedef struct { int buffer; int64_t offset; int64_t stride[MAX_RANK]; } Loc;   
 
 enum { MAX_DIMS = MAX_RANK };             // a kernel loops over any value that the graph can have
 // Extent at run time: is_rows: n (size = capacity). named: the first word of buffer named − 1, which sort_ids made: how many distinct ids the
-// batch has (size: at most; expected: about, in a full batch). of_blocks: blocks of n rows (size: of capacity). Else size.
-typedef struct { bool is_rows; int64_t size; int named; double expected; bool of_blocks; } Dim;
-static inline bool at_run_time(Dim d) { return d.is_rows || d.named || d.of_blocks; }
+// batch has (size: at most; expected: about, in a full batch). groups_of: groups of so many rows (size: those of a full batch). Else size.
+typedef struct { bool is_rows; int64_t size; int named; double expected; int64_t groups_of; } Dim;
+static inline bool at_run_time(Dim d) { return d.is_rows || d.named || d.groups_of; }
 
 typedef enum { VAL_INPUT, VAL_OP, VAL_CONST, VAL_IOTA, VAL_ANCHOR } ValKind;
 typedef struct {
@@ -50,7 +50,7 @@ typedef enum {
                              //   but plain MAP steps on dims
   CALL_REDUCE_ROWS,          // anchor: prologue over [reduced] + dims; sum over the reduced dim (any but the last) by blocks
                              //   and tree (max: plain), then epilogue on dims, lanes along dims' last; dims may be empty:
-                             //   a scalar (then inside a block 16 canonical lanes run along the reduced dim). reduced.of_blocks: by the tree alone
+                             //   a scalar (then inside a block 16 canonical lanes run along the reduced dim). reduced.groups_of: by the tree alone
   CALL_DOT,                  // anchor[m, n] = Σ_k left · right, dims = [m, n], k ascending fma chain (blocked + tree when
                              //   k is rows); n runs over lanes: right has stride 1 along n. Then epilogue on dims
   CALL_SPREAD,               // out[v, j] = Σ over rows r ascending with ids[r] = v of in[r, j]; zeroed first; no program. Of
@@ -94,9 +94,9 @@ typedef struct {
   struct { int buffer; int64_t offset, distinct, ids; int sources; int64_t item_stride[SORT_SOURCES]; } sorted;
   // SPREAD_BAG: what by_id made (host.h): each `rows` rows of the batch have `words`
   struct { int buffer; int64_t offset, rows, words; } lists;
-  // REDUCE_ROWS, DOT: in a phase over rows, the sums of each block of the rows by themselves; block b's go block_stride elements from those
-  // of the block before it. The rows are those of the reduced dim
-  bool by_block; int64_t block_stride;
+  // REDUCE_ROWS, DOT: in a phase over rows, the sums of each group's rows by themselves, which are so many (0: all rows'): some blocks, a power of
+  // two; they stand group_stride elements behind those of the group before it. The rows are those of the reduced dim
+  int64_t by_group, group_stride;
   int64_t items;             // fixed calls: how many items (blocks of the first dim); row calls: unused
   int64_t item_rows;         // fixed calls: rows of dims[0] per item
   HostArgs host;             // HOST; inputs, outputs, vals are then empty
@@ -115,7 +115,7 @@ static inline bool input_prologue(const Call *c, int input) {
   return false;
 }
 
-// A phase: calls in order. over_rows: every call has dims[0].is_rows, or is by_block; items are groups of `group` rows, each item runs all
+// A phase: calls in order. over_rows: every call has dims[0].is_rows, or is by_group; items are groups of `group` rows, each item runs all
 // calls on its rows. Otherwise items of the calls one after the other: call 0 has items 0 … calls[0].items−1, and so on.
 // is_host: all calls are CALL_HOST, and no function is generated; else none is. goes_on: over rows, in turns with the phase before it,
 // group by group (Graph.by_call).

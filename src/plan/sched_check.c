@@ -138,10 +138,10 @@ static void add_lists(Check *k, const Call *c, int call) {
   add(k, c, call, c->lists.buffer, false, c->lists.offset, (int64_t[]){ c->lists.words, 1 }, words, 2);
 }
 
-static void add_blocks(const Check *k, const Call *c, Access *a) {   // of the same rows, whole ones
-  int64_t blocks = (k->s->capacity + k->s->block - 1) / k->s->block;
-  a->stride[a->n] = c->block_stride;
-  a->size[a->n++] = blocks;
+static void add_groups(const Check *k, const Call *c, Access *a) {   // each its own sums
+  int64_t groups = (k->s->capacity + c->by_group - 1) / c->by_group;
+  a->stride[a->n] = c->group_stride;
+  a->size[a->n++] = groups;
   if (last_of(a) >= elements(k->s, &k->s->buffers.data[a->buffer])) BUG("%s: %s leaves %s", k->where, c->name, k->s->buffers.data[a->buffer].name);
   a->own_row = true;
 }
@@ -163,7 +163,7 @@ static void add_call(Check *k, const Call *c, int call) {
   for (int i = 0; i < c->n_outputs; i++) {
     const Output *o = &c->outputs[i];
     Access *a = add(k, c, call, o->buffer, true, o->offset, o->stride, c->dims, c->n_dims);
-    if (c->by_block) add_blocks(k, c, a);
+    if (c->by_group) add_groups(k, c, a);
     if (o->by) add_any_row(k, a, rows_of_slot(k, o), o->row_stride);
   }
   for (int d = 0; d < c->n_dims; d++) add_extent(k, c, call, c->dims[d]);
@@ -180,6 +180,11 @@ static void add_call(Check *k, const Call *c, int call) {
 }
 
 // ---------------------------------------------------------------- one call by itself
+static bool are_blocks(const Check *k, int64_t rows) {            // a power of two of them
+  int64_t blocks = rows / k->s->block;
+  return blocks > 0 && rows % k->s->block == 0 && (blocks & (blocks - 1)) == 0;
+}
+
 static void check_form(const Check *k, const Phase *ph, const Call *c) {
   for (int i = 0; i < c->n_vals; i++) {
     const Val *v = &c->vals[i];
@@ -192,7 +197,7 @@ static void check_form(const Check *k, const Phase *ph, const Call *c) {
   if ((c->kind == CALL_HOST) != ph->is_host) BUG("%s: %s is in a phase of another kind", k->where, c->name);
   if (!c->n_outputs && !ph->is_host) BUG("%s: %s writes nothing", k->where, c->name);
   if (ph->over_rows) {
-    if (c->by_block ? !c->reduced.is_rows || ph->group % k->s->block : c->n_dims < 1 || !c->dims[0].is_rows) BUG("%s: %s is not over rows", k->where, c->name);
+    if (c->by_group ? !c->reduced.is_rows || !are_blocks(k, ph->group) || ph->group != c->by_group : c->n_dims < 1 || !c->dims[0].is_rows) BUG("%s: %s is not over rows", k->where, c->name);
     return;
   }
   int64_t rows = ph->is_host ? (c->host.out.rank ? c->host.out.extent[0] : 1) : c->n_dims ? c->dims[0].size : 1;

@@ -9,7 +9,7 @@ static const char *const routines[N_HOST] = {
 
 static void print_dim(Dim d, Text *out) {
   if (d.is_rows) text_add(out, "rows");
-  else if (d.of_blocks) text_add(out, "blocks");
+  else if (d.groups_of) text_printf(out, "groups of %lld", (long long)d.groups_of);
   else if (d.named) text_printf(out, "distinct %lld", (long long)d.size);
   else text_printf(out, "%lld", (long long)d.size);
 }
@@ -73,7 +73,7 @@ static void print_call(const Schedule *s, const Call *c, Text *out) {
   }
   text_add(out, "]");
   if (c->kind != CALL_MAP) text_add(out, " over "), print_dim(c->reduced, out);
-  if (c->by_block) text_add(out, " of a block");
+  if (c->by_group) text_add(out, " of a group");
   if (c->kind == CALL_DOT) {
     text_add(out, ": ");
     print_place(s, c->left.buffer, c->left.offset, out);

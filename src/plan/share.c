@@ -33,27 +33,27 @@ static void touch(Walk *w, int buffer, bool by_row) {
 }
 
 static bool goes_by_row(const Walk *w, int buffer, int64_t stride) {
-  return (w->c->by_block || (w->c->n_dims > 0 && w->c->dims[0].is_rows)) && stride == w->s->buffers.data[buffer].ld;
+  return (w->c->by_group || (w->c->n_dims > 0 && w->c->dims[0].is_rows)) && stride == w->s->buffers.data[buffer].ld;
 }
 
 static void touch_extent(Walk *w, Dim d) {   // what says how long it is
   if (d.named) touch(w, d.named - 1, false);
 }
 
-static bool is_point_by_point(const Call *c) { return !moves_rows(c->kind) && !c->by_block; }    // as to what it writes
+static bool is_point_by_point(const Call *c) { return !moves_rows(c->kind) && !c->by_group; }    // as to what it writes
 
 static void touch_call(Walk *w) {
   const Call *c = w->c;
   for (int i = 0; i < c->n_inputs; i++) {
     const Input *in = &c->inputs[i];
-    bool rows_first = !input_prologue(c, i) || c->kind == CALL_REDUCE_LANES || c->by_block;    // of its domain's dims
+    bool rows_first = !input_prologue(c, i) || c->kind == CALL_REDUCE_LANES || c->by_group;    // of its domain's dims
     touch(w, in->buffer, in->index < 0 && rows_first && !moves_rows(c->kind) && goes_by_row(w, in->buffer, in->stride[0]));
   }
   for (int i = 0; i < c->n_outputs; i++)
     touch(w, c->outputs[i].buffer, is_point_by_point(c) && !c->outputs[i].by && goes_by_row(w, c->outputs[i].buffer, c->outputs[i].stride[0]));
   if (c->kind == CALL_DOT) {
-    touch(w, c->left.buffer, c->by_block == c->reduced.is_rows && goes_by_row(w, c->left.buffer, c->by_block ? c->left.stride_k : c->left.stride_mn));
-    touch(w, c->right.buffer, c->by_block && goes_by_row(w, c->right.buffer, c->right.stride_k));
+    touch(w, c->left.buffer, (c->by_group > 0) == c->reduced.is_rows && goes_by_row(w, c->left.buffer, c->by_group ? c->left.stride_k : c->left.stride_mn));
+    touch(w, c->right.buffer, c->by_group && goes_by_row(w, c->right.buffer, c->right.stride_k));
   }
   if (c->kind == CALL_ROWS) touch(w, c->sorted.buffer, false);
   for (int i = 0; i < c->n_dims; i++) touch_extent(w, c->dims[i]);

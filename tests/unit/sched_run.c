@@ -5,7 +5,7 @@
 typedef struct {
   SchedMemory *m;
   const Call *c;
-  int64_t n, from, to;                                       // rows; of the block at hand
+  int64_t n, from, to;                                       // rows; of the group at hand
   double *val[2];                                            // values of the result's domain, of the prologue's
 } Point;
 
@@ -169,7 +169,7 @@ static double partial(Point *p, const int64_t *at, int64_t from, int64_t to) {
 }
 
 static int64_t extent_of(const SchedMemory *m, Dim d, int64_t n) {
-  if (d.of_blocks) return (n + m->s->block - 1) / m->s->block;
+  if (d.groups_of) return (n + d.groups_of - 1) / d.groups_of;
   return d.is_rows ? n : d.named ? (int64_t)peek(m, d.named - 1, 0) : d.size;
 }
 
@@ -177,14 +177,13 @@ static int64_t extent(const Point *p, Dim d) { return extent_of(p->m, d, p->n); 
 
 static double anchor_value(Point *p, const int64_t *at) {
   const Call *c = p->c;
-  int64_t n = extent(p, c->reduced), block = c->reduced.of_blocks ? 1 : p->m->s->block;
+  int64_t from = c->by_group ? p->from : 0, n = c->by_group ? p->to : extent(p, c->reduced), block = c->reduced.groups_of ? 1 : p->m->s->block;
   DType t = c->vals[c->anchor].dtype;
-  if (c->by_block) return partial(p, at, p->from, p->to);
   if (c->kind == CALL_REDUCE_LANES) return along_lanes(p, at, 0, n);
   if (c->reduce_op == OP_AMAX || (c->kind == CALL_DOT && !at_run_time(c->reduced))) return partial(p, at, 0, n);
   double stack[64], acc = 0;
   int sp = 0;
-  for (int64_t i = 0, r = 0; r < n || i == 0; i++, r += block) {
+  for (int64_t i = 0, r = from; r < n || i == 0; i++, r += block) {
     acc = partial(p, at, r, r + block < n ? r + block : n);
     for (int64_t k = i; k & 1; k >>= 1) acc = round_to(t, stack[--sp] + acc);
     stack[sp++] = acc;
@@ -284,9 +283,9 @@ static void run_rows(Point *p, int64_t lo, int64_t hi, int64_t inner) {
     }
 }
 
-typedef struct { int64_t from, to; } BlockRows;                          // of a block
+typedef struct { int64_t from, to; } GroupRows;                          // of a group
 
-static void run_call(SchedMemory *m, const Call *c, int64_t n, int64_t lo, int64_t hi, BlockRows rows) {
+static void run_call(SchedMemory *m, const Call *c, int64_t n, int64_t lo, int64_t hi, GroupRows rows) {
   Point p = {m, c, n, rows.from, rows.to, {xcalloc((size_t)c->n_vals + 1, sizeof(double)), xcalloc((size_t)c->n_vals + 1, sizeof(double))}};
   int64_t inner = 1, at[MAX_DIMS + 1] = {0};
   for (int d = 1; d < c->n_dims; d++) inner *= extent(&p, c->dims[d]);
@@ -307,17 +306,14 @@ static void run_call(SchedMemory *m, const Call *c, int64_t n, int64_t lo, int64
   free(p.val[1]);
 }
 
-// BlockRows lo … hi−1, block by block.
-static void run_blocks(SchedMemory *m, const Call *c, int64_t n, int64_t lo, int64_t hi) {
-  int64_t block = m->s->block;
-  CHECK(lo % block == 0 && c->n_outputs == 1);
-  for (int64_t from = lo; from < hi; from += block) {
-    Output out = c->outputs[0];
-    Call one = *c;
-    out.offset += from / block * c->block_stride;
-    one.outputs = &out;
-    run_call(m, &one, n, 0, c->dims[0].size, (BlockRows){from, from + block < hi ? from + block : hi});
-  }
+// Rows lo … hi−1 are a group.
+static void run_group(SchedMemory *m, const Call *c, int64_t n, int64_t lo, int64_t hi) {
+  Output out = c->outputs[0];
+  Call one = *c;
+  CHECK(lo % c->by_group == 0 && hi - lo <= c->by_group && c->n_outputs == 1);
+  out.offset += lo / c->by_group * c->group_stride;
+  one.outputs = &out;
+  run_call(m, &one, n, 0, c->dims[0].size, (GroupRows){lo, hi});
 }
 
 // ---------------------------------------------------------------- phases
@@ -328,8 +324,8 @@ static void run_host(SchedMemory *m, const Call *c, int64_t n, int64_t item) {
 }
 
 static void run_rows_of(SchedMemory *m, const Call *c, int64_t n, int64_t lo, int64_t hi) {
-  if (c->by_block) run_blocks(m, c, n, lo, hi);
-  else run_call(m, c, n, lo, hi, (BlockRows){0});
+  if (c->by_group) run_group(m, c, n, lo, hi);
+  else run_call(m, c, n, lo, hi, (GroupRows){0});
 }
 
 static void run_item(SchedMemory *m, const Phase *ph, int64_t n, int64_t item) {
@@ -343,7 +339,7 @@ static void run_item(SchedMemory *m, const Phase *ph, int64_t n, int64_t item) {
     if (item < 0 || item >= c->items) continue;
     if (c->kind == CALL_HOST) { run_host(m, c, n, item); continue; }
     int64_t size = c->n_dims == 0 ? 1 : extent_of(m, c->dims[0], n);
-    run_call(m, c, n, c->n_dims ? item * c->item_rows : 0, c->n_dims ? smaller(size, (item + 1) * c->item_rows) : 1, (BlockRows){0});
+    run_call(m, c, n, c->n_dims ? item * c->item_rows : 0, c->n_dims ? smaller(size, (item + 1) * c->item_rows) : 1, (GroupRows){0});
   }
 }
 

@@ -16,7 +16,7 @@ typedef struct {
   size_t bytes[MAX_BUFFERS];
   Phase phase;
   Call calls[8];
-  int64_t n, from;                                       // from: first row of the block at hand
+  int64_t n, from;                                       // from: first row of the group at hand
 } Bench;
 
 enum { BAG_IDS = 3, BAG_IDS_BUFFER = 1 };               // of a spread of a bag: the matrix of ids whose lists it reads
@@ -134,7 +134,7 @@ static void put(Bench *b, int buf, DType t, int64_t at, double v) {
   else ((double *)b->mem[buf])[at] = v;
 }
 
-static int64_t extent(Bench *b, Dim d) { return d.of_blocks ? (b->n + b->s.block - 1) / b->s.block : d.is_rows ? b->n : d.size; }
+static int64_t extent(Bench *b, Dim d) { return d.groups_of ? (b->n + d.groups_of - 1) / d.groups_of : d.is_rows ? b->n : d.size; }
 
 static double ref_input(Bench *b, const Call *c, int i, const int64_t *at, int rank) {
   const Input *in = &c->inputs[i];
@@ -192,14 +192,14 @@ static double ref_chain(Bench *b, const Call *c, const int64_t *at, int64_t from
 }
 
 static double ref_anchor(Bench *b, const Call *c, const int64_t *at) {
-  int64_t n = extent(b, c->reduced), block = c->reduced.of_blocks ? 1 : b->s.block;
+  int64_t from = c->by_group ? b->from : 0, n = extent(b, c->reduced), block = c->reduced.groups_of ? 1 : b->s.block;
   DType t = c->vals[c->anchor].dtype;
+  if (c->by_group && from + c->by_group < n) n = from + c->by_group;
   if (c->kind == CALL_REDUCE_LANES) return ref_lanes(b, c, at, 0, n);
-  if (c->by_block) return ref_chain(b, c, at, b->from, b->from + block < n ? b->from + block : n);
   if (c->reduce_op == OP_AMAX || (c->kind == CALL_DOT && !c->reduced.is_rows)) return ref_chain(b, c, at, 0, n);
   double stack[40], acc = 0;
   int sp = 0;
-  for (int64_t i = 0, r = 0; r < n || i == 0; i++, r += block) {
+  for (int64_t i = 0, r = from; r < n || i == 0; i++, r += block) {
     acc = ref_chain(b, c, at, r, r + block < n ? r + block : n);
     for (int64_t k = i; k & 1; k >>= 1) acc = round_to(t, stack[--sp] + acc);
     stack[sp++] = acc;
@@ -270,10 +270,10 @@ static void ref_call(Bench *b, const Call *c) {
   }
 }
 
-static void ref_blocks(Bench *b, Call *c) {
-  if (!c->by_block) { ref_call(b, c); return; }
+static void ref_groups(Bench *b, Call *c) {
+  if (!c->by_group) { ref_call(b, c); return; }
   int64_t first = c->outputs[0].offset;
-  for (b->from = 0; b->from < b->n; b->from += b->s.block, c->outputs[0].offset += c->block_stride) ref_call(b, c);
+  for (b->from = 0; b->from < b->n; b->from += c->by_group, c->outputs[0].offset += c->group_stride) ref_call(b, c);
   c->outputs[0].offset = first;
 }
 
@@ -345,7 +345,7 @@ static void **snapshot(Bench *b) {
 // Reference once; then every usable target from the same start, in two ranges of items. ulps 0: equal bits.
 static void check(Bench *b, double ulps) {
   void **start = snapshot(b);
-  for (int i = 0; i < b->phase.n_calls; i++) ref_blocks(b, &b->calls[i]);
+  for (int i = 0; i < b->phase.n_calls; i++) ref_groups(b, &b->calls[i]);
   void **want = snapshot(b);
   for (int t = 0; t < N_TARGETS; t++) {
     if (!target_usable((TargetId)t)) continue;
@@ -637,8 +637,8 @@ static void test_dot_over_rows(void **state) {            // dW: k is rows, in b
   dot_of(F64, (DotCase){.n = 300, .m_size = 9, .width = 10, .k_rows = true, .transposed = true, .heavy = true});
 }
 
-// dW in two parts: sums of blocks, in groups of one or two; then of these, with a program, in rows of `width`.
-static void sums_of_blocks(DType t, int64_t n, int64_t m, int64_t width, int64_t group) {
+// dW in two parts: sums of groups of one block or two; then of these, with a program, in rows of `width`.
+static void sums_of_groups(DType t, int64_t n, int64_t m, int64_t width, int64_t group) {
   enum { LD = 80, BLOCKS = 5, PLACE = 100 * LD };
   Bench *b = bench_new(t, n);
   int left = buffer(b, t, CAPACITY * LD, "left"), right = buffer(b, t, CAPACITY * LD, "right"), sums = buffer(b, t, BLOCKS * PLACE, "sums");
@@ -647,8 +647,8 @@ static void sums_of_blocks(DType t, int64_t n, int64_t m, int64_t width, int64_t
   b->phase.over_rows = true, b->phase.group = group;
   dim(c, false, m), dim(c, false, width), dim(r, false, width);
   c->reduced = r->reduced = (Dim){.is_rows = true, .size = CAPACITY};
-  c->by_block = r->by_block = true;
-  c->block_stride = PLACE, r->block_stride = LD;
+  c->by_group = r->by_group = group;
+  c->group_stride = PLACE, r->group_stride = LD;
   c->left.buffer = left, c->right.buffer = right;
   c->left.dtype = c->right.dtype = t;
   c->left.stride_mn = c->right.stride_mn = 1;
@@ -658,31 +658,33 @@ static void sums_of_blocks(DType t, int64_t n, int64_t m, int64_t width, int64_t
   check(b, 0);
 }
 
-static void sum_over_blocks(DType t, int64_t n, int64_t m, int64_t width) {
+static void sum_over_groups(DType t, int64_t n, int64_t m, int64_t width, int64_t group, int calls) {
   enum { LD = 80, BLOCKS = 5, PLACE = 100 * LD };
   Bench *b = bench_new(t, n);
-  int sums = buffer(b, t, BLOCKS * PLACE, "sums"), state = buffer(b, t, PLACE, "state"), o1 = buffer(b, t, PLACE, "o1");
-  Call *c = call(b, CALL_REDUCE_ROWS, "blocks");
-  dim(c, false, m), dim(c, false, width);
-  c->item_rows = 32, c->items = (m + 31) / 32;
-  c->reduced = (Dim){.of_blocks = true, .size = BLOCKS};
-  int a = anchor(c, t, input(c, t, 1, sums, 0, PLACE, LD, 1)), s = input(c, t, 0, state, 0, LD, 1, 0);
-  output(c, t, op(c, OP_FMA, t, 0, a, constant(c, t, 0.5), s), state, 0, LD, 1, 0);
-  output(c, t, op(c, OP_SUB, t, 0, a, s, -1), o1, 0, LD, 1, 0);
+  int sums = buffer(b, t, BLOCKS * PLACE, "sums"), state = buffer(b, t, calls * PLACE, "state"), o1 = buffer(b, t, calls * PLACE, "o1");
+  for (int i = 0; i < calls; i++) {
+    Call *c = call(b, CALL_REDUCE_ROWS, "groups");
+    dim(c, false, m), dim(c, false, width);
+    c->item_rows = 32, c->items = (m + 31) / 32;
+    c->reduced = (Dim){.groups_of = group, .size = (CAPACITY + group - 1) / group};
+    int a = anchor(c, t, input(c, t, 1, sums, i, PLACE, LD, 1)), s = input(c, t, 0, state, i * PLACE, LD, 1, 0);
+    output(c, t, op(c, OP_FMA, t, 0, a, constant(c, t, 0.5), s), state, i * PLACE, LD, 1, 0);
+    output(c, t, op(c, OP_SUB, t, 0, a, s, -1), o1, i * PLACE, LD, 1, 0);
+  }
   check(b, 0);
 }
 
-static void test_sums_of_blocks(void **state) {
+static void test_sums_of_groups(void **state) {
   (void)state;
   static const int64_t rows[] = {1, 63, 64, 65, 128, 200, 256, 300};
   for (int i = 0; i < COUNT_OF(rows); i++)
     for (int64_t m = 1; m <= 64; m += 21)
       for (int64_t width = 2; width <= 66; width += 16) {
-        sums_of_blocks(F32, rows[i], m, width, i & 1 ? 64 : 128);
-        sum_over_blocks(F32, rows[i], m, width);
+        sums_of_groups(F32, rows[i], m, width, i & 1 ? 64 : 128);
+        sum_over_groups(F32, rows[i], m, width, i & 1 ? 64 : 128, 1 + i % 4);
       }
-  sums_of_blocks(F64, 200, 30, 64, 128);
-  sum_over_blocks(F64, 300, 30, 64);
+  sums_of_groups(F64, 200, 30, 64, 128);
+  sum_over_groups(F64, 300, 30, 64, 64, 1);
 }
 
 // dW of a narrow layer: what is read and written has its rows one behind the other.
@@ -1101,7 +1103,7 @@ int main(void) {
     cmocka_unit_test(test_map_rows), cmocka_unit_test(test_map_transposed), cmocka_unit_test(test_map_strided_and_uniform), cmocka_unit_test(test_map_indexed),
     cmocka_unit_test(test_map_scalar), cmocka_unit_test(test_functions_f32), cmocka_unit_test(test_functions_f64),
     cmocka_unit_test(test_dot), cmocka_unit_test(test_dot_of_few_rows),
-    cmocka_unit_test(test_dot_with_gather), cmocka_unit_test(test_dot_over_rows), cmocka_unit_test(test_sums_of_blocks),
+    cmocka_unit_test(test_dot_with_gather), cmocka_unit_test(test_dot_over_rows), cmocka_unit_test(test_sums_of_groups),
     cmocka_unit_test(test_flat_dot), cmocka_unit_test(test_reduce_lanes),
     cmocka_unit_test(test_reduce_rows), cmocka_unit_test(test_spread), cmocka_unit_test(test_spread_of_lists), cmocka_unit_test(test_bag), cmocka_unit_test(test_spread_bag), cmocka_unit_test(test_equal_calls_are_one_kernel), cmocka_unit_test(test_runs_of_calls_are_a_loop), cmocka_unit_test(test_constants_as_arguments),
     cmocka_unit_test(test_six_axes), cmocka_unit_test(test_sums_of_six_axes), cmocka_unit_test(test_key_names_ops),

@@ -651,34 +651,35 @@ static void test_mlp(void **state) {
 typedef void Model(Case *c);
 
 // Sums over rows in two parts: groups of whole blocks, gradients of weights summed where their operands are made, and then over blocks.
-static void check_blocks(const Schedule *s, int64_t group, int parts) {
+static void check_groups(const Schedule *s, int64_t group, int parts) {
   const SchedProgram *g = &s->programs[PROG_TRAIN];
-  int by_block = 0, of_blocks = 0;
+  int by_group = 0, groups_of = 0;
   for (int i = 0; i < g->n_phases; i++)
     for (int c = 0; c < g->phases[i].n_calls; c++) {
       const Call *x = &g->phases[i].calls[c];
-      if (x->by_block) assert_true(g->phases[i].over_rows && g->phases[i].group == group);
-      by_block += x->by_block, of_blocks += x->reduced.of_blocks;
+      if (x->by_group) assert_true(g->phases[i].over_rows && g->phases[i].group == group);
+      by_group += x->by_group > 0, groups_of += x->reduced.groups_of > 0;
     }
-  assert_int_equal(by_block, parts);
-  assert_int_equal(of_blocks, parts);
+  assert_int_equal(by_group, parts);
+  assert_int_equal(groups_of, parts);
 }
 
-static void blocks_of(Model *model, DType t, int64_t capacity, int64_t group, int parts) {
+static void summed_in_groups(Model *model, DType t, int64_t capacity, int64_t group, int parts) {
   const Graph *g;
   Case c = new_case(t, capacity);
   model(&c);
   train_by(&c, "adam");
-  check_blocks(schedule_case(&c, &g), group, parts);
+  check_groups(schedule_case(&c, &g), group, parts);
   run_case(&c, t == F64 ? 1e-11 : 1e-5);
 }
 
-static void test_blocks(void **state) {
+static void test_sums_of_groups(void **state) {
   (void)state;
-  blocks_of(mlp, F32, 700, 64, 6);
-  blocks_of(mlp, F64, 1030, 128, 6);
-  blocks_of(softmax_and_product, F64, 700, 64, 6);
-  blocks_of(mlp, F64, 128, 0, 0);                                // too few blocks
+  summed_in_groups(mlp, F32, 700, 64, 6);
+  summed_in_groups(mlp, F64, 1030, 128, 6);
+  summed_in_groups(mlp, F32, 2100, 256, 6);
+  summed_in_groups(softmax_and_product, F64, 700, 64, 6);
+  summed_in_groups(mlp, F64, 128, 0, 0);                                // too few blocks
 }
 
 static void train_model(Model *model, const char *optimizer) {
@@ -1137,7 +1138,7 @@ static void test_checker(void **state) {
 int main(int argc, char **argv) {
   if (argc > 1) cmocka_set_test_filter(argv[1]);
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_mlp), cmocka_unit_test(test_blocks), cmocka_unit_test(test_softmax), cmocka_unit_test(test_experts),
+    cmocka_unit_test(test_mlp), cmocka_unit_test(test_sums_of_groups), cmocka_unit_test(test_softmax), cmocka_unit_test(test_experts),
     cmocka_unit_test(test_stacked_experts), cmocka_unit_test(test_items), cmocka_unit_test(test_lazy_tables), cmocka_unit_test(test_distinct_ids), cmocka_unit_test(test_batch_norm), cmocka_unit_test(test_clipping),
     cmocka_unit_test(test_moves), cmocka_unit_test(test_tables), cmocka_unit_test(test_bags), cmocka_unit_test(test_pairs_of_rows), cmocka_unit_test(test_hazards),
     cmocka_unit_test(test_random),
