@@ -239,6 +239,6 @@ static void reduce_rows_body(Kernel *k, Point *at, void *ctx) {
 }
 
 void emit_reduce_rows(Kernel *k) {
-  k->side_by_side = program_cost(k->c, true) <= LIGHT_COST ? SIDE_BY_SIDE : 1;
+  k->side_by_side = !k->c->reduced.groups_of && program_cost(k->c, true) <= LIGHT_COST ? SIDE_BY_SIDE : 1;
   nest(k, k->c->n_dims - 1, reduce_rows_body, NULL);
 }
