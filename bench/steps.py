@@ -1,6 +1,7 @@
 """The work of steps.sh: for each workload and batch, starts mtlc and the peers, lets them take turns, and has report_steps.py print what came out."""
 import argparse
 import contextlib
+import importlib.util
 import json
 import os
 import select
@@ -171,6 +172,13 @@ def arguments():
     return a
 
 
+def with_numpy():
+    """The interpreter that makes the rows where no peer's does."""
+    if importlib.util.find_spec("numpy") is None:
+        sys.exit("steps.sh: the rows are made with numpy: install it, or name a peer (-p jax), whose interpreter has it")
+    return sys.executable
+
+
 def program():
     built = f"{HERE}/../mtlc"
     path = os.environ.get("MTLC") or (built if os.access(built, os.X_OK) else shutil.which("mtlc"))
@@ -185,7 +193,7 @@ def main():
         homes[home] = subprocess.run([f"{HERE}/peers.sh", home], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
     pythons = {who: homes[PEERS[who].home] for who in a.peers}
     with tempfile.TemporaryDirectory() as tmp:
-        mtlc = Mtlc(program(), tmp, next(iter(pythons.values()), sys.executable))
+        mtlc = Mtlc(program(), tmp, next(iter(pythons.values()), None) or with_numpy())
         peaks = [peak(mtlc, *a.jobs[0])]
         lines = [line for job in a.jobs for line in measure(a, mtlc, pythons, *job)]
         peaks.append(peak(mtlc, *a.jobs[0]))

@@ -111,7 +111,7 @@ void raw_columns(Raw *r, int source, Reader *f) {
 }
 
 // ---------------------------------------------------------------- labels
-// ValueBlock of a binary label that are neither true nor false, each with its first row: told once, with all of their number.
+// Values of a binary label that are neither true nor false, each with its first row: told once, with all of their number.
 typedef struct { const char *value; int64_t row, count; } BadValue;
 struct LabelCheck {
   BadValue bad[MAX_DATA_ERRORS]; int n_bad;
