@@ -90,7 +90,7 @@ static void column_loop(Tile t, const Span *s, Value from, Value to, bool masked
 // Rows one behind the other in all that the program reads and writes, and at least as many as a vector has lanes.
 static bool is_flat(const Emit *e, const Call *c) {
   int64_t n = c->dims[1].size;
-  bool flat = e->has_mask && !at_run_time(c->dims[0]) && c->dims[0].size >= kernel_width(e);
+  bool flat = e->has_mask && !at_run_time(c->dims[0]) && c->dims[0].size >= call_width(e, c);
   for (int v = 0; v < c->n_vals; v++) flat &= c->vals[v].kind != VAL_IOTA;
   for (int i = 0; i < c->n_inputs; i++) {
     const int64_t *s = c->inputs[i].stride;
@@ -112,7 +112,7 @@ static DotTiles tiles_of(const Emit *e, const Call *c, int64_t rows) {
   const Dim *n = &c->dims[1];
   bool is_2 = is_wide(e, n, rows);
   DotTiles t = {.mr = is_2 ? target->wide_mr : target->mr, .nv = is_2 ? 2 * target->nv : target->nv, .columns = 'm'};
-  int width = kernel_width(e), most = target->mr * target->nv;
+  int width = call_width(e, c), most = target->mr * target->nv;
   if (rows < t.mr) t.mr = (int)rows;
   if (at_run_time(c->dims[0]) && at_run_time(c->reduced)) t.mr = 1;          // partial sums of single rows have no place in a span
   while (2 * t.nv * t.mr <= most && 2 * t.nv * width <= (at_run_time(*n) || n->size > SPAN_COLUMNS ? SPAN_COLUMNS : n->size)) t.nv *= 2;

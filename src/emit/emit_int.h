@@ -111,6 +111,7 @@ void emit_phase(Emit *e, const Phase *p, const PhaseCode *code);
 
 // ---- emit_kernel.c: key, parameters, state
 void kernel_params(Emit *e, const KernelFn *f, const Call *c, Kernel *k, Params *out);   // k NULL: only what the caller passes
+int  call_width(const Emit *e, const Call *c);                          // lanes of a vector of its kernel: part of the key
 void kernel_key(const Emit *e, const Call *c, bool constants, Text *out);   // constants: with their values
 void kernel_declare(Emit *e, KernelFn *f);                              // if need be
 void kernel_define(Emit *e, KernelFn *f);

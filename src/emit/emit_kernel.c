@@ -27,6 +27,14 @@ static int lane_axis_of(const Call *c, bool prologue) {
   return c->kind == CALL_SPREAD && c->n_dims == 3 ? 1 : c->n_dims - 1;
 }
 
+// Rows of at most half a vector of 512 bits are done by vectors of 256, of which a processor does two at once.
+int call_width(const Emit *e, const Call *c) {
+  int width = kernel_width(e), last = c->n_dims - 1;
+  bool by_lanes = c->kind == CALL_MAP || c->kind == CALL_DOT || c->kind == CALL_REDUCE_ROWS;
+  if (e->target->lanes_f32 < 16 || !by_lanes || last < 1 || lane_axis_of(c, false) != last || at_run_time(c->dims[last])) return width;
+  return c->dims[last].size <= width / 2 ? width / 2 : width;
+}
+
 // Elements of a row, where the call is about single rows of a large table; 0: of any number.
 static int64_t short_row(const Emit *e, const Call *c) {
   enum { SHORT = 64 };
@@ -90,7 +98,7 @@ void kernel_key(const Emit *e, const Call *c, bool constants, Text *out) {
     text_printf(out, " dot%d:%d:%d:%d:%dx%d%c:%c%c", at_run_time(c->dims[0]), at_run_time(c->reduced), c->left.dtype, c->right.dtype, t.mr, t.nv,
                 t.columns, stride_class(c->left.stride_mn, true), stride_class(c->left.stride_k, true));
   }
-  text_printf(out, " t%d", transposed_input(e, c));
+  text_printf(out, " t%d w%d", transposed_input(e, c), call_width(e, c));
   for (int v = 0; v < c->n_vals; v++) {
     const Val *x = &c->vals[v];
     text_printf(out, " v%d:%d:%d:%d", x->kind, x->kind == VAL_OP ? (int)x->op : 0, x->dtype, x->prologue);
@@ -370,7 +378,7 @@ void function_attributes(Emit *e, Value fn) {
 static Kernel kernel_state(Emit *e, const Call *c) {
   Arena *a = e->arena;
   Kernel k = {.e = e, .c = c};
-  k.width = kernel_width(e);
+  k.width = call_width(e, c);
   k.st.in = NEW_ARRAY(a, Value, c->n_inputs + 1);
   k.st.out = NEW_ARRAY(a, Value, c->n_outputs + 1);
   k.st.resolved = NEW_ARRAY(a, bool, c->n_inputs + 1);
