@@ -201,21 +201,18 @@ static void fetch_later(Kernel *k) {
     DType t = k->c->inputs[i].dtype;
     if (!k->in_prologue[i] || !k->in_stride[i][last - 1]) continue;
     Value ahead = ll_at(l, emit_type(k->e, t), k->st.in[i], ll_mul(l, k->in_stride[i][last - 1], ll_i64(l, AHEAD)));
-    fetch_elements(k, t, ahead, ll_i64(l, (int64_t)k->width * k->side_by_side));
+    fetch_elements(k, t, ahead, ll_i64(l, k->width));
   }
 }
 
-// A group's sum that is there.
+// A group's sum that is there, one vector of it.
 static void group_partial(Kernel *k, Value from, Value to, Value *acc, void *ctx) {
-  Point *at = ctx;
-  State back = kernel_enter(k, AXIS_REDUCED, from), row;
+  const Point *at = ctx;
+  State back = kernel_enter(k, AXIS_REDUCED, from);
+  Point p = point_new(k, at->width, at->lane_axis, at->mask);
   (void)to;
   fetch_later(k);
-  for (int v = 0; v < at->vectors; v++) {
-    Point p = vector_of(k, at, v, &row);
-    acc[v] = operand(k, &p);
-    kernel_leave(k, row);
-  }
+  acc[0] = operand(k, &p);
   kernel_leave(k, back);
 }
 
@@ -238,6 +235,7 @@ static void reduce_rows_body(Kernel *k, Point *at, void *ctx) {
   }
 }
 
+// The sums of groups come a vector at a time: they are few, and side by side the update would be there as many times.
 void emit_reduce_rows(Kernel *k) {
   k->side_by_side = !k->c->reduced.groups_of && program_cost(k->c, true) <= LIGHT_COST ? SIDE_BY_SIDE : 1;
   nest(k, k->c->n_dims - 1, reduce_rows_body, NULL);

@@ -185,6 +185,11 @@ static bool are_blocks(const Check *k, int64_t rows) {            // a power of 
   return blocks > 0 && rows % k->s->block == 0 && (blocks & (blocks - 1)) == 0;
 }
 
+static bool is_over_rows(const Check *k, const Phase *ph, const Call *c) {
+  if (c->by_group) return c->reduced.is_rows && are_blocks(k, ph->group) && ph->group == c->by_group;
+  return c->n_dims > 0 && c->dims[0].is_rows;
+}
+
 static void check_form(const Check *k, const Phase *ph, const Call *c) {
   for (int i = 0; i < c->n_vals; i++) {
     const Val *v = &c->vals[i];
@@ -197,7 +202,7 @@ static void check_form(const Check *k, const Phase *ph, const Call *c) {
   if ((c->kind == CALL_HOST) != ph->is_host) BUG("%s: %s is in a phase of another kind", k->where, c->name);
   if (!c->n_outputs && !ph->is_host) BUG("%s: %s writes nothing", k->where, c->name);
   if (ph->over_rows) {
-    if (c->by_group ? !c->reduced.is_rows || !are_blocks(k, ph->group) || ph->group != c->by_group : c->n_dims < 1 || !c->dims[0].is_rows) BUG("%s: %s is not over rows", k->where, c->name);
+    if (!is_over_rows(k, ph, c)) BUG("%s: %s is not over rows", k->where, c->name);
     return;
   }
   int64_t rows = ph->is_host ? (c->host.out.rank ? c->host.out.extent[0] : 1) : c->n_dims ? c->dims[0].size : 1;
