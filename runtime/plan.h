@@ -191,7 +191,7 @@ typedef enum {
   BUF_Y, BUF_W,    // IN: [n_labels × capacity]: one contiguous run of rows per label
   BUF_SLOT,        // all that survives a step; one arena
   BUF_ROWS,        // of a step's work; one arena, shared by liveness
-  BUF_LOCAL,       // of one worker and row group (later)
+  BUF_LOCAL,       // of the rows of one group, as long as a phase works on them: rows_a are those of a group. One arena for each worker
   BUF_OUT          // results of a program, read by the host
 } BufferRole;
 enum { RT_N, RT_STEP, RT_INTS };           // rows in this batch; step from 1
@@ -219,7 +219,7 @@ typedef struct {
   const char *name;                        // slot path, output name, or a node's name
   BufferRole role; DType dtype;
   int64_t rows_a, rows_b, cols, ld;
-  int64_t offset;                          // bytes in the arena of its role (SLOT, ROWS); OUT, IN: 0, own memory
+  int64_t offset;                          // bytes in the arena of its role (SLOT, ROWS, LOCAL); OUT, IN: 0, own memory
 } Buffer;
 
 typedef enum { SLOT_PARAM, SLOT_STATE, SLOT_OPT, SLOT_BALANCE } SlotRole;
@@ -254,7 +254,7 @@ typedef struct {
   int64_t items, item_rows;                // items of item_rows rows of out's axis 0
 } HostArgs;
 
-// Generated code: runs items lo … hi−1 of one phase. buf: one pointer per Buffer of the plan.
+// Generated code: runs items lo … hi−1 of one phase. buf: one pointer per Buffer of the plan, LOCAL ones into the worker's arena.
 typedef void PhaseFn(void *const *buf, int64_t lo, int64_t hi, int64_t worker);
 typedef struct {
   const char *symbol;                      // "train_1"
@@ -276,7 +276,7 @@ typedef struct {
   int64_t capacity;                        // rows of a batch at most
   const Buffer *buffers; int n_buffers;
   const PlanSlot *slots; int n_slots;
-  int64_t slot_bytes, rows_bytes;
+  int64_t slot_bytes, rows_bytes, local_bytes;   // arenas; local_bytes: of one worker
   int kept_first, kept_width;              // columns of BUF_DENSE behind the rows' own; width 0: none
   const uint64_t *sites; int n_sites;      // random numbers: rt_real[RT_REALS + i] is the step's key of site i
   Program programs[N_PROGRAMS];            // n_phases 0: not compiled

@@ -21,6 +21,8 @@ typedef struct {
   void **buf;                               // one pointer per buffer
   SlotHome home; Slots slots;               // 64-byte aligned, as `rows`; huge pages advised
   void *rows;
+  char *local; void ***of_worker;           // arenas of LOCAL buffers, one behind the other; buf as each worker has it, the first `buf` itself; n_local of both
+  int n_local;
   bool shares;                              // the slots are another engine's
   bool slots_stay; int made;                // engine_slots_stay; the program whose phases of slots have run since, −1: none
   int64_t step, epoch;                      // epoch: from 1, set by the training loop

@@ -33,9 +33,36 @@ static void *memory_with(const Engine *e, BufferRole role) {
   return i < 0 ? NULL : e->buf[i];
 }
 
+static size_t local_bytes(const Engine *e) { return room_bytes((size_t)e->plan->local_bytes); }
+
+// What each worker sees: LOCAL buffers in an arena of its own, the others where `buf` has them.
+static void find_buffers(Engine *e) {
+  const StepPlan *p = e->plan;
+  for (int w = 0; w < e->n_local; w++)
+    for (int i = 0; i < p->n_buffers; i++) {
+      const Buffer *b = &p->buffers[i];
+      e->of_worker[w][i] = b->role == BUF_LOCAL ? e->local + local_bytes(e) * (size_t)w + b->offset : e->buf[i];
+    }
+}
+
 static void find_slots(Engine *e) {
   for (int i = 0; i < e->plan->n_buffers; i++)
     if (e->plan->buffers[i].role == BUF_SLOT) e->buf[i] = e->slots.at + e->plan->buffers[i].offset;
+  find_buffers(e);
+}
+
+static void workers_free(Engine *e) {
+  for (int w = 1; w < e->n_local; w++) free(e->of_worker[w]);
+  free(e->of_worker);
+  room_free(e->local, local_bytes(e) * (size_t)e->n_local);
+}
+
+static void workers_new(Engine *e, int n) {
+  e->n_local = n;
+  e->local = room_new(local_bytes(e) * (size_t)n);
+  e->of_worker = xcalloc((size_t)n, sizeof *e->of_worker);
+  for (int w = 0; w < n; w++) e->of_worker[w] = w ? xcalloc((size_t)e->plan->n_buffers, sizeof *e->buf) : e->buf;
+  find_buffers(e);
 }
 
 static Engine *engine_over(const StepPlan *p, const StepCode *c, const SlotHome *home, Slots slots) {
@@ -50,8 +77,9 @@ static Engine *engine_over(const StepPlan *p, const StepCode *c, const SlotHome 
   for (int i = 0; i < p->n_buffers; i++) {
     const Buffer *b = &p->buffers[i];
     if (!in_arena(b)) e->buf[i] = room_new(buffer_bytes(p, b));
-    else if (b->role != BUF_SLOT) e->buf[i] = (char *)e->rows + b->offset;
+    else if (b->role == BUF_ROWS) e->buf[i] = (char *)e->rows + b->offset;
   }
+  workers_new(e, 1);
   find_slots(e);
   e->rt_int = memory_with(e, BUF_RT_INT);
   e->rt_real = memory_with(e, BUF_RT_REAL);
@@ -116,6 +144,7 @@ void engine_free(Engine *e) {
   for (int k = 0; k < N_PROGRAMS; k++) free(e->run[k].items), free(e->run[k].units);
   if (!e->shares) slots_free(&e->home, &e->slots), slots_home_free(&e->home);
   room_free(e->rows, (size_t)e->plan->rows_bytes);
+  workers_free(e);
   free(e->buf);
   free(e);
 }
@@ -161,6 +190,12 @@ static int64_t units_of(const Engine *e, const PlanPhase *ph, int64_t items, int
   return units < items ? units : items;
 }
 
+static void start_pool(Engine *e) {
+  e->pool = pool_new(e->threads);
+  workers_free(e);
+  workers_new(e, pool_threads(e->pool));
+}
+
 static void plan_run(Engine *e, ProgramId prog, int64_t n) {
   const Program *g = &e->plan->programs[prog];
   for (int i = 0; i < g->n_phases; i++) {
@@ -168,7 +203,7 @@ static void plan_run(Engine *e, ProgramId prog, int64_t n) {
     int64_t items = ph->items_a + (ph->items_g ? (n + ph->items_g - 1) / ph->items_g : 0);
     e->run[prog].items[i] = items;
     e->run[prog].units[i] = units_of(e, ph, items, n);
-    if (e->run[prog].units[i] > 1 && !e->pool) e->pool = pool_new(e->threads);
+    if (e->run[prog].units[i] > 1 && !e->pool) start_pool(e);
   }
   e->run[prog].n = n;
 }
@@ -176,7 +211,7 @@ static void plan_run(Engine *e, ProgramId prog, int64_t n) {
 typedef struct { const Engine *e; const PlanPhase *phase; PhaseFn *fn; int64_t n, items, units; } Share;
 
 static void run_items(const Share *s, int64_t lo, int64_t hi, int worker) {
-  if (!s->phase->host) s->fn(s->e->buf, lo, hi, worker);
+  if (!s->phase->host) s->fn(s->e->of_worker[worker], lo, hi, worker);
   else host_run(host_rows, s->e->buf, s->phase->host, s->phase->n_host, s->n, lo, hi);
 }
 

@@ -248,7 +248,7 @@ bool has_room(const Emit *e, const Call *c, int output) {
   const Output *o = &c->outputs[output];
   const Buffer *b = &e->s->buffers.data[o->buffer];
   int width = kernel_width(e);
-  if (!e->has_mask || e->target->lanes_f32 != 8 || b->role != BUF_ROWS || b->rows_b != 1 || c->n_dims != 2 || !c->dims[0].is_rows) return false;
+  if (!e->has_mask || e->target->lanes_f32 != 8 || (b->role != BUF_ROWS && b->role != BUF_LOCAL) || c->n_dims != 2 || !c->dims[0].is_rows) return false;
   int64_t n = c->dims[1].size, whole = (n + width - 1) / width * width;
   return !o->by && !at_run_time(c->dims[1]) && o->stride[0] == b->ld && o->stride[1] == 1 && o->offset + n == b->cols && o->offset + whole <= b->ld;
 }

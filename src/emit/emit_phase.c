@@ -5,7 +5,8 @@
 // arguments: what is generated grows with the kernels, not with the calls; items are numbered so that such calls do.
 #include "emit_int.h"
 
-typedef struct { Emit *e; Value buf, n; Value *base; } PhaseState;      // base: buffer → its pointer, loaded in the entry
+// base: buffer → its pointer, loaded in the entry; from: the group's first row, NULL in a phase that is not over rows
+typedef struct { Emit *e; Value buf, n, from; Value *base; } PhaseState;
 
 static Value buffer_pointer(PhaseState *s, int buffer) {
   LL *l = &s->e->l;
@@ -21,6 +22,18 @@ typedef struct { Value *args; Value first, items, item_rows, size; } Given;   //
 
 static Value pointer(PhaseState *s, const Param *p, Value base, Value offset) {
   return ll_at(&s->e->l, emit_type(s->e, p->dtype), base, offset);
+}
+
+// Of a buffer of a group's rows alone the first is the group's: how far apart rows are there, else 0.
+static int64_t local_stride(const Emit *e, int buffer) {
+  const Buffer *b = &e->s->buffers.data[buffer];
+  return b->role == BUF_LOCAL ? b->ld : 0;
+}
+
+// Where row 0 would be.
+static Value offset_of_rows(PhaseState *s, Value offset, Value stride) {
+  LL *l = &s->e->l;
+  return s->from ? ll_sub(l, offset, ll_mul(l, s->from, stride)) : offset;
 }
 
 static Dim rows_of(const Call *c) { return c->n_dims == 0 ? (Dim){.size = 1} : c->dims[0]; }   // where the call's items count
@@ -39,6 +52,13 @@ static Value extent_of(PhaseState *s, Dim d) {
   return d.groups_of ? groups_of(s, d.groups_of) : d.is_rows ? s->n : d.named ? first_word(s, s->base[d.named - 1]) : ll_i64(&s->e->l, d.size);
 }
 
+static Value constant_pointer(PhaseState *s, const Param *p) {
+  LL *l = &s->e->l;
+  Value offset = ll_i64(l, p->offset);
+  int64_t stride = local_stride(s->e, p->buffer);
+  return pointer(s, p, s->base[p->buffer], stride ? offset_of_rows(s, offset, ll_i64(l, stride)) : offset);
+}
+
 static Given constants(PhaseState *s, const KernelFn *k, const Call *c, int64_t first) {
   Emit *e = s->e;
   LL *l = &e->l;
@@ -47,7 +67,7 @@ static Given constants(PhaseState *s, const KernelFn *k, const Call *c, int64_t 
   Given g = {.args = NEW_ARRAY(e->arena, Value, ps.n + 2), .first = ll_i64(l, first), .items = ll_i64(l, c->items)};
   for (int i = 0; i < ps.n; i++) {
     const Param *p = &ps.data[i];
-    g.args[i] = p->kind == PARAM_PTR ? pointer(s, p, s->base[p->buffer], ll_i64(l, p->offset))
+    g.args[i] = p->kind == PARAM_PTR ? constant_pointer(s, p)
               : p->kind == PARAM_EXTENT ? extent_of(s, p->dim) : ll_i64(l, p->value);
   }
   g.item_rows = ll_i64(l, c->n_dims ? c->item_rows : 1);
@@ -61,7 +81,7 @@ typedef VEC(int64_t) Words;
 // An extent as a word: itself; −1: n; below: −2 − the buffer whose first word it is.
 static int64_t extent_word(Dim d) { return d.is_rows ? -1 : d.named ? -1 - d.named : d.size; }
 
-// One row: first, items, item_rows, size; then for each parameter its buffer and offset, its extent or its value.
+// One row: first, items, item_rows, size; then for each parameter its buffer, offset and local_stride(), its extent or its value.
 static void put_words(Emit *e, const KernelFn *k, const Call *c, int64_t first, Words *w) {
   Params ps = {0};
   kernel_params(e, k, c, NULL, &ps);
@@ -70,7 +90,9 @@ static void put_words(Emit *e, const KernelFn *k, const Call *c, int64_t first, 
   for (int i = 0; i < ps.n; i++) {
     const Param *p = &ps.data[i];
     vec_push(e->arena, w, p->kind == PARAM_PTR ? p->buffer : p->kind == PARAM_EXTENT ? extent_word(p->dim) : p->value);
-    if (p->kind == PARAM_PTR) vec_push(e->arena, w, p->offset);
+    if (p->kind != PARAM_PTR) continue;
+    vec_push(e->arena, w, p->offset);
+    vec_push(e->arena, w, local_stride(e, p->buffer));
   }
 }
 
@@ -100,9 +122,15 @@ static Value loaded_extent(PhaseState *s, Dim d, Value word) {
   return first_word(s, ll_load(l, l->ptr, ll_at(l, l->ptr, s->buf, ll_sub(l, ll_i64(l, -2), word)), 8, "sorted"));
 }
 
+static Value loaded_pointer(Reader *r, const Param *p, Value buffer) {
+  PhaseState *s = r->s;
+  LL *l = &s->e->l;
+  Value base = ll_load(l, l->ptr, ll_at(l, l->ptr, s->buf, buffer), 8, "base"), offset = next_word(r);
+  return pointer(s, p, base, offset_of_rows(s, offset, next_word(r)));
+}
+
 static Given loaded(PhaseState *s, const KernelFn *k, const Call *c, Value row) {
   Emit *e = s->e;
-  LL *l = &e->l;
   Params ps = {0};
   Reader r = {s, row, 0};
   kernel_params(e, k, c, NULL, &ps);
@@ -111,8 +139,7 @@ static Given loaded(PhaseState *s, const KernelFn *k, const Call *c, Value row) 
   for (int i = 0; i < ps.n; i++) {
     const Param *p = &ps.data[i];
     Value v = next_word(&r);
-    if (p->kind == PARAM_PTR) g.args[i] = pointer(s, p, ll_load(l, l->ptr, ll_at(l, l->ptr, s->buf, v), 8, "base"), next_word(&r));
-    else g.args[i] = p->kind == PARAM_EXTENT ? loaded_extent(s, p->dim, v) : v;
+    g.args[i] = p->kind == PARAM_PTR ? loaded_pointer(&r, p, v) : p->kind == PARAM_EXTENT ? loaded_extent(s, p->dim, v) : v;
   }
   return g;
 }
@@ -223,6 +250,7 @@ static void rows_body(PhaseState *s, const Phase *p, const Ordered *o, Value lo,
   Block some = ll_block(l, "rows"), next = ll_block(l, "next");
   ll_if(l, ll_icmp(l, LLVMIntSLT, from, to), some, next);
   ll_go(l, some);
+  s->from = from;
   emit_calls(s, p, o, from, to);
   ll_br(l, next);
   ll_go(l, next);

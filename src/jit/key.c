@@ -72,7 +72,7 @@ void schedule_key(const Schedule *s, Text *t) {
   text_printf(t, "dtype %s capacity %lld block %lld\n", dtype_names[s->dtype], (long long)s->capacity, (long long)s->block);
   for (int i = 0; i < s->buffers.n; i++) {
     const Buffer *b = &s->buffers.data[i];
-    text_printf(t, "buffer %d %s %s %lld %lld %lld %lld\n", i, b->role == BUF_RT_INT ? "rt" : "-", dtype_names[b->dtype],
+    text_printf(t, "buffer %d %s %s %lld %lld %lld %lld\n", i, b->role == BUF_RT_INT ? "rt" : b->role == BUF_LOCAL ? "local" : "-", dtype_names[b->dtype],
                 (long long)b->rows_a, (long long)b->rows_b, (long long)b->cols, (long long)b->ld);
   }
   for (int p = 0; p < N_PROGRAMS; p++)

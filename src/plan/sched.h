@@ -130,7 +130,7 @@ typedef struct {
   VEC(Buffer) buffers;
   VEC(PlanSlot) slots;
   const uint64_t *sites; int n_sites;            // of random numbers
-  int64_t slot_bytes, rows_bytes;
+  int64_t slot_bytes, rows_bytes, local_bytes;   // local_bytes: of one worker
   int64_t block;             // CB: rows of a block of cross-row sums: 64 if capacity < 1024, else 128
   SchedProgram programs[N_PROGRAMS];
   const Sources *sources;    // of the calls' places, for debuggers (DEBUG_INFO): the object then has lines; NULL: it has none

@@ -3,7 +3,7 @@
 // in an earlier phase, or earlier by the same item; calls of a phase whose items may run at the same time do not touch what
 // another of them writes; a slot is written once, and read afterwards by nobody; buffers that live at the same time lie
 // apart, but for two whose rows coincide, of which calls over rows touch one before the other, each its own row; what a call reads of
-// memory that it writes by another name are the same points; a phase of slots reads nothing else but what such phases wrote, in a program that writes no slot, and what it writes lives
+// memory that it writes by another name are the same points; what is of one group's rows is touched in one phase over rows, each row by itself; a phase of slots reads nothing else but what such phases wrote, in a program that writes no slot, and what it writes lives
 // from the first phase to the last; what names the rows of a slot that a step changes is made by a sort_ids of it.
 #include "plan_int.h"
 
@@ -27,6 +27,9 @@ typedef struct {
 } Check;
 
 static int64_t elements(const Schedule *s, const Buffer *b) { return (b->rows_a + b->rows_b * s->capacity) * b->ld; }
+
+// As calls count: local ones as if all rows were there.
+static int64_t elements_of_rows(const Schedule *s, const Buffer *b) { return b->role == BUF_LOCAL ? s->capacity * b->ld : elements(s, b); }
 
 // ---------------------------------------------------------------- do two accesses meet?
 static int64_t last_of(const Access *a) {
@@ -80,7 +83,7 @@ static Access *add(Check *k, const Call *c, int call, int buffer, bool writes, i
     a.stride[a.n] = stride[i];
     a.size[a.n++] = dims[i].size;
   }
-  if (offset < 0 || last_of(&a) >= elements(k->s, b)) BUG("%s: %s leaves %s", k->where, c->name, b->name);
+  if (offset < 0 || last_of(&a) >= elements_of_rows(k->s, b)) BUG("%s: %s leaves %s", k->where, c->name, b->name);
   bool by_label = b->role == BUF_Y || b->role == BUF_W;           // rows run along the buffer's rows there
   Access of_row = modulo(&a, b->ld);
   bool by_row = stride_of_rows(dims, stride, n) == (by_label ? 1 : b->ld);
@@ -231,7 +234,7 @@ static void check_read(const Check *k, const Access *a, int t) {
   const Buffer *b = &k->s->buffers.data[a->buffer];
   int w = k->written[a->buffer];
   if (b->role == BUF_OUT) BUG("%s reads the output %s", k->where, b->name);
-  if (b->role == BUF_ROWS && w < 0) BUG("%s reads %s before it is written", k->where, b->name);
+  if ((b->role == BUF_ROWS || b->role == BUF_LOCAL) && w < 0) BUG("%s reads %s before it is written", k->where, b->name);
   if (b->role == BUF_SLOT && w >= 0 && w != t) BUG("%s reads %s after its update", k->where, b->name);
 }
 
@@ -262,8 +265,16 @@ static bool same_points(const Access *a, const Access *b) {
 
 static void check_same_memory(const Check *k, const Access *w, const Access *o) {             // w writes
   const Buffer *a = &k->s->buffers.data[w->buffer], *b = &k->s->buffers.data[o->buffer];
-  if (w->call != o->call || w->buffer == o->buffer || a->role != BUF_ROWS || b->role != BUF_ROWS || lie_apart(k->s, a, b)) return;
+  bool shared = a->role == b->role && (a->role == BUF_ROWS || a->role == BUF_LOCAL) && !lie_apart(k->s, a, b);
+  if (w->call != o->call || w->buffer == o->buffer || !shared) return;
   if (o->writes || a->offset != b->offset || a->dtype != b->dtype || !same_points(w, o)) BUG("%s writes %s over %s", k->where, a->name, b->name);
+}
+
+static void check_local(const Check *k, const Phase *ph, const Access *a, int turn) {
+  const Buffer *b = &k->s->buffers.data[a->buffer];
+  if (b->role != BUF_LOCAL) return;
+  if (!ph->over_rows || ph->is_host || !a->own_row || b->rows_a < ph->group) BUG("%s: %s is not of a group's rows", k->where, b->name);
+  if (k->first[a->buffer] != turn || k->last[a->buffer] != turn) BUG("%s: %s is another phase's", k->where, b->name);
 }
 
 // turn: the phase, or the first of those that take turns.
@@ -286,8 +297,9 @@ static void check_phase(Check *k, const Phase *ph, int t, int turn) {
     const Access *a = &k->all.data[i];
     BufferRole role = k->s->buffers.data[a->buffer].role;
     mark_life(k, ph, a, turn);
+    check_local(k, ph, a, turn);
     if (!a->writes) continue;
-    if (role != BUF_SLOT && role != BUF_ROWS && role != BUF_OUT)
+    if (role != BUF_SLOT && role != BUF_ROWS && role != BUF_LOCAL && role != BUF_OUT)
       BUG("%s writes %s", k->where, k->s->buffers.data[a->buffer].name);
     if (ph->over_rows && !a->own_row) BUG("%s writes %s across items", k->where, k->s->buffers.data[a->buffer].name);
     if (role == BUF_SLOT && k->written[a->buffer] >= 0)
@@ -318,15 +330,21 @@ static bool follows(const Check *k, int b, int a) {
   return coincide && t == k->first[b] && k->last_call[a] <= k->first_call[b] && k->strange_last[a] < t && (k->strange_last[b] < 0 || k->strange_first[b] > t);
 }
 
+// Of one worker: by the calls that touch them. At one call both are the same points: check_same_memory().
+static bool local_apart(const Check *k, int a, int b) {
+  return k->last[a] != k->last[b] || k->last_call[a] <= k->first_call[b] || k->last_call[b] <= k->first_call[a];
+}
+
 static void check_overlap(const Check *k) {
   const Schedule *s = k->s;
   for (int i = 0; i < s->buffers.n; i++)
     for (int j = 0; j < i; j++) {
       const Buffer *a = &s->buffers.data[i], *b = &s->buffers.data[j];
-      if (a->role != b->role || (a->role != BUF_ROWS && a->role != BUF_SLOT)) continue;
+      if (a->role != b->role || (a->role != BUF_ROWS && a->role != BUF_SLOT && a->role != BUF_LOCAL)) continue;
       bool clear = lie_apart(s, a, b);
       if (a->role == BUF_ROWS && (follows(k, i, j) || follows(k, j, i))) continue;
-      if (a->role == BUF_ROWS && (k->last[i] < 0 || k->last[j] < 0 || k->last[i] < k->first[j] || k->last[j] < k->first[i]))
+      if (a->role == BUF_LOCAL && local_apart(k, i, j)) continue;
+      if (a->role != BUF_SLOT && (k->last[i] < 0 || k->last[j] < 0 || k->last[i] < k->first[j] || k->last[j] < k->first[i]))
         continue;
       if (!clear) BUG("%s and %s live at the same time in the same memory", a->name, b->name);
     }

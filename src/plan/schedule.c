@@ -318,7 +318,8 @@ void schedule_plan(const Schedule *s, StepPlan *out) {
                      .slot_bytes = s->slot_bytes,
                      .sites = s->sites,
                      .n_sites = s->n_sites,
-                     .rows_bytes = s->rows_bytes };
+                     .rows_bytes = s->rows_bytes,
+                     .local_bytes = s->local_bytes };
   for (int p = 0; p < N_PROGRAMS; p++) {
     const SchedProgram *from = &s->programs[p];
     PlanPhase *ph = NEW_ARRAY(s->arena, PlanPhase, from->n_phases + 1);

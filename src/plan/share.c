@@ -2,6 +2,8 @@
 // calls are made in order on one group of rows after the other, two of equally long rows share it where the calls lie apart: a row stands
 // where it stood before, so that a group never meets another's. What a call reads point by point for the last time and what it
 // writes may be the same memory, too: each point is read before it is written.
+// A buffer that one phase over rows alone touches, each row by itself, is local: it has the rows of one group, in an arena of each worker, where
+// two share memory whose calls lie apart. So what a group makes for itself stays in the caches, however long the batch is.
 #include "plan_int.h"
 
 typedef struct {
@@ -84,6 +86,18 @@ static void lives(Walk *w, const Phase *ph, int n_phases) {
     for (int c = 0; ph[i].of_slots && c < ph[i].n_calls; c++) w->c = &ph[i].calls[c], keep_outputs(w, n_phases);
 }
 
+// Those of one phase's groups, which have so many rows.
+static bool is_local(const Schedule *s, const Life *x) {
+  const Buffer *b = &s->buffers.data[x->buffer];
+  return x->to >= 0 && x->from == x->to && x->row_first && !b->rows_a && b->rows_b == 1;
+}
+
+static void make_local(Schedule *s, const Life *x, const Phase *ph) {
+  Buffer *b = &s->buffers.data[x->buffer];
+  b->role = BUF_LOCAL;
+  b->rows_a = ph[x->from].group, b->rows_b = 0;
+}
+
 // ---------------------------------------------------------------- one behind the other
 static bool same_strides(const Call *c, const int64_t *a, const int64_t *b) {
   for (int d = 0; d < c->n_dims; d++)
@@ -110,8 +124,8 @@ static bool in_place(const Call *c, int from, int to) {
 
 static bool follows(const Schedule *s, const Life *x, const Life *last) {
   const Buffer *a = &s->buffers.data[x->buffer], *b = &s->buffers.data[last->buffer];
-  bool rows = !a->rows_a && !b->rows_a && a->rows_b == 1 && b->rows_b == 1 && a->ld * width_of(a) == b->ld * width_of(b);
-  if (!rows || last->to != x->from || !last->row_last || !x->row_first) return false;
+  bool local = a->role == BUF_LOCAL, rows = local || (!a->rows_a && !b->rows_a && a->rows_b == 1 && b->rows_b == 1);
+  if (!rows || a->ld * width_of(a) != b->ld * width_of(b) || last->to != x->from || !last->row_last || !x->row_first) return false;
   return last->last < x->first || (last->last == x->first && a->dtype == b->dtype && in_place(last->at_last, b - s->buffers.data, a - s->buffers.data));
 }
 
@@ -120,10 +134,10 @@ static int by_first(const void *a, const void *b) {
   return x->first != y->first ? (x->first < y->first ? -1 : 1) : x->buffer < y->buffer ? -1 : x->buffer > y->buffer;
 }
 
-typedef struct { const Life *last; int from, to; int64_t bytes, offset; } Room;
+typedef struct { const Life *last; int from, to; int64_t bytes, offset; } Room;   // from, to: phases; of local ones calls
 
 // room: life → its room. A life goes where another ended last: that is still in the caches.
-static int rooms(const Schedule *s, Life *life, int n, Room *room, int *room_of) {
+static int rooms(const Schedule *s, Life *life, int n, bool local, Room *room, int *room_of) {
   Life **order = NEW_ARRAY(s->arena, Life *, n + 1);
   int n_rooms = 0;
   for (int i = 0; i < n; i++) order[i] = &life[i];
@@ -134,10 +148,10 @@ static int rooms(const Schedule *s, Life *life, int n, Room *room, int *room_of)
       if (order[i]->to >= 0 && follows(s, order[i], room[r].last) && (best < 0 || room[r].last->last > room[best].last->last)) best = r;
     if (best < 0) {
       best = n_rooms++;
-      room[best] = (Room){ .from = order[i]->from, .bytes = bytes_of(s, &s->buffers.data[order[i]->buffer]) };
+      room[best] = (Room){ .from = local ? order[i]->first : order[i]->from, .bytes = bytes_of(s, &s->buffers.data[order[i]->buffer]) };
     }
     room[best].last = order[i];
-    room[best].to = order[i]->to;
+    room[best].to = local ? order[i]->last : order[i]->to;
     room_of[order[i] - life] = best;
   }
   return n_rooms;
@@ -158,20 +172,28 @@ static void place_room(Room *room, int i) {                          // first fi
   room[i].offset = at;
 }
 
-void share_memory(Planner *p, const Phase *ph, int n_ph, int first) {
-  Schedule *s = p->s;
-  int n = 0, all = s->buffers.n - first;
-  Life *life = NEW_ARRAY(s->arena, Life, all + 1);
-  Room *room = NEW_ARRAY(s->arena, Room, all + 1);
-  int *room_of = NEW_ARRAY(s->arena, int, all + 1);
-  Walk w = { .life = life, .first_buffer = first, .n = all, .s = s };
-  lives(&w, ph, n_ph);
-  for (int i = 0; i < all; i++)
-    if (s->buffers.data[life[i].buffer].role == BUF_ROWS) life[n++] = life[i];
-  int n_rooms = rooms(s, life, n, room, room_of);
+// Of the buffers of a role; bytes: of its arena, which other programs use, too.
+static void share_arena(Schedule *s, const Life *all, int n_all, BufferRole role, int64_t *bytes) {
+  Life *life = NEW_ARRAY(s->arena, Life, n_all + 1);
+  Room *room = NEW_ARRAY(s->arena, Room, n_all + 1);
+  int *room_of = NEW_ARRAY(s->arena, int, n_all + 1), n = 0;
+  for (int i = 0; i < n_all; i++)
+    if (s->buffers.data[all[i].buffer].role == role) life[n++] = all[i];
+  int n_rooms = rooms(s, life, n, role == BUF_LOCAL, room, room_of);
   for (int i = 0; i < n_rooms; i++) {
     place_room(room, i);
-    if (room[i].offset + room[i].bytes > s->rows_bytes) s->rows_bytes = room[i].offset + room[i].bytes;
+    if (room[i].offset + room[i].bytes > *bytes) *bytes = room[i].offset + room[i].bytes;
   }
   for (int i = 0; i < n; i++) s->buffers.data[life[i].buffer].offset = room[room_of[i]].offset;
+}
+
+void share_memory(Planner *p, const Phase *ph, int n_ph, int first) {
+  Schedule *s = p->s;
+  int n = s->buffers.n - first;
+  Walk w = { .life = NEW_ARRAY(s->arena, Life, n + 1), .first_buffer = first, .n = n, .s = s };
+  lives(&w, ph, n_ph);
+  for (int i = 0; i < n; i++)
+    if (s->buffers.data[first + i].role == BUF_ROWS && is_local(s, &w.life[i])) make_local(s, &w.life[i], ph);
+  share_arena(s, w.life, n, BUF_ROWS, &s->rows_bytes);
+  share_arena(s, w.life, n, BUF_LOCAL, &s->local_bytes);
 }

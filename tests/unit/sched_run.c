@@ -13,8 +13,11 @@ typedef struct {
 static int64_t elements(const Schedule *s, const Buffer *b) { return (b->rows_a + b->rows_b * s->capacity) * b->ld; }
 static size_t width(DType t) { return t == F64 || t == I64 ? 8 : 4; }
 
+static int64_t in_group(const SchedMemory *m, const Buffer *b, int64_t at) { return b->role == BUF_LOCAL ? at - m->first_row * b->ld : at; }
+
 static double peek(const SchedMemory *m, int buffer, int64_t at) {
   const Buffer *b = &m->s->buffers.data[buffer];
+  at = in_group(m, b, at);
   if (at < 0 || at >= elements(m->s, b)) BUG("element %lld of %s", (long long)at, b->name);
   const void *p = m->buf[buffer];
   return b->dtype == F32 ? (double)((const float *)p)[at] : b->dtype == F64 ? ((const double *)p)[at]
@@ -23,6 +26,7 @@ static double peek(const SchedMemory *m, int buffer, int64_t at) {
 
 static void poke(SchedMemory *m, int buffer, int64_t at, double v) {
   const Buffer *b = &m->s->buffers.data[buffer];
+  at = in_group(m, b, at);
   if (at < 0 || at >= elements(m->s, b)) BUG("element %lld of %s", (long long)at, b->name);
   void *p = m->buf[buffer];
   if (b->dtype == F32) ((float *)p)[at] = (float)v;
@@ -31,41 +35,46 @@ static void poke(SchedMemory *m, int buffer, int64_t at, double v) {
   else ((int64_t *)p)[at] = (int64_t)v;
 }
 
+static char *arena_of(const SchedMemory *m, BufferRole r) {
+  return r == BUF_SLOT ? m->slots : r == BUF_ROWS ? m->rows : r == BUF_LOCAL ? m->local : NULL;
+}
+
 SchedMemory *sched_memory_new(const Schedule *s) {
   SchedMemory *m = xcalloc(1, sizeof *m);
   m->s = s;
   m->slots = xcalloc(1, (size_t)s->slot_bytes + 64);
   m->rows = xmalloc((size_t)s->rows_bytes + 64);
+  m->local = xmalloc((size_t)s->local_bytes + 64);
   m->buf = xcalloc((size_t)s->buffers.n, sizeof *m->buf);
   for (int i = 0; i < s->buffers.n; i++) {
     const Buffer *b = &s->buffers.data[i];
     int64_t bytes = elements(s, b) * (int64_t)width(b->dtype);
-    bool slot = b->role == BUF_SLOT, row = b->role == BUF_ROWS;
-    if ((slot && b->offset + bytes > s->slot_bytes) || (row && b->offset + bytes > s->rows_bytes))
-      BUG("%s is not in its arena", b->name);
-    if ((slot || row) && b->offset % 64) BUG("%s is not aligned", b->name);
-    m->buf[i] = slot ? m->slots + b->offset : row ? m->rows + b->offset : xmalloc((size_t)bytes);
+    char *arena = arena_of(m, b->role);
+    int64_t most = b->role == BUF_SLOT ? s->slot_bytes : b->role == BUF_ROWS ? s->rows_bytes : s->local_bytes;
+    if (arena && b->offset + bytes > most) BUG("%s is not in its arena", b->name);
+    if (arena && b->offset % 64) BUG("%s is not aligned", b->name);
+    m->buf[i] = arena ? arena + b->offset : xmalloc((size_t)bytes);
   }
   sched_poison(m);
   return m;
 }
 
 void sched_memory_free(SchedMemory *m) {
-  for (int i = 0; i < m->s->buffers.n; i++) {
-    BufferRole r = m->s->buffers.data[i].role;
-    if (r != BUF_SLOT && r != BUF_ROWS) free(m->buf[i]);
-  }
+  for (int i = 0; i < m->s->buffers.n; i++)
+    if (!arena_of(m, m->s->buffers.data[i].role)) free(m->buf[i]);
   free(m->slots);
   free(m->rows);
+  free(m->local);
   free(m->buf);
   free(m);
 }
 
 void sched_poison(SchedMemory *m) {
   memset(m->rows, 0xff, (size_t)m->s->rows_bytes);
+  memset(m->local, 0xff, (size_t)m->s->local_bytes);
   for (int i = 0; i < m->s->buffers.n; i++) {
     const Buffer *b = &m->s->buffers.data[i];
-    if (b->role != BUF_SLOT && b->role != BUF_ROWS) memset(m->buf[i], 0xff, (size_t)elements(m->s, b) * width(b->dtype));
+    if (!arena_of(m, b->role)) memset(m->buf[i], 0xff, (size_t)elements(m->s, b) * width(b->dtype));
   }
 }
 
@@ -330,6 +339,7 @@ static void run_rows_of(SchedMemory *m, const Call *c, int64_t n, int64_t lo, in
 
 static void run_item(SchedMemory *m, const Phase *ph, int64_t n, int64_t item) {
   if (ph->over_rows) {
+    m->first_row = item * ph->group;
     for (int i = 0; i < ph->n_calls; i++)
       run_rows_of(m, &ph->calls[i], n, item * ph->group, smaller(n, (item + 1) * ph->group));
     return;

@@ -6,9 +6,9 @@
 #define MTLC_SCHED_RUN_H
 #include "src/plan/sched.h"
 
-// Memory of all buffers of a schedule: SLOT and ROWS buffers at their offsets in one arena each, the others apart.
+// Memory of all buffers of a schedule: SLOT, ROWS and LOCAL buffers at their offsets in one arena each, the others apart.
 // Everything but the slots is poisoned (NaN, or ids and counts that are out of range).
-typedef struct { const Schedule *s; void **buf; char *slots, *rows; } SchedMemory;
+typedef struct { const Schedule *s; void **buf; char *slots, *rows, *local; int64_t first_row; } SchedMemory;   // first_row: of the group at hand
 SchedMemory *sched_memory_new(const Schedule *s);
 void    sched_memory_free(SchedMemory *m);
 void    sched_poison(SchedMemory *m);                        // all buffers but the slots

@@ -107,6 +107,7 @@ static void fill(Batch *b, int64_t n, uint64_t seed) {
 
 static void poison(Engine *e) {                               // what a step must not read before it writes it
   memset(e->rows, 0xff, (size_t)e->plan->rows_bytes);
+  memset(e->local, 0xff, (size_t)e->plan->local_bytes);
   for (int i = 0; i < e->plan->n_buffers; i++) {
     const Buffer *b = &e->plan->buffers[i];
     if (b->role != BUF_DENSE && b->role != BUF_IDS && b->role != BUF_Y && b->role != BUF_W && b->role != BUF_OUT) continue;
