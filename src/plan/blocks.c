@@ -160,11 +160,11 @@ static bool pays(const Splitting *s) {
   return small > large;
 }
 
-// As many as leave some groups for each of a few threads.
+// As many as leave some groups for each of a few threads, and not more than make sums few: what they make is to stay in the caches.
 static int64_t whole_blocks(const Schedule *s) {
-  enum { GROUPS = 8 };
+  enum { GROUPS = 8, MOST_ROWS = 256 };
   int64_t rows = s->block;
-  while (2 * rows * GROUPS <= s->capacity) rows *= 2;
+  while (2 * rows * GROUPS <= s->capacity && 2 * rows <= MOST_ROWS) rows *= 2;
   return rows;
 }
 

@@ -160,6 +160,12 @@ static void one_step(SchedMemory *m, const Graph *g, int64_t n, uint64_t seed, d
   compare(m, g, outs, slots, n, tolerance);
 }
 
+static Buffer *first_local(Schedule *s) {
+  for (int i = 0; i < s->buffers.n; i++)
+    if (s->buffers.data[i].role == BUF_LOCAL) return &s->buffers.data[i];
+  return NULL;
+}
+
 static Schedule *schedule_case(Case *c, const Graph **g) {
   const Graph *graphs[N_PROGRAMS] = {0};
   Text text = {0};
@@ -682,6 +688,26 @@ static void test_sums_of_groups(void **state) {
   summed_in_groups(mlp, F64, 128, 0, 0);                                // too few blocks
 }
 
+// What a group's rows make for themselves is as long as a group: as much for 32,768 rows as for 16,384.
+static void test_memory_of_a_group(void **state) {
+  int64_t bytes[2];
+  (void)state;
+  for (int i = 0; i < 2; i++) {
+    Case c = new_case(F32, 16384 << i);
+    mlp(&c);
+    train_by(&c, "adam");
+    const Graph *g;
+    Schedule *s = schedule_case(&c, &g);
+    const Buffer *b = first_local(s);
+    assert_non_null(b);
+    assert_int_equal(b->rows_a, s->programs[PROG_TRAIN].phases[1].group);
+    bytes[i] = s->local_bytes;
+    arena_free(c.a);
+  }
+  assert_true(bytes[0] > 0);
+  assert_int_equal(bytes[0], bytes[1]);
+}
+
 static void train_model(Model *model, const char *optimizer) {
   for (int t = 0; t < 2; t++) {
     Case c = new_case(t ? F64 : F32, t ? 67 : 96);
@@ -1107,10 +1133,23 @@ static void share_all_memory(Schedule *s) {
   for (int i = 0; i < s->buffers.n; i++)
     if (s->buffers.data[i].role == BUF_ROWS) s->buffers.data[i].offset = 0;
 }
+static void share_a_workers_memory(Schedule *s) {
+  for (int i = 0; i < s->buffers.n; i++)
+    if (s->buffers.data[i].role == BUF_LOCAL) s->buffers.data[i].offset = 0;
+}
+static void shorten_a_group(Schedule *s) {
+  Buffer *b = first_local(s);
+  if (b) b->rows_a /= 2;
+}
+static void make_all_local(Schedule *s) {                        // what the updates read, too
+  for (int i = 0; i < s->buffers.n; i++)
+    if (s->buffers.data[i].role == BUF_ROWS && s->buffers.data[i].rows_b == 1) s->buffers.data[i].role = BUF_LOCAL;
+}
 
 static void test_checker(void **state) {
   static void (*const breaks[])(Schedule *) = {swap_phases,      drop_a_call,       reverse_rows,  update_twice,
-                                               leave_the_buffer, touch_another_row, too_few_items, share_all_memory};
+                                               leave_the_buffer, touch_another_row, too_few_items, share_all_memory,
+                                               share_a_workers_memory, shorten_a_group, make_all_local};
   (void)state;
   for (int i = -1; i < COUNT_OF(breaks); i++) {
     Case c = new_case(F32, 96);
@@ -1138,7 +1177,7 @@ static void test_checker(void **state) {
 int main(int argc, char **argv) {
   if (argc > 1) cmocka_set_test_filter(argv[1]);
   const struct CMUnitTest tests[] = {
-    cmocka_unit_test(test_mlp), cmocka_unit_test(test_sums_of_groups), cmocka_unit_test(test_softmax), cmocka_unit_test(test_experts),
+    cmocka_unit_test(test_mlp), cmocka_unit_test(test_sums_of_groups), cmocka_unit_test(test_memory_of_a_group), cmocka_unit_test(test_softmax), cmocka_unit_test(test_experts),
     cmocka_unit_test(test_stacked_experts), cmocka_unit_test(test_items), cmocka_unit_test(test_lazy_tables), cmocka_unit_test(test_distinct_ids), cmocka_unit_test(test_batch_norm), cmocka_unit_test(test_clipping),
     cmocka_unit_test(test_moves), cmocka_unit_test(test_tables), cmocka_unit_test(test_bags), cmocka_unit_test(test_pairs_of_rows), cmocka_unit_test(test_hazards),
     cmocka_unit_test(test_random),
