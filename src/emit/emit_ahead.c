@@ -9,12 +9,12 @@ void fetch_elements(Kernel *k, DType t, Value p, Value elements) {
   Value bytes = ll_min(l, ll_mul(l, elements, ll_i64(l, dtype_bytes(t))), ll_i64(l, MOST_LINES * LINE));
   Type byte = LLVMInt8TypeInContext(l->cx);
   if (LLVMIsAConstantInt(bytes)) {
-    for (int64_t at = 0; at < LLVMConstIntGetSExtValue(bytes); at += LINE) ll_prefetch(l, ll_at(l, byte, p, ll_i64(l, at)));
+    for (int64_t at = 0; at < LLVMConstIntGetSExtValue(bytes); at += LINE) ll_prefetch(l, ll_at(l, byte, p, ll_i64(l, at)), TO_L1);
     return;
   }
   Loop line;
   loop_begin(k->e, &line, ll_i64(l, 0), bytes, LINE, "line", 0, NULL);
-  ll_prefetch(l, ll_at(l, byte, p, line.i));
+  ll_prefetch(l, ll_at(l, byte, p, line.i), TO_L1);
   loop_end(k->e, &line, NULL);
 }
 

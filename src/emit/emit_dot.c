@@ -14,6 +14,7 @@ enum { SPAN_ROWS = 96, SPAN_COLUMNS = 64 };
 typedef struct {
   Value row, row_to, col, col_to, k, k_to;
   Value block, more, partials;              // number of the block, whether others follow; NULL: all of k
+  Value next;                               // elements from its part of the right operand to the next one's; NULL: that of a tile's columns to the right
 } Span;
 
 static void tile(Tile *t, const Span *s, Value row, Value step) {
@@ -32,6 +33,19 @@ static void tile(Tile *t, const Span *s, Value row, Value step) {
   ll_go(l, next);
 }
 
+// While tiles go down over one part of the right operand the next part comes into L2: of each of its rows a tile fetches a line, the first tile
+// the first, until all are there.
+static Value part_to_fetch(const Tile *t, const Span *s, Value row) {
+  enum { LINE = 64 };
+  Kernel *k = t->k;
+  LL *l = &k->e->l;
+  int columns = t->nv * t->width, line = LINE / (int)dtype_bytes(k->c->right.dtype);
+  if (t->width == 1 || t->mr == 1) return NULL;
+  Value tiles = LLVMBuildUDiv(l->b, ll_sub(l, row, s->row), ll_i64(l, t->mr), "");
+  Value part = ll_min(l, tiles, ll_i64(l, (columns + line - 1) / line - 1));
+  return ll_add(l, s->next ? s->next : ll_i64(l, columns), ll_mul(l, part, ll_i64(l, line)));
+}
+
 // What is left of the rows at the end is made by the tile that ends there: its first rows are made once more, perhaps from rows
 // of another call's range, and left alone. Where a batch has fewer rows than a tile, each is a tile of its own, with a stride of 0.
 static void tiles_down(Tile t, const Span *s, Value from, Value to, Value few) {
@@ -44,6 +58,7 @@ static void tiles_down(Tile t, const Span *s, Value from, Value to, Value few) {
   rows.step = step;
   t.row = ll_min(l, rows.i, ll_sub(l, s->row_to, step));
   t.left = left_row(k, t.row);
+  t.next = part_to_fetch(&t, s, rows.i);
   tile(&t, s, rows.i, step);
   loop_end(k->e, &rows, NULL);
 }
@@ -152,12 +167,14 @@ static void spans_over_rows(Kernel *k, const DotTiles *shape) {
   loop_begin(e, &rows, k->lo, k->hi, SPAN_ROWS, "span", 0, NULL);
   loop_begin(e, &cols, zero, k->extent[1], SPAN_COLUMNS, "span.col", 0, NULL);
   loop_begin(e, &blocks, k->from, ll_max(l, k->to, ll_i64(l, 1)), e->s->block, "block", 0, NULL);
-  Value next = ll_add(l, blocks.i, block);
+  Value next = ll_add(l, blocks.i, block), more = ll_icmp(l, LLVMIntSLT, next, k->to);
+  Value right = ll_sub(l, ll_i64(l, SPAN_COLUMNS), ll_mul(l, ll_sub(l, blocks.i, k->from), k->right_k));      // the first block of the columns there
   Span s = {
     .row = rows.i, .row_to = ll_min(l, ll_add(l, rows.i, ll_i64(l, SPAN_ROWS)), k->hi),
     .col = cols.i, .col_to = ll_min(l, ll_add(l, cols.i, ll_i64(l, SPAN_COLUMNS)), k->extent[1]),
     .k = blocks.i, .k_to = ll_min(l, next, k->to),
-    .block = LLVMBuildUDiv(l->b, ll_sub(l, blocks.i, k->from), block, ""), .more = ll_icmp(l, LLVMIntSLT, next, k->to), .partials = partials,
+    .block = LLVMBuildUDiv(l->b, ll_sub(l, blocks.i, k->from), block, ""), .more = more, .partials = partials,
+    .next = ll_select(l, more, ll_mul(l, block, k->right_k), right),
   };
   span(k, shape, &s);
   loop_end(e, &blocks, NULL);

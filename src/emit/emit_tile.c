@@ -50,6 +50,7 @@ void tile_chain(Kernel *k, Value from, Value to, Value *acc, void *ctx) {
   loop_begin(e, &lp, from, to, 1, "k", n + pointers + 1, init);
   Value *left_now = lp.carried + n, right_now = lp.carried[n + pointers];
   if (t->width > 1) fetch_ahead(k, k->c->right.dtype, right_now, k->right_k, t->nv * t->width);
+  if (t->next) ll_prefetch(l, ll_at(l, right, right_now, t->next), TO_L2);
   if (!LLVMIsConstant(k->left_k)) fetch_ahead(k, k->c->left.dtype, *left_now, k->left_k, 1);
   for (int v = 0; v < t->nv; v++) b[v] = load_right(t, right_now, v);
   for (int r = 0; r < t->mr; r++) {

@@ -10,6 +10,7 @@ typedef struct {
   Value mask[MAX_TILE];                     // per vector; NULL: all lanes
   Value row, col;                           // first row and column of the tile
   Value left, right, stride;                // &left[row, 0], &right[0, col]; of left, from row to row
+  Value next;                               // elements from what is read of right to this tile's part of what is read next; NULL: nothing is fetched
 } Tile;
 
 static inline Type acc_elem(Kernel *k) { return emit_type(k->e, k->c->vals[k->c->anchor].dtype); }

@@ -67,7 +67,7 @@ void ll_masked_scatter(LL *l, Value v, Value ptrs, unsigned align, Value mask) {
                (Value[]){v, ptrs, ll_i32(l, align), mask}, 4);
 }
 
-void ll_prefetch(LL *l, Value p) {
-  enum { READ = 0, KEEP = 3, DATA = 1 };
-  ll_intrinsic(l, "llvm.prefetch", &l->ptr, 1, (Value[]){p, ll_i32(l, READ), ll_i32(l, KEEP), ll_i32(l, DATA)}, 4);
+void ll_prefetch(LL *l, Value p, Nearness how) {
+  enum { READ = 0, DATA = 1 };
+  ll_intrinsic(l, "llvm.prefetch", &l->ptr, 1, (Value[]){p, ll_i32(l, READ), ll_i32(l, how), ll_i32(l, DATA)}, 4);
 }

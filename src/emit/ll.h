@@ -69,7 +69,8 @@ void  ll_masked_store(LL *l, Value v, Value p, unsigned align, Value mask);
 Value ll_masked_gather(LL *l, Type t, Value ptrs, unsigned align, Value mask);
 void  ll_masked_scatter(LL *l, Value v, Value ptrs, unsigned align, Value mask);
 
-void  ll_prefetch(LL *l, Value p);                           // to be read soon; any address will do
+typedef enum { TO_L2 = 2, TO_L1 = 3 } Nearness;             // of LLVM's llvm.prefetch
+void  ll_prefetch(LL *l, Value p, Nearness how);             // to be read soon; any address will do
 
 // ---- control
 static inline Block ll_block(LL *l, const char *name) { return LLVMAppendBasicBlockInContext(l->cx, l->fn, name); }
