@@ -92,6 +92,11 @@ bool file_write_whole(const char *path, const void *data, size_t n, Diag *d);
 bool file_write_soon(const char *path, const void *data, size_t n, Diag *d);
 bool weights_save_soon(const char *path, const StepPlan *p, const void *slots, SlotPart part, Diag *d);
 bool folder_sync(const char *dir, Diag *d);
+// Space for what these will write to path, in path.tmp: where the disk has none, that is an error now (d NULL: unsaid). The first that is
+// written takes it; what is not needed is given back by file_release. Where a file system cannot promise, nothing is.
+bool file_claim(const char *path, size_t bytes, Diag *d);
+bool weights_claim(const char *path, const StepPlan *p, const void *slots, SlotPart part, Diag *d);
+void file_release(const char *path);
 
 // ---- train.c. A task's loss is Σ w·ℓ / Σ w; NAN where Σ w = 0 (it then adds nothing to a total).
 typedef struct {
@@ -133,15 +138,20 @@ typedef struct {
   bool resume;                              // state.json and checkpoint in run_dir
   void (*start)(void *ctx);                 // makes the engine's slots those before the first step again, where there is no resume; NULL: they
                                             // are kept
+  bool (*keep)(void *ctx, const TrainReport *r);           // writes the result, at the end; false: error in d, and the training is saved to run_dir
 } TrainHooks;
 // Trains the engine's slots, initialised or loaded by the caller (with resume: from the checkpoint). h may be NULL. NULL
 // when d has errors: `not-finite` (a NaN or Inf: task or layer, step, rows; exit 3), `no-rows`, `bad-checkpoint`,
-// `disk-full`. After the end the checkpoint of an earlier interruption still stands: checkpoint_remove, once the weights are
-// saved.
+// `disk-full`, or what `keep` said. Room for a checkpoint is claimed before the first step; one that cannot be written later is a
+// warning, `no-checkpoint`. After the end that room and a checkpoint may still stand: checkpoint_remove, once the weights are saved.
 TrainReport *train(Engine *e, const DataPlan *dp, const TrainPlan *tp, Dataset *data, const TrainHooks *h, Arena *a,
                    Diag *d);
+// More bytes than the reports of all epochs take as JSON, but for epochs behind the 10,000th.
+size_t reports_bytes(const TrainPlan *tp);
 // ---- checkpoint.c: takes checkpoint.safetensors and state.json out of a run folder; fine where there are none.
 void checkpoint_remove(const char *run_dir);
+void checkpoint_release(const char *run_dir);              // the room for the next one
+bool checkpoint_stands(const char *run_dir);               // there is a training to go on with
 
 // ---- cosine.c: cosines of the tasks' gradients on the parameters that two or more losses reach, at the weights as they are:
 // their mean over batches of rows in file order, at most max_batches of them (0: all). cosine: [n_tasks × n_tasks]; NAN

@@ -101,6 +101,7 @@ typedef struct {
   void (*progress)(void *ctx, const char *line, double done);   // one line of state for a bar; may be NULL
   void (*message)(void *ctx, const char *text);       // a finished line (an epoch, a summary); may be NULL
   void *ctx;
+  bool forget;                                        // a run that fails leaves nothing to go on with
 } mtl_run_options;
 int mtl_run(mtl_context *c, const mtl_run_options *o, char **report);
 typedef struct {

@@ -6,10 +6,10 @@
 #include "version/registry.h"
 
 typedef struct {
-  Model *m; Dataset *data; Ready ready; RunInfo info; char *tmp, *final_name; int lock; PrepState prep; double start;
+  Model *m; Dataset *data; Ready ready; RunInfo info; char *tmp, *final_name; int lock; PrepState prep; double start; RunSeconds seconds;
   WarmRun *old; WarmInputs inputs; WarmPlan warm;          // a start from an earlier run; old NULL: none
 } Run;
-typedef struct { const mtl_run_options *o; Run *r; } Hooks;
+typedef struct { mtl_context *c; const mtl_run_options *o; Run *r; } Hooks;
 
 static void say(const mtl_run_options *o, const char *text) {
   if (o->message) o->message(o->ctx, text);
@@ -105,29 +105,33 @@ static bool open_new(mtl_context *c, const mtl_run_options *o, Run *r) {
   if (!r->data || !make_ready(c, r->m, &r->data->prep, true, &r->ready)) return false;
   start_slots(r);
   r->tmp = run_folder_create(c, o->out, r->m->name, &r->final_name, &r->lock);
-  return r->tmp != NULL;
+  r->info.seed = r->m->train.seed;
+  r->info.epochs = r->m->train.epochs;
+  r->info.status = "interrupted";
+  return r->tmp && run_folder_begin(c, r->tmp, r->m, r->data, &r->ready, &r->info) && run_folder_claim(c, r->tmp, r->m, &r->ready, &r->info);
 }
 
 static bool open_interrupted(mtl_context *c, const mtl_run_options *o, Run *r) {
-  r->lock = run_folder_lock(c, o->resume);
-  if (diag_errors(c->diag) || !run_folder_read(c, o->resume, &r->info)) return false;
-  if (strcmp(r->info.status, "interrupted")) {
-    diag_error(c->diag, "nothing-to-resume", (Place){0}, "the run `%s` is %s: there is nothing to go on with", o->resume, r->info.status);
+  const char *dir = r->tmp = run_folder_resume(c, o->resume, &r->final_name, &r->lock);
+  if (!dir || !run_folder_read(c, dir, &r->info)) return false;
+  if (strcmp(r->info.status, "interrupted") && !checkpoint_stands(dir)) {
+    diag_error(c->diag, "nothing-to-resume", (Place){0}, "the run `%s` is %s: there is nothing to go on with", dir, r->info.status);
     return false;
   }
-  r->m = run_folder_model(c, o->resume, &r->prep);
+  r->m = run_folder_model(c, dir, &r->prep);
   if (!r->m) return false;
   r->m->train.epochs = o->epochs > 0 ? o->epochs : r->info.epochs;
   r->m->train.seed = r->m->data.seed = r->info.seed;
   r->m->begun = r->info.begun, r->m->n_begun = r->info.n_begun;
-  r->info.no_state = access(arena_printf(c->arena, "%s/" OPTIMIZER_FILE, o->resume), F_OK) != 0;
+  if (r->tmp == r->final_name)                               // an older mtlc did not say it
+    r->info.no_state |= access(arena_printf(c->arena, "%s/" OPTIMIZER_FILE, dir), F_OK) != 0;
+  r->info.vocabularies = run_vocabularies_kept(c, dir);
   if (!find_files(c, r->m, NULL, r->info.files.test, &r->info, NULL, &r->info.files)) return false;
   r->data = data_split_again(&r->m->data, &r->prep, &r->info.files, c->diag);
   r->m->by_call = o->profile;
   if (!r->data || !make_ready(c, r->m, &r->data->prep, true, &r->ready)) return false;
   engine_init(r->ready.engine, r->info.seed);
-  r->tmp = r->final_name = arena_strdup(c->arena, o->resume);
-  return true;
+  return run_folder_claim(c, dir, r->m, &r->ready, &r->info);
 }
 
 static void say_start(mtl_context *c, const mtl_run_options *o, const Run *r) {
@@ -157,30 +161,34 @@ static void say_start(mtl_context *c, const mtl_run_options *o, const Run *r) {
   text_free(&t);
 }
 
-static bool keep(mtl_context *c, Run *r, const TrainReport *t, RunSeconds seconds) {
-  r->info.seed = r->m->train.seed;
+static bool keep(void *ctx, const TrainReport *t) {
+  const Hooks *k = ctx;
+  Run *r = k->r;
+  mtl_context *c = k->c;
+  r->seconds = (RunSeconds){ t->first_step ? t->first_step - r->start : NAN, monotonic_seconds() - r->start };
   r->info.epochs = r->m->train.epochs;
   r->info.best_epoch = t->best_epoch;
   r->info.steps = t->steps;
   r->info.status = t->interrupted ? "interrupted" : "complete";
   r->info.hashes = run_hashes(c, r->m, &r->ready, &r->data->prep);
-  json_t *metrics = report_json(r->m, r->data, &r->ready, t, &r->info, r->final_name, seconds);
+  json_t *metrics = report_json(r->m, r->data, &r->ready, t, &r->info, r->final_name, r->seconds);
   bool ok = run_folder_write(c, r->tmp, r->m, r->data, &r->ready, &r->info, metrics);
   json_decref(metrics);
-  return ok && (r->tmp == r->final_name || run_folder_finish(c, r->tmp, r->final_name));
+  if (!ok) run_folder_unwrite(c, r->tmp);
+  if (!ok || r->tmp == r->final_name) return ok;
+  return run_folder_finish(c, r->tmp, r->final_name);
 }
 
 static int run_to_end(mtl_context *c, const mtl_run_options *o, Run *r, char **report) {
-  Hooks k = { o, r };
-  TrainHooks h = { on_progress, on_epoch, &k, o->stop, r->tmp, o->resume != NULL, start_again };
+  Hooks k = { c, o, r };
+  TrainHooks h = { on_progress, on_epoch, &k, o->stop, r->tmp, o->resume != NULL, start_again, keep };
   say_start(c, o, r);
   if (o->profile) engine_profile(r->ready.engine);
   TrainReport *t = train(r->ready.engine, &r->m->data, &r->m->train, r->data, &h, c->arena, c->diag);
-  RunSeconds seconds = { t && t->first_step ? t->first_step - r->start : NAN, monotonic_seconds() - r->start };
-  if (!t || !keep(c, r, t, seconds)) return diag_exit_code(c->diag);
+  if (!t) return diag_exit_code(c->diag);
   Text text = {0};
   if (o->json) {
-    json_t *j = report_json(r->m, r->data, &r->ready, t, &r->info, r->final_name, seconds);
+    json_t *j = report_json(r->m, r->data, &r->ready, t, &r->info, r->final_name, r->seconds);
     if (o->profile) json_object_set_new(j, "profile", profile_json(c, &r->ready));
     *report = json_text(j);
   }
@@ -188,12 +196,21 @@ static int run_to_end(mtl_context *c, const mtl_run_options *o, Run *r, char **r
     if (t->interrupted) text_printf(&text, "interrupted; to go on: mtlc run --resume %s\n", r->final_name);
     if (r->old) text_printf(&text, "%s\n", warm_line(c->arena, &r->warm, r->old));
     if (o->profile) profile_text(c, &r->ready, &text);
-    report_text(r->m, t, r->final_name, seconds, &text);
+    report_text(r->m, t, r->final_name, r->seconds, &text);
     *report = text.data;
   }
-  if (t->interrupted) return 130;
+  if (t->interrupted) return checkpoint_release(r->final_name), 130;
   checkpoint_remove(r->final_name);
   return requires_unmet(r->m, t->require_met);
+}
+
+// What a run that failed leaves: a training that can go on stays, and how is said; else a folder of its own goes.
+static void leave(mtl_context *c, const mtl_run_options *o, const Run *r, int code) {
+  bool goes_on = code == DIAG_MACHINE && checkpoint_stands(r->tmp) && !o->forget;
+  run_folder_release(c, r->tmp);
+  checkpoint_release(r->tmp);
+  if (goes_on) diag_help(c->diag, "the training is kept in `%s`; once that is mended, go on with it: mtlc run --resume %s", r->tmp, r->tmp);
+  else if (!o->resume) run_folder_remove(r->tmp);
 }
 
 int mtl_run(mtl_context *c, const mtl_run_options *o, char **report) {
@@ -201,10 +218,11 @@ int mtl_run(mtl_context *c, const mtl_run_options *o, char **report) {
   *report = NULL;
   bool ok = o->resume ? open_interrupted(c, o, &r) : open_new(c, o, &r);
   int code = ok ? run_to_end(c, o, &r, report) : diag_exit_code(c->diag);
-  if (r.tmp && r.tmp != r.final_name && code != 0 && code != 1 && code != 130) run_folder_remove(r.tmp);
+  if (r.tmp && code != 0 && code != 1 && code != 130) leave(c, o, &r, code);
   if (r.lock >= 0) close(r.lock);
   json_decref(r.info.hashes);
   json_decref(r.info.from);
+  json_decref(r.info.vocabularies);
   ready_free(&r.ready);
   data_free(r.data);
   warm_close(r.old);

@@ -1,4 +1,5 @@
-// run_folder.c: a run on disk. It is written under a temporary name and renamed when it is whole.
+// run_folder.c: a run on disk. It is written under a temporary name and renamed when it is whole. What is known before the first step is
+// written then, and room for the rest claimed; so the temporary folder with a checkpoint in it is a run to go on with, whatever ended it.
 //   spec.mtl             the spec, imports inlined         prep.json      what was learned from the training rows
 //   weights.safetensors  the kept weights                  metrics.json   the report of the run
 //   spec.lock            imports, vocabularies, statistics, data as digests
@@ -41,7 +42,8 @@ static void empty_folder(int fd) {
   closedir(d);
 }
 
-// The folder, new or left by a process that was cut off, with a lock that ends with this process. −1: EWOULDBLOCK where another works in it.
+// The folder, new or left by a process that was cut off, with a lock that ends with this process. −1: EWOULDBLOCK where another works in it,
+// EEXIST where it holds a training to go on with.
 static int take_folder(const char *path) {
   struct stat there, ours;
   bool fresh = mkdir(path, 0777) == 0;
@@ -49,16 +51,23 @@ static int take_folder(const char *path) {
   int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   bool locked = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0, unknown = fd >= 0 && !locked && errno != EWOULDBLOCK;      // no locks here
   bool same = fd >= 0 && !fstat(fd, &ours) && !stat(path, &there) && ours.st_ino == there.st_ino;                         // else it has its name by now
-  if (same && (locked || (unknown && fresh))) {
+  bool ready = same && (locked || (unknown && fresh)), stands = ready && checkpoint_stands(path);
+  if (ready && !stands) {
     empty_folder(fd);
     return fd;
   }
   if (fd >= 0) close(fd);
-  errno = EWOULDBLOCK;
+  errno = stands ? EEXIST : EWOULDBLOCK;
   return -1;
 }
 
-static char *part_of(Arena *a, const char *final_name) { return arena_printf(a, "%s.part", final_name); }
+#define PART ".part"
+static char *part_of(Arena *a, const char *final_name) { return arena_printf(a, "%s" PART, final_name); }
+
+bool is_unfinished(const char *dir) {
+  size_t n = strlen(dir), part = strlen(PART);
+  return n > part && !strcmp(dir + n - part, PART);
+}
 
 // runs/MODEL-N, N the next number that no run has and no process works on.
 static int take_free(Arena *a, const char *model, char **final_name) {
@@ -66,7 +75,7 @@ static int take_free(Arena *a, const char *model, char **final_name) {
     *final_name = arena_printf(a, "runs/%s-%d", model, n);
     if (access(*final_name, F_OK) == 0) continue;
     int fd = make_parents(a, *final_name) ? take_folder(part_of(a, *final_name)) : -1;
-    if (fd >= 0 || errno != EWOULDBLOCK) return fd;
+    if (fd >= 0 || (errno != EWOULDBLOCK && errno != EEXIST)) return fd;
   }
 }
 
@@ -77,11 +86,20 @@ static bool is_free(mtl_context *c, const char *final_name) {
   return false;
 }
 
+static char *trimmed(Arena *a, const char *path) {           // without a slash at its end
+  size_t n = strlen(path);
+  while (n > 1 && path[n - 1] == '/') n--;
+  return arena_strndup(a, path, n);
+}
+
 static int take_wanted(mtl_context *c, const char *wanted, char **final_name) {
-  char *name = *final_name = arena_strdup(c->arena, wanted);
-  size_t n = strlen(name);
-  while (n > 1 && name[n - 1] == '/') name[--n] = 0;
+  char *name = *final_name = trimmed(c->arena, wanted);
   return make_parents(c->arena, name) ? take_folder(part_of(c->arena, name)) : -1;
+}
+
+static void unfinished_there(mtl_context *c, const char *part) {
+  diag_error(c->diag, "run-exists", (Place){0}, "`%s` holds an unfinished training", part);
+  diag_help(c->diag, "go on with it: mtlc run --resume %s; or remove the folder, or name another with -o", part);
 }
 
 char *run_folder_create(mtl_context *c, const char *wanted, const char *model, char **final_name, int *lock) {
@@ -92,17 +110,30 @@ char *run_folder_create(mtl_context *c, const char *wanted, const char *model, c
     diag_error(c->diag, "run-exists", (Place){0}, "another process is training into `%s`", *final_name);
     return NULL;
   }
+  if (fd < 0 && errno == EEXIST) return unfinished_there(c, part_of(c->arena, *final_name)), NULL;
   if (fd < 0) return machine(c, "cannot make the run folder", part_of(c->arena, *final_name)), NULL;
   *lock = fd;
   return part_of(c->arena, *final_name);
 }
 
-int run_folder_lock(mtl_context *c, const char *dir) {
+static int lock_folder(mtl_context *c, const char *dir) {
   int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0 || !flock(fd, LOCK_EX | LOCK_NB) || errno != EWOULDBLOCK) return fd;
   close(fd);
   diag_error(c->diag, "run-exists", (Place){0}, "another process is training into `%s`", dir);
   return -1;
+}
+
+char *run_folder_resume(mtl_context *c, const char *name, char **final_name, int *lock) {
+  char *dir = trimmed(c->arena, name);
+  if (access(dir, F_OK) && access(part_of(c->arena, dir), F_OK) == 0) dir = part_of(c->arena, dir);
+  *final_name = is_unfinished(dir) ? arena_strndup(c->arena, dir, strlen(dir) - strlen(PART)) : dir;
+  *lock = lock_folder(c, dir);
+  if (diag_errors(c->diag)) return NULL;
+  if (*final_name == dir || access(*final_name, F_OK)) return dir;
+  diag_error(c->diag, "run-exists", (Place){0}, "`%s` would become `%s`, and there is such a folder already", dir, *final_name);
+  diag_help(c->diag, "give that one another name first");
+  return NULL;
 }
 
 void run_folder_remove(const char *dir) {
@@ -170,8 +201,10 @@ static json_t *run_json(const Model *m, const Dataset *data, const Ready *r, con
   json_object_set_new(j, "sources", sources_json(m, f));
   json_object_set_new(j, "version", json_integer(m->version));
   json_object_set_new(j, "steps", json_integer(info->steps));
+  if (info->no_state) json_object_set_new(j, "no_state", json_true());
   if (info->n_begun) json_object_set_new(j, "begun", begun_json(info));
   json_object_set(j, "files", files);
+  if (json_object_size(info->vocabularies)) json_object_set(j, "vocabularies", info->vocabularies);
   if (info->hashes) json_object_set(j, "hashes", info->hashes);
   if (info->from) json_object_set_new(j, "from", from_json(m->arena, info));
   json_object_set_new(j, "mtlc", json_string(mtl_version()));
@@ -190,27 +223,55 @@ static bool write_json(mtl_context *c, const char *path, json_t *j) {
   return ok;
 }
 
+// What stands in the folder from the beginning.
+bool run_folder_begin(mtl_context *c, const char *dir, const Model *m, const Dataset *data, const Ready *r, RunInfo *info) {
+  Text prep = {0}, spec = {0};
+  info->vocabularies = json_object();
+  bool ok = prep_save(&m->data, &data->prep, &prep) && file_write_soon(path_in(c->arena, dir, "prep.json"), prep.data, prep.n, c->diag);
+  ok = ok && run_vocabularies_keep(c, dir, m, &data->prep, &spec, info->vocabularies);
+  ok = ok && file_write_soon(path_in(c->arena, dir, "spec.mtl"), spec.data, spec.n, c->diag);
+  ok = ok && write_json(c, path_in(c->arena, dir, "run.json"), run_json(m, data, r, info, NULL));
+  text_free(&prep);
+  text_free(&spec);
+  return ok;
+}
+
+static const char *const late_files[] = {"weights.safetensors", OPTIMIZER_FILE, "metrics.json", "spec.lock", "run.json"};
+
+bool run_folder_claim(mtl_context *c, const char *dir, const Model *m, const Ready *r, const RunInfo *info) {
+  enum { SMALL = 1 << 16 };
+  const StepPlan *p = &r->compiled.plan;
+  const void *slots = r->engine->slots.at;
+  Diag *d = c->diag;
+  bool ok = weights_claim(path_in(c->arena, dir, "weights.safetensors"), p, slots, SLOTS_OF_MODEL, d);
+  ok = ok && (info->no_state || weights_claim(path_in(c->arena, dir, OPTIMIZER_FILE), p, slots, SLOTS_OF_TRAINING, d));
+  ok = ok && file_claim(path_in(c->arena, dir, "metrics.json"), SMALL + reports_bytes(&m->train), d);
+  return ok && file_claim(path_in(c->arena, dir, "spec.lock"), SMALL, d) && file_claim(path_in(c->arena, dir, "run.json"), SMALL, d);
+}
+
+void run_folder_release(mtl_context *c, const char *dir) {
+  for (int i = 0; i < COUNT_OF(late_files); i++) file_release(path_in(c->arena, dir, late_files[i]));
+}
+
+void run_folder_unwrite(mtl_context *c, const char *dir) {
+  run_folder_release(c, dir);
+  if (!is_unfinished(dir)) return;                           // of an interrupted run: a whole file, of now or of before
+  unlink(path_in(c->arena, dir, "weights.safetensors"));
+  unlink(path_in(c->arena, dir, OPTIMIZER_FILE));
+}
+
 bool run_folder_write(mtl_context *c, const char *dir, const Model *m, const Dataset *data, const Ready *r, const RunInfo *info,
                       json_t *metrics) {
-  Text prep = {0};
-  bool ok = prep_save(&m->data, &data->prep, &prep) && file_write_soon(path_in(c->arena, dir, "prep.json"), prep.data, prep.n, c->diag);
-  text_free(&prep);
-  Text spec = {0}, lock = {0};
-  json_t *vocabularies = json_object();
-  ok = ok && run_vocabularies_keep(c, dir, m, &data->prep, &spec, vocabularies);
-  ok = ok && file_write_soon(path_in(c->arena, dir, "spec.mtl"), spec.data, spec.n, c->diag);
-  text_free(&spec);
+  Text lock = {0};
   json_t *files = fingerprints_json(m, &info->files);
   lock_text(m, NULL, &data->prep, files, &lock);
-  ok = ok && file_write_soon(path_in(c->arena, dir, "spec.lock"), lock.data, lock.n, c->diag);
+  bool ok = file_write_soon(path_in(c->arena, dir, "spec.lock"), lock.data, lock.n, c->diag);
   text_free(&lock);
   ok = ok && weights_save_soon(path_in(c->arena, dir, "weights.safetensors"), &r->compiled.plan, r->engine->slots.at, SLOTS_OF_MODEL, c->diag);
   if (ok && !info->no_state) ok = weights_save_soon(path_in(c->arena, dir, OPTIMIZER_FILE), &r->compiled.plan, r->engine->slots.at, SLOTS_OF_TRAINING, c->diag);
   if (metrics && ok) ok = write_json(c, path_in(c->arena, dir, "metrics.json"), json_incref(metrics));
   json_t *run = run_json(m, data, r, info, files);
   json_decref(files);
-  if (json_object_size(vocabularies)) json_object_set(run, "vocabularies", vocabularies);
-  json_decref(vocabularies);
   if (ok) ok = write_json(c, path_in(c->arena, dir, "run.json"), run);
   else json_decref(run);
   ok = ok && folder_sync(dir, c->diag);
@@ -255,6 +316,7 @@ bool run_folder_read(mtl_context *c, const char *dir, RunInfo *info) {
     *info = (RunInfo){ .folder = arena_strdup(c->arena, dir), .status = arena_strdup(c->arena, status), .seed = (uint64_t)seed,
                        .epochs = epochs, .best_epoch = best };
     info->steps = json_integer_value(json_object_get(j, "steps"));           // of an older run: 0, and it keeps no state
+    info->no_state = json_is_true(json_object_get(j, "no_state"));
     read_begun(c->arena, j, info);
     read_files(c->arena, j, data, info);
   }

@@ -34,12 +34,11 @@ static json_t *fingerprint_json(Arena *a, const char *path) {
   return json_pack("{s:s, s:I, s:s}", "path", absolute(a, path), "bytes", (json_int_t)f.bytes, "digest", digits);
 }
 
-// What was said of a run that is gone on with: the file that it was begun with.
-static json_t *told_before(mtl_context *c, const char *dir, const char *name) {
+json_t *run_vocabularies_kept(mtl_context *c, const char *dir) {
   json_t *j = json_load_file(arena_printf(c->arena, "%s/run.json", dir), 0, NULL);
-  json_t *was = json_incref(json_object_get(json_object_get(j, "vocabularies"), name));
+  json_t *all = json_incref(json_object_get(j, "vocabularies"));
   json_decref(j);
-  return was;
+  return all ? all : json_object();
 }
 
 static bool write_values(mtl_context *c, const char *path, const Vocabulary *v) {
@@ -68,8 +67,7 @@ bool run_vocabularies_keep(mtl_context *c, const char *dir, const Model *m, cons
     text_addn(spec, text + from, at.off - from);
     text_printf(spec, "\"%s\"", file);
     from = at.off + at.len;
-    json_t *was = !strcmp(absolute(c->arena, in->vocab_file), absolute(c->arena, path)) ? told_before(c, dir, in->name) : NULL;
-    if (!was) was = json_pack("{s:o}", "from", fingerprint_json(c->arena, in->vocab_file));
+    json_t *was = json_pack("{s:o}", "from", fingerprint_json(c->arena, in->vocab_file));
     ok = write_values(c, path, &prep->vocab[in->id_at]);
     json_t *kept = fingerprint_json(c->arena, path);
     json_object_set_new(kept, "path", json_string(file));

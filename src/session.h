@@ -50,14 +50,23 @@ typedef struct {
   bool no_state;                                                     // to be written without the optimizer's state
   json_t *from;                                                      // of a run that started from another: warm_json; or NULL
   json_t *hashes;                                                    // to be written; owned by who sets it
+  json_t *vocabularies;                                              // run_vocabularies_keep, _kept; owned likewise
 } RunInfo;
 // A temporary folder, `NAME.part`, for a run NAME, which nobody else gets as long as `lock` (a descriptor) is open. NULL: an error.
 char *run_folder_create(mtl_context *c, const char *wanted, const char *model, char **final_name, int *lock);
-int   run_folder_lock(mtl_context *c, const char *dir);              // of a run to go on with; −1: another process does
+// The folder to go on in, of the run of that name: it, or its temporary folder, which an error or a kill left. NULL: an error.
+char *run_folder_resume(mtl_context *c, const char *name, char **final_name, int *lock);
+// Before the first step: what is known already, so that the folder and a checkpoint are a run to go on with, and room for the rest.
+bool  run_folder_begin(mtl_context *c, const char *dir, const Model *m, const Dataset *data, const Ready *r, RunInfo *info);
+bool  run_folder_claim(mtl_context *c, const char *dir, const Model *m, const Ready *r, const RunInfo *info);
+void  run_folder_release(mtl_context *c, const char *dir);           // that room
+void  run_folder_unwrite(mtl_context *c, const char *dir);           // and of a temporary folder what an end that failed has written
+bool  is_unfinished(const char *dir);                                // by its name, a temporary folder
 bool  run_folder_write(mtl_context *c, const char *dir, const Model *m, const Dataset *data, const Ready *r, const RunInfo *info,
                        json_t *metrics);
 // The run's spec, with each vocabulary's file as the one kept in `dir`; all: {input: {from: {path, bytes, digest}, kept: …}}.
 bool  run_vocabularies_keep(mtl_context *c, const char *dir, const Model *m, const PrepState *prep, Text *spec, json_t *all);
+json_t *run_vocabularies_kept(mtl_context *c, const char *dir);     // all, of a run that is gone on with
 bool  run_folder_finish(mtl_context *c, const char *tmp, const char *final_name);
 void  run_folder_remove(const char *dir);
 bool  run_folder_read(mtl_context *c, const char *dir, RunInfo *info);

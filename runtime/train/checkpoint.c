@@ -1,7 +1,8 @@
 // checkpoint.c: a training on disk, to go on with to the same bits: checkpoint.safetensors (all slots, and those of the best
 // epoch as "best/…") and state.json (the host's part). state.json is written last and names the digest of its checkpoint;
 // until then the checkpoint before stands beside it as checkpoint.previous.safetensors. So a machine that stops at any
-// moment leaves a pair that fits.
+// moment leaves a pair that fits. Room for the next pair is kept all the time: claimed before the first step, and then that
+// of the one before, so that a disk that fills up meanwhile does not matter.
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -11,11 +12,19 @@
 #include "train_int.h"
 
 enum { FORMAT = 1 };
-typedef struct { char *state, *slots, *previous; } Paths;
+typedef struct { char *state, *slots, *previous, *spare; } Paths;    // spare: what the next slots are written over
 
 static Paths paths_in(const char *run_dir, Arena *a) {
   return (Paths){ arena_printf(a, "%s/state.json", run_dir), arena_printf(a, "%s/checkpoint.safetensors", run_dir),
-                  arena_printf(a, "%s/checkpoint.previous.safetensors", run_dir) };
+                  arena_printf(a, "%s/checkpoint.previous.safetensors", run_dir), arena_printf(a, "%s/checkpoint.safetensors.tmp", run_dir) };
+}
+
+void checkpoint_release(const char *run_dir) {
+  Arena *a = arena_new();
+  Paths p = paths_in(run_dir, a);
+  file_release(p.slots);
+  file_release(p.state);
+  arena_free(a);
 }
 
 void checkpoint_remove(const char *run_dir) {
@@ -25,6 +34,14 @@ void checkpoint_remove(const char *run_dir) {
   unlink(p.slots);
   unlink(p.previous);
   arena_free(a);
+  checkpoint_release(run_dir);
+}
+
+bool checkpoint_stands(const char *run_dir) {
+  Arena *a = arena_new();
+  bool stands = access(paths_in(run_dir, a).state, F_OK) == 0;
+  arena_free(a);
+  return stands;
 }
 
 // The slots to save or load: the engine's, and the best epoch's where there are any.
@@ -32,6 +49,24 @@ static int slot_sets(const Trainer *t, bool with_best, SlotSet sets[2]) {
   sets[0] = (SlotSet){ "", t->e->slots.at };
   sets[1] = (SlotSet){ "best/", t->best_slots.at };          // no name has a slash
   return with_best ? 2 : 1;
+}
+
+static size_t state_bytes(const TrainPlan *tp) { return 4096 + (size_t)(5 * tp->n_tasks + tp->n_terms) * 40 + reports_bytes(tp); }
+
+static bool claim_slots(Trainer *t, const Paths *p, Diag *d) {
+  SlotSet sets[2];
+  return tensors_claim(p->slots, t->e->plan, sets, slot_sets(t, t->best_slots.at != NULL, sets), SLOTS_ALL, d);
+}
+
+bool checkpoint_claim(Trainer *t) {
+  Paths p = paths_in(t->hooks->run_dir, t->arena);
+  return claim_slots(t, &p, t->diag) && file_claim(p.state, state_bytes(t->tp), t->diag);
+}
+
+// After a save. Without room now, the next one may still find some.
+static void claim_next(Trainer *t, const Paths *p) {
+  if (rename(p->previous, p->spare)) claim_slots(t, p, NULL);
+  file_claim(p->state, state_bytes(t->tp), NULL);
 }
 
 // Of the rows trained on: going on with other data would be another training.
@@ -96,28 +131,27 @@ static char *state_digest(json_t *j, Arena *a) {
   return out;
 }
 
-static bool write_state(Trainer *t, const char *path, uint64_t digest) {
+static bool write_state(Trainer *t, const char *path, uint64_t digest, Diag *d) {
   json_t *j = state_json(t, digest);
   json_object_set_new(j, "digest", json_string(state_digest(j, t->arena)));
   char *s = json_dumps(j, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
   if (!s) BUG("the state of the training is no JSON");
-  bool fine = file_write_whole(path, s, strlen(s), t->diag);
+  bool fine = file_write_whole(path, s, strlen(s), d);
   free(s);
   json_decref(j);
   return fine;
 }
 
-bool checkpoint_save(Trainer *t) {
+bool checkpoint_save(Trainer *t, Diag *d) {
   Paths p = paths_in(t->hooks->run_dir, t->arena);
   SlotSet sets[2];
   uint64_t digest;
   if (access(p.state, F_OK) == 0) {                          // a pair that fits stands there: keep its half
     if (access(p.previous, F_OK) != 0 && link(p.slots, p.previous) && errno != ENOENT) unlink(p.state);   // no links here
   }
-  if (!tensors_save(p.slots, t->e->plan, sets, slot_sets(t, has_best(t), sets), SLOTS_ALL, &digest, t->diag)) return false;
-  if (!write_state(t, p.state, digest)) return false;
-  unlink(p.previous);
-  t->saved = monotonic_seconds();
+  if (!tensors_save(p.slots, t->e->plan, sets, slot_sets(t, has_best(t), sets), SLOTS_ALL, &digest, d)) return false;
+  if (!write_state(t, p.state, digest, d)) return false;
+  claim_next(t, &p);
   return true;
 }
 

@@ -1,7 +1,8 @@
 // file.c: files that appear whole or not at all, also when the machine stops: a temporary file beside it, fsync, rename,
-// fsync of the folder. A link is followed. What is no file (a pipe, /dev/null) is written to as it is.
+// fsync of the folder. A link is followed. What is no file (a pipe, /dev/null) is written to as it is. A temporary file that
+// is there already is written over, so that space that was claimed for it counts.
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE                                          // syncfs
+#define _GNU_SOURCE                                          // syncfs, fallocate
 #endif
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +10,7 @@
 #include <unistd.h>
 #include "train_int.h"
 
-struct WholeFile { char *path, *tmp; int fd, error; Diag *diag; };   // tmp NULL: written to as it is
+struct WholeFile { char *path, *tmp; int fd, error; off_t bytes; Diag *diag; };   // tmp NULL: written to as it is; bytes: so far
 
 static char *joined(const char *a, const char *b) {
   size_t n = strlen(a), m = strlen(b);
@@ -41,7 +42,7 @@ WholeFile *whole_open(const char *path, Diag *d) {
   *f = (WholeFile){ .path = joined(real ? real : path, ""), .diag = d };
   free(real);
   if (!is_device(path)) f->tmp = joined(f->path, ".tmp");
-  f->fd = f->tmp ? open(f->tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : open(path, O_WRONLY | O_CLOEXEC);
+  f->fd = f->tmp ? open(f->tmp, O_WRONLY | O_CREAT | O_CLOEXEC, 0666) : open(path, O_WRONLY | O_CLOEXEC);
   if (f->fd >= 0) return f;
   f->error = errno;
   report(f);
@@ -57,6 +58,7 @@ bool whole_add(WholeFile *f, const void *data, size_t n) {
     if (done <= 0) continue;
     p += done;
     n -= (size_t)done;
+    f->bytes += done;
   }
   return !f->error;
 }
@@ -78,7 +80,14 @@ static int sync_folder_of(const char *path) {
   return error;
 }
 
+static int cut_fd(int fd, off_t bytes) {                     // errno; what stood behind them is gone
+  struct stat st;
+  if (fstat(fd, &st)) return errno;
+  return st.st_size > bytes && ftruncate(fd, bytes) ? errno : 0;
+}
+
 bool whole_close(WholeFile *f, bool durable) {
+  if (!f->error && f->tmp) f->error = cut_fd(f->fd, f->bytes);
   if (!f->error && durable) f->error = sync_fd(f->fd);
   if (close(f->fd) && !f->error) f->error = errno;
   if (!f->error && f->tmp && rename(f->tmp, f->path)) f->error = errno;
@@ -99,6 +108,33 @@ static bool write_file(const char *path, const void *data, size_t n, bool durabl
 
 bool file_write_whole(const char *path, const void *data, size_t n, Diag *d) { return write_file(path, data, n, true, d); }
 bool file_write_soon(const char *path, const void *data, size_t n, Diag *d) { return write_file(path, data, n, false, d); }
+
+static int claim_fd(int fd, size_t bytes) {                  // errno; a file system that cannot promise space is no error
+#ifdef __linux__
+  while (fallocate(fd, 0, 0, (off_t)bytes))
+    if (errno != EINTR) return errno == EOPNOTSUPP || errno == ENOSYS ? 0 : errno;
+#endif
+  return 0;
+}
+
+bool file_claim(const char *path, size_t bytes, Diag *d) {
+  char *tmp = joined(path, ".tmp");
+  int fd = open(tmp, O_WRONLY | O_CREAT | O_CLOEXEC, 0666), error = fd < 0 ? errno : claim_fd(fd, bytes);
+  if (fd >= 0) close(fd);
+  if (error && fd >= 0) unlink(tmp);
+  free(tmp);
+  if (!error || !d) return !error;
+  diag_machine(d, is_full(error) ? "disk-full" : "cannot-write", "cannot keep %zu KiB free for `%s`: %s", (bytes + 1023) / 1024, path,
+               strerror(error));
+  if (is_full(error)) diag_help(d, "what a run will write at its end is claimed before its first step; -o names a folder of another disk");
+  return false;
+}
+
+void file_release(const char *path) {
+  char *tmp = joined(path, ".tmp");
+  unlink(tmp);
+  free(tmp);
+}
 
 static int sync_all(int fd) {                                // the file system that the folder is on
 #ifdef __linux__

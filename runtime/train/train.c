@@ -155,6 +155,23 @@ void enter_epoch(Trainer *t) {
   order_rows(t);
 }
 
+// Where it cannot be written, the training goes on: room for the result is there, and an earlier checkpoint stands. false: a slot is not finite.
+static bool save_now_and_then(Trainer *t) {
+  double begun = t->clock;
+  if (!t->hooks->run_dir || begun - t->saved < fmax(CHECKPOINT_S, CHECKPOINT_TIMES * t->save_took)) return true;
+  if (!guard_check(t)) return false;
+  Diag *aside = diag_new(t->arena, NULL);
+  bool fine = checkpoint_save(t, aside);
+  if (!fine && !t->unsaved)
+    diag_warn(t->diag, "no-checkpoint", (Place){0}, "in epoch %lld no checkpoint could be written, and the training went on: %s", (long long)t->epoch,
+              diag_first_text(aside));
+  tick(t);
+  t->saved = t->clock;
+  t->save_took = t->clock - begun;
+  t->unsaved = !fine;
+  return true;
+}
+
 static Outcome train_epoch(Trainer *t, Watcher *w) {
   enter_epoch(t);
   tick(t);
@@ -162,6 +179,7 @@ static Outcome train_epoch(Trainer *t, Watcher *w) {
     if (!train_step(t)) return FAILED;
     watch_step(t, w);
     if (t->hooks->stop && *t->hooks->stop) return guard_check(t) ? INTERRUPTED : FAILED;
+    if (!save_now_and_then(t)) return FAILED;
   }
   return guard_check(t) ? GO_ON : FAILED;
 }
@@ -237,22 +255,12 @@ static bool end_epoch(Trainer *t) {
   return true;
 }
 
-static bool save_now_and_then(Trainer *t) {                  // between epochs
-  bool due = t->hooks->run_dir && t->epoch <= t->tp->epochs && t->clock - t->saved > fmax(CHECKPOINT_S, CHECKPOINT_TIMES * t->save_took);
-  if (!due) return true;
-  bool fine = checkpoint_save(t);
-  t->save_took = t->saved - t->clock;
-  tick(t);
-  return fine;
-}
-
 static Outcome train_epochs(Trainer *t, Watcher *w) {
   while (t->epoch <= t->tp->epochs && !patience_is_over(t)) {
     Outcome o = train_epoch(t, w);
-    if (o == INTERRUPTED && t->hooks->run_dir && !checkpoint_save(t)) return FAILED;
+    if (o == INTERRUPTED && t->hooks->run_dir && !checkpoint_save(t, t->diag)) return FAILED;
     if (o != GO_ON) return o;
     if (!end_epoch(t)) return FAILED;
-    if (!patience_is_over(t) && !save_now_and_then(t)) return FAILED;
   }
   return GO_ON;
 }
@@ -285,8 +293,11 @@ static void test(Trainer *t, TrainReport *r) {
 }
 
 static int64_t kept_steps(Trainer *t) {
+  int64_t now = t->epoch;
   t->epoch = kept_epoch(t) + 1;
-  return steps_before(t);
+  int64_t steps = steps_before(t);
+  t->epoch = now;
+  return steps;
 }
 
 static TrainReport *report(Trainer *t, const Watcher *w, bool interrupted) {
@@ -312,7 +323,22 @@ static TrainReport *report(Trainer *t, const Watcher *w, bool interrupted) {
   return r;
 }
 
+// The result is written while the training still stands: where that fails, it is saved as it is after its last step.
+static bool keep(Trainer *t, const TrainReport *r) {
+  if (!t->hooks->keep || t->hooks->keep(t->hooks->ctx, r)) return true;
+  if (r->interrupted) return false;                          // and saved already
+  if (has_best(t)) engine_swap_slots(t->e, &t->best_slots);
+  checkpoint_save(t, t->diag);
+  return false;
+}
+
 // ---------------------------------------------------------------- the beginning
+size_t reports_bytes(const TrainPlan *tp) {
+  size_t numbers = 3 * (size_t)tp->n_tasks + (size_t)tp->n_terms, epochs = tp->epochs < 10000 ? (size_t)tp->epochs : 10000;
+  for (int i = 0; i < tp->n_tasks; i++) numbers += (size_t)tp->tasks[i].n_metrics;
+  return epochs * (512 + 64 * numbers);
+}
+
 static bool has_rows(Trainer *t) {
   const TrainPlan *tp = t->tp;
   if (t->rows->n == 0) diag_data(t->diag, "no-rows", NULL, 0, 0, NULL, "there is no row to train on");
@@ -353,6 +379,7 @@ static bool start(Trainer *t) {
   t->e->slots.fresh = false;
   t->unkept = view_new(t->e);
   if (tp->best.n_terms && !slots_new(&t->e->home, &t->best_slots, t->diag)) return false;   // now: what the disk has no room for is told before a step
+  if (t->hooks->run_dir && !checkpoint_claim(t)) return false;
   if (t->hooks->resume && !checkpoint_load(t)) return false;
   t->save_took = (double)t->e->plan->slot_bytes / DISK_BYTES_S;
   t->clock = t->saved = monotonic_seconds();
@@ -374,6 +401,7 @@ TrainReport *train(Engine *e, const DataPlan *dp, const TrainPlan *tp, Dataset *
   if (start(&t)) {
     Outcome o = train_epochs(&t, &w);
     if (o != FAILED) r = report(&t, &w, o == INTERRUPTED);
+    if (r && !keep(&t, r)) r = NULL;
   }
   guard_free(&t);
   kept_rows_free(t.kept);

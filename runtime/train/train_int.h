@@ -44,6 +44,7 @@ typedef struct { const char *prefix; void *slots; } SlotSet;
 // *digest: of the header, and so, through its digests of the tensors, of the whole file.
 bool tensors_save(const char *path, const StepPlan *p, const SlotSet *sets, int n_sets, SlotPart part, uint64_t *digest,
                   Diag *d);
+bool tensors_claim(const char *path, const StepPlan *p, const SlotSet *sets, int n_sets, SlotPart part, Diag *d);   // as file_claim
 bool tensors_load(const char *path, const StepPlan *p, const SlotSet *sets, int n_sets, SlotPart part, uint64_t *digest,
                   Diag *d);
 
@@ -110,6 +111,7 @@ typedef struct {
   int64_t *first;                         // of batches of groups: where each begins in the order, then the end; made for each epoch
   int64_t falls;                          // of a plateau's rate
   double clock, saved, save_took;         // when seconds were last added up; when the last checkpoint was written, and what it took
+  bool unsaved;                           // that one could not be written
   int64_t steps_since;                    // steps since `clock`
   double *task_loss;                      // [n_tasks] for progress
   Predictions *valid;                     // room for the predictions of the validation rows; NULL: there are none
@@ -141,6 +143,7 @@ void add_weights(Trainer *t);                                        // those of
 double *mean_weights(const Trainer *t);                              // of the epoch; NULL: static
 
 // ---- checkpoint.c
-bool checkpoint_save(Trainer *t);                                    // to hooks->run_dir
+bool checkpoint_claim(Trainer *t);                                   // room for the next one; false: error in d
+bool checkpoint_save(Trainer *t, Diag *d);                           // to hooks->run_dir; false: error in d, and the one before stands
 bool checkpoint_load(Trainer *t);                                    // false: error in d
 #endif

@@ -189,6 +189,19 @@ bool weights_save_soon(const char *path, const StepPlan *p, const void *slots, S
   return save(path, p, &(SlotSet){ "", (void *)slots }, 1, part, false, &digest, d);
 }
 
+bool tensors_claim(const char *path, const StepPlan *p, const SlotSet *sets, int n_sets, SlotPart part, Diag *d) {
+  Tensors t = tensors_of(p, sets, n_sets, part);
+  Text header = header_text(&t);                             // as long with the digests
+  bool fine = file_claim(path, PREAMBLE + header.n + t.bytes, d);
+  text_free(&header);
+  tensors_free(&t);
+  return fine;
+}
+
+bool weights_claim(const char *path, const StepPlan *p, const void *slots, SlotPart part, Diag *d) {
+  return tensors_claim(path, p, &(SlotSet){ "", (void *)slots }, 1, part, d);
+}
+
 // ---------------------------------------------------------------- reading
 typedef struct { const char *path; int fd; int64_t size; json_t *header; Diag *diag; } Reader;
 

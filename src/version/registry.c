@@ -109,11 +109,6 @@ static int by_figure(const void *x, const void *y) {          // the best first,
   return a->figure == b->figure ? by_name(x, y) : a->figure > b->figure ? -1 : 1;
 }
 
-static bool is_unfinished(const char *name) {                // run_folder_create
-  size_t n = strlen(name);
-  return n > 5 && !strcmp(name + n - 5, ".part");
-}
-
 static Rows_ read_runs(mtl_context *c, const char *folder) {
   struct dirent **entry;
   struct stat st;

@@ -185,7 +185,8 @@ static int train_again(Again *again, const RunEntry *e, const mtl_reproduce_opti
   bool no_state = access(arena_printf(a, "%s/" OPTIMIZER_FILE, e->path), F_OK) != 0;       // it took and kept none
   mtl_run_options run = {.from = start_path(a, e), .spec = arena_printf(a, "%s/spec.mtl", e->path), .data = n ? words : NULL, .test = test, .out = again->tmp,
                          .epochs = json_integer_value(json_object_get(e->run, "epochs")), .seed = json_integer_value(json_object_get(e->run, "seed")),
-                         .has_seed = true, .allow_drop = true, .no_state = no_state, .json = true, .stop = o->stop, .progress = o->progress, .ctx = o->ctx};
+                         .has_seed = true, .allow_drop = true, .no_state = no_state, .json = true, .stop = o->stop, .progress = o->progress, .ctx = o->ctx,
+                         .forget = true};
   mtl_context *inner = mtl_new();
   char *report = NULL;
   mtl_memory(inner, again->c->memory);

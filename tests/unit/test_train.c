@@ -1,6 +1,7 @@
 // test_train.c: engine, initialisers and training loop on a model of plain C functions: two linear heads (a click by sigmoid
 // and bce, an amount by mse), SGD with momentum, a running mean as STATE, an Adam-like power and a balance that scales the
 // second task.
+#include <dirent.h>
 #include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
@@ -834,6 +835,71 @@ static void broken_states(void **s) {                         // never a crash, 
   free(state);
 }
 
+// An end that cannot be written: the training is saved as it is after its last step, and its result comes without another one.
+static bool no_end(void *ctx, const TrainReport *r) {
+  Run *x = ctx;
+  assert_true(r->best_epoch < r->n_epochs && !exists(0));
+  diag_machine(x->d, "disk-full", "this disk is full");
+  return false;
+}
+
+static void an_end_that_cannot_be_written(void **s) {
+  (void)s;
+  checkpoint_remove(dir);
+  Run whole = stopping_run(), x = stopping_run(), y = stopping_run();
+  go(&whole);
+  x.hooks.keep = no_end, x.hooks.ctx = &x;
+  go(&x);
+  assert_null(x.r);
+  says(&x, "disk-full");
+  assert_true(exists(0) && exists(1));
+  y.hooks.resume = true;
+  seen.steps = 0;
+  go(&y);
+  no_errors(&y);
+  assert_int_equal(seen.steps, 0);
+  assert_true(y.r->steps == whole.r->steps && same_slots(whole.e, y.e));
+  same_reports(&whole, &y);
+  free_run(&whole);
+  free_run(&x);
+  free_run(&y);
+  checkpoint_remove(dir);
+}
+
+static int files_in(const char *folder) {
+  int n = 0;
+  DIR *d = opendir(folder);
+  assert_non_null(d);
+  for (struct dirent *e; (e = readdir(d));) n += e->d_name[0] != '.';
+  closedir(d);
+  return n;
+}
+
+static void room_for_a_checkpoint(void **s) {                 // is there from the beginning, and after each save
+  (void)s;
+  struct stat claimed, written;
+  Run x = stopping_run();
+  char spare[600];
+  snprintf(spare, sizeof spare, "%s.tmp", in_dir(1));
+  checkpoint_remove(dir);
+  int before = files_in(dir);
+  for (int i = 0; i < 3; i++) {
+    free_run(&x);
+    x = stopping_run();
+    x.hooks.resume = i > 0;
+    seen.stop_at = 10 + 5 * i;
+    go(&x);
+    no_errors(&x);
+    assert_true(stat(spare, &claimed) == 0 && stat(in_dir(1), &written) == 0);
+    assert_true(claimed.st_size >= written.st_size && claimed.st_blocks >= written.st_blocks && !exists(2));
+  }
+  free_run(&x);
+  checkpoint_release(dir);
+  assert_int_equal(files_in(dir), before + 2);
+  checkpoint_remove(dir);
+  assert_int_equal(files_in(dir), before);
+}
+
 static void a_full_disk(void **s) {
   (void)s;
   interrupt_at(10);
@@ -1006,6 +1072,7 @@ int main(void) {
     cmocka_unit_test(no_rows), cmocka_unit_test(a_task_without_labels), cmocka_unit_test(watching),
     cmocka_unit_test(stops_and_goes_back_to_the_best), cmocka_unit_test(an_undefined_figure),
     cmocka_unit_test(resumes_to_the_same_bits), cmocka_unit_test(resumes_more_than_once), cmocka_unit_test(a_torn_pair),
+    cmocka_unit_test(an_end_that_cannot_be_written), cmocka_unit_test(room_for_a_checkpoint),
     cmocka_unit_test(other_trainings), cmocka_unit_test(broken_states), cmocka_unit_test(a_full_disk),
     cmocka_unit_test(a_loss_that_is_not_finite), cmocka_unit_test(a_gradient_that_is_not_finite),
     cmocka_unit_test(it_is_found_late_and_named_right), cmocka_unit_test(it_is_found_epochs_later), cmocka_unit_test(large_slots), cmocka_unit_test(slots_in_a_file),

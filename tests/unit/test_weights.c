@@ -291,6 +291,36 @@ static void other_models(void **s) {
 }
 
 // ---------------------------------------------------------------- whole files
+static void space_that_is_claimed(void **s) {
+  (void)s;
+  char tmp[600], text[] = "in its place";
+  size_t n, huge = (size_t)1 << 62;
+  struct stat st;
+  snprintf(tmp, sizeof tmp, "%s.tmp", path);
+  unlink(path);
+  assert_true(file_claim(path, 100000, diag) && stat(tmp, &st) == 0 && access(path, F_OK) != 0);
+  assert_true(st.st_size == 0 || st.st_blocks * 512 >= 100000);        // 0: a file system that promises nothing
+  ino_t claimed = st.st_ino;
+  assert_true(file_write_whole(path, text, sizeof text, diag) && access(tmp, F_OK) != 0);
+  assert_true(stat(path, &st) == 0 && st.st_ino == claimed);
+  char *x = slurp(path, &n);
+  assert_true(n == sizeof text && memcmp(x, text, n) == 0);           // and no byte of what was claimed behind it
+  free(x);
+  assert_true(file_claim(path, 10, diag));
+  file_release(path);
+  assert_true(access(tmp, F_OK) != 0 && access(path, F_OK) == 0);
+  if (!file_claim(path, huge, NULL)) {                                // unsaid
+    assert_int_equal(diag_errors(diag), 0);
+    assert_false(file_claim(path, huge, diag));
+    says("disk-full", "KiB free for");
+  }
+  assert_true(access(tmp, F_OK) != 0 || file_claim(path, huge, NULL));
+  file_release(path);
+  assert_false(file_claim("/nonexistent/dir/file", 10, diag));
+  says("cannot-write", "/nonexistent/dir/file");
+  unlink(path);
+}
+
 static void whole_or_not(void **s) {
   (void)s;
   char old[] = "old";
@@ -351,7 +381,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(round_trip), cmocka_unit_test(equal_weights_give_equal_bytes), cmocka_unit_test(format),
     cmocka_unit_test(every_cut_is_found), cmocka_unit_test(no_flipped_bit_is_loaded), cmocka_unit_test(forged_headers),
-    cmocka_unit_test(forged_lengths), cmocka_unit_test(other_models), cmocka_unit_test(whole_or_not),
+    cmocka_unit_test(forged_lengths), cmocka_unit_test(other_models), cmocka_unit_test(space_that_is_claimed),
+    cmocka_unit_test(whole_or_not),
     cmocka_unit_test(links_and_devices)
   };
   return cmocka_run_group_tests_name("weights", tests, setup, teardown);
