@@ -47,7 +47,7 @@ typedef struct {
 } Dataset;
 
 // The file of each source of the plan, NULL where there is none; test: held-out rows of the first source, or NULL.
-// memory: bytes that rows may take; 0: half of the machine's. What does not fit lies in files in `folder` (made if need be);
+// memory: bytes that rows may take; 0: half of what the process may use. What does not fit lies in files in `folder` (made if need be);
 // folder NULL: all stays in memory.
 typedef struct { const char *const *source; const char *test; int64_t memory; const char *folder; } DataFiles;
 

@@ -151,12 +151,6 @@ void pool_run(Pool *p, PoolFn *fn, void *ctx, int64_t units, PoolOrder order) {
 }
 
 // ---------------------------------------------------------------- its life
-int pool_cores(void) {
-  cpu_set_t set;
-  int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-  return n < 1 ? 1 : n;
-}
-
 static void bed_make(Bed *b) {
   pthread_mutex_init(&b->lock, NULL);
   pthread_cond_init(&b->change, NULL);

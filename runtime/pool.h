@@ -11,7 +11,6 @@ typedef void PoolFn(void *ctx, int64_t unit, int worker);   // worker: 0, the ca
 // run at once read the same.
 typedef enum { POOL_STRETCHES, POOL_IN_TURNS } PoolOrder;
 
-int   pool_cores(void);                    // processors that this process may run on, at least 1
 // threads: the caller's included, at least 2. The others block all signals, so that handlers run where they did before. Fewer
 // come where the system gives no more. After fork() the child's pool is the caller alone.
 Pool *pool_new(int threads);

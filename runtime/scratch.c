@@ -1,6 +1,7 @@
 // scratch.c: files without a name.
 #define _GNU_SOURCE
 #include "scratch.h"
+#include "limits.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -39,6 +40,5 @@ bool is_full(int why) { return why == ENOSPC || why == EDQUOT || why == EFBIG; }
 
 int64_t memory_limit(int64_t wanted) {
   if (wanted > 0) return wanted;
-  long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-  return pages > 0 && size > 0 ? (int64_t)pages * size / 2 : (int64_t)1 << 31;
+  return usable_memory().bytes / 2;
 }

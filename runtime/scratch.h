@@ -6,5 +6,5 @@
 int     nameless_file(const char *folder);                   // in a folder that is made if need be; −1: errno
 bool    claim_file(int fd, int64_t at, size_t bytes);        // space on the disk: a full one is an error now, not a signal later; false: errno
 bool    is_full(int why);                                    // errno: no space, or a limit on it
-int64_t memory_limit(int64_t wanted);                        // bytes; wanted; 0: half of the machine's memory
+int64_t memory_limit(int64_t wanted);                        // bytes; wanted; 0: half of what this process may use
 #endif

@@ -8,7 +8,7 @@
 typedef struct {
   const char *folder;                       // of such files; NULL: all stays in memory
   bool always;                              // in a file, however small
-  int64_t memory;                           // bytes that they may take of it; 0: half of the machine's
+  int64_t memory;                           // bytes that they may take of it; 0: half of what the process may use
   bool trains;                              // false: nobody needs what the optimizer keeps
 } TablePlace;
 typedef struct { size_t from, to; int64_t at; } SlotSpan;   // bytes of a set, whole pages; where they are in its file, −1: nobody needs them

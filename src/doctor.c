@@ -4,12 +4,12 @@
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
-#include <sched.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 #include "doctor.h"
+#include "../runtime/limits.h"
 #include "jit/module.h"
 
 #ifndef LLVM_VERSION_TEXT
@@ -46,27 +46,15 @@ static char *system_value(Arena *a, const char *path, const char *key) {
   return value;
 }
 
-// A limit of the control group, in its own unit; −1: none.
-static double group_limit(const char *name, double *period) {
-  char path[128], word[64] = "";
-  snprintf(path, sizeof path, "/sys/fs/cgroup/%s", name);
-  FILE *f = fopen(path, "re");
-  if (!f) return -1;
-  int n = fscanf(f, "%63s %lf", word, period);
-  fclose(f);
-  return n >= 1 && word[0] >= '0' && word[0] <= '9' ? strtod(word, NULL) : -1;
-}
-
 static void visit_processor(Visit *v) {
   const char *model = system_value(v->a, "/proc/cpuinfo", "model name");
-  cpu_set_t set;
-  long all = sysconf(_SC_NPROCESSORS_ONLN), mine = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : all;
-  double period = 100000, quota = group_limit("cpu.max", &period);
+  CoreLimit limit = usable_cores();
   Text t = {0};
-  text_printf(&t, "%s, %ld of %ld cores", model ? model : "unknown model", mine, all);
-  if (quota > 0 && quota / period < (double)mine) text_printf(&t, ", limited to the time of %.1f", quota / period);
+  text_printf(&t, "%s, %d of %d cores", model ? model : "unknown model", limit.allowed, limit.machine);
+  if (*limit.by) text_printf(&t, ", limited to the time of %.1f by %s: %d thread%s", limit.time, limit.by, limit.cores, limit.cores == 1 ? "" : "s");
   Finding *f = add(v, "processor", HEALTH_OK, arena_strdup(v->a, t.data), NULL);
-  f->detail = json_pack("{s:s, s:i, s:i}", "model", model ? model : "", "cores", (int)mine, "cores_of_machine", (int)all);
+  f->detail = json_pack("{s:s, s:i, s:i, s:i, s:s?}", "model", model ? model : "", "cores", limit.allowed, "cores_of_machine", limit.machine, "threads",
+                        limit.cores, "limited_by", *limit.by ? limit.by : NULL);
   text_free(&t);
 }
 
@@ -95,19 +83,16 @@ static void visit_kernels(Visit *v) {
 }
 
 static void visit_memory(Visit *v) {
-  double page = (double)sysconf(_SC_PAGESIZE), all = page * (double)sysconf(_SC_PHYS_PAGES), unused;
-  double group = group_limit("memory.max", &unused), limit = all;
-  struct rlimit space, file;
-  if (group > 0 && group < limit) limit = group;
-  if (getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY && (double)space.rlim_cur < limit) limit = (double)space.rlim_cur;
+  MemoryLimit limit = usable_memory();
+  struct rlimit file;
   bool file_limit = getrlimit(RLIMIT_FSIZE, &file) == 0 && file.rlim_cur != RLIM_INFINITY;
   Text t = {0};
-  text_printf(&t, "%s", bytes_text(v->a, all));
-  if (limit < all) text_printf(&t, ", of which this process may use %s", bytes_text(v->a, limit));
+  text_printf(&t, "%s", bytes_text(v->a, (double)limit.machine));
+  if (*limit.by) text_printf(&t, ", of which this process may use %s (%s)", bytes_text(v->a, (double)limit.bytes), limit.by);
   if (file_limit) text_printf(&t, "; files of at most %s", bytes_text(v->a, (double)file.rlim_cur));
   Finding *f = add(v, "memory", file_limit ? HEALTH_WEAK : HEALTH_OK, arena_strdup(v->a, t.data),
                    file_limit ? "weights larger than that cannot be saved: ulimit -f unlimited" : NULL);
-  f->detail = json_pack("{s:f, s:f}", "bytes", all, "usable_bytes", limit);
+  f->detail = json_pack("{s:f, s:f, s:s?}", "bytes", (double)limit.machine, "usable_bytes", (double)limit.bytes, "limited_by", *limit.by ? limit.by : NULL);
   text_free(&t);
 }
 

@@ -13,12 +13,12 @@ extern "C" {
 typedef struct mtl_context mtl_context;
 mtl_context *mtl_new(void);
 void         mtl_free(mtl_context *c);
-// Bytes that the rows of a file may take, and as many that lazy tables may take with what an optimizer keeps of them; 0: half of the machine's
-// memory. What does not fit lies in the cache folder.
+// Bytes that the rows of a file may take, and as many that lazy tables may take with what an optimizer keeps of them; 0: half of what
+// this process may use. What does not fit lies in the cache folder.
 void         mtl_memory(mtl_context *c, int64_t bytes);
 // Lazy tables lie in a file in this folder, whatever their size; NULL: in memory, or where they do not fit.
 void         mtl_tables(mtl_context *c, const char *folder);
-// Threads that work on a step, the caller's included; 0: as many as there are processors for this process. Results do not depend
+// Threads that work on a step, the caller's included; 0: as many as there are processors, or time of them, for this process. Results do not depend
 // on it, to the bit.
 void         mtl_threads(mtl_context *c, int threads);
 // Errors and warnings so far, printed with place and caret (colour: ANSI), or as a JSON array. Valid until the next call.

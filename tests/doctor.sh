@@ -41,6 +41,14 @@ expect 4 "a spec of the shipped layers that is broken" sh -c 'mkdir std && echo 
 is "the self-test finds it"                    self-test broken
 expect 0 "a cache that cannot be"              env XDG_CACHE_HOME=/dev/null/x MTLC_TARGET=portable "$mtlc" doctor
 is "the cache is weak"                         cache weak
+sanitized() { ldd "$mtlc" 2>/dev/null | grep -q -e libasan -e libubsan -e libtsan; }
+if (ulimit -d 2000000 && "$mtlc" --version) >/dev/null 2>&1 && ! sanitized; then
+  expect 0 "less memory"                       sh -c 'ulimit -d 2000000; exec "$0" doctor --json' "$mtlc"
+  has out "it is said"                         '"usable_bytes": 2048000000.0'
+  has out "and what limits it"                 '"limited_by": "ulimit -d"'
+else
+  pass "less memory # SKIP this build needs more by itself"
+fi
 expect 2 "doctor takes no operand"             "$mtlc" doctor what
 has err "doctor takes no operand: said"         "takes no names"
 done_testing

@@ -3,6 +3,7 @@
 // enough, units of consecutive items that threads share. Denormals are flushed while generated code runs: an Adam state that fades away
 // must not slow the step.
 #include "../host.h"
+#include "../limits.h"
 #include "train_int.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -123,7 +124,7 @@ void engine_swap_slots(Engine *e, Slots *s) {
 void engine_threads(Engine *e, int threads) {
   pool_free(e->pool);
   e->pool = NULL;
-  e->threads = threads > 0 ? threads : pool_cores();
+  e->threads = threads > 0 ? threads : usable_cores().cores;
   for (int k = 0; k < N_PROGRAMS; k++) e->run[k].n = -1;
 }
 

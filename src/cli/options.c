@@ -15,7 +15,7 @@ const Option option_table[] = {
   { 0,   "epochs", "N",     "epochs, in place of the spec's",                              OPTION_COUNT, AT(epochs) },
   { 0,   "rows",   "N",     "number of rows to make; default 1000",                        OPTION_COUNT, AT(rows) },
   { 0,   "resume", "RUN",   "go on with an interrupted run",                               OPTION_TEXT,  AT(resume) },
-  { 0,   "memory", "SIZE",  "memory for rows, and for lazy tables, as 500M or 4G; what does not fit lies on disk; default: half",  OPTION_SIZE,  AT(memory) },
+  { 0,   "memory", "SIZE",  "memory for rows, and for lazy tables, as 500M or 4G; what does not fit lies on disk; default: half of what the process may use",  OPTION_SIZE,  AT(memory) },
   { 0,   "emit",   "STAGE", "ast, model, graph, grad, sched, llvm, asm or obj",            OPTION_STAGE, AT(emit) },
   { 0,   "label",  "NAMES", "columns that are labels, apart by commas; default: guessed",  OPTION_TEXT,  AT(label) },
   { 0,   "json",   NULL,    "one JSON document on standard output",                        OPTION_FLAG,  AT(json) },

@@ -1,5 +1,6 @@
 // parts.c: the objects of a step's code, made side by side and kept as one run of bytes: a header, then each object at a multiple of 8.
 #include "module.h"
+#include "../../runtime/limits.h"
 #include "../../runtime/pool.h"
 
 typedef struct { char magic[8]; uint64_t n, bytes[MAX_PARTS]; } Header;
@@ -58,7 +59,7 @@ static void make_part(void *ctx, int64_t unit, int worker) {
 enum { PART_CALLS = 8 };
 
 static int part_count(const Schedule *s) {
-  int calls = 0, cores = pool_cores();
+  int calls = 0, cores = usable_cores().cores;
   for (int p = 0; p < N_PROGRAMS; p++)
     for (int i = 0; i < s->programs[p].n_phases; i++) calls += s->programs[p].phases[i].n_calls;
   int n = calls / PART_CALLS < cores ? calls / PART_CALLS : cores;

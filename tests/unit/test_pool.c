@@ -169,16 +169,10 @@ static void a_child_goes_on_alone(void **unused) {
   pool_free(p);
 }
 
-static void cores(void **unused) {
-  (void)unused;
-  assert_in_range(pool_cores(), 1, 1 << 20);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
     cmocka_unit_test(each_unit_once), cmocka_unit_test(others_help), cmocka_unit_test(threads_begin_with_their_own), cmocka_unit_test(jobs_follow_each_other),
     cmocka_unit_test(idle_is_idle), cmocka_unit_test(signals_come_to_the_caller), cmocka_unit_test(a_child_goes_on_alone),
-    cmocka_unit_test(cores),
   };
   return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
 }
