@@ -58,7 +58,7 @@ static ChainFn *const chains[N_TARGETS] = {
 #if defined(__x86_64__)
   [TARGET_PORTABLE] = chain_sse, [TARGET_AVX2] = chain_avx2, [TARGET_AVX512] = chain_avx512,
 #elif defined(__aarch64__)
-  [TARGET_NEON] = chain_neon,
+  [TARGET_PORTABLE] = chain_neon, [TARGET_NEON] = chain_neon,
 #endif
 };
 

@@ -91,7 +91,7 @@ cp -r runs/s1 runs/forged
 printf '\001' | dd of=runs/forged/weights.safetensors bs=1 seek=$(($(wc -c <runs/forged/weights.safetensors) - 1)) conv=notrunc 2>dd.err
 expect 1 "other weights"                      "$mtlc" reproduce runs/forged
 has out "it says so"                          "NOT reproduced"
-if "$mtlc" doctor | grep -q avx2; then
+if "$mtlc" doctor | grep -q 'avx2\|neon'; then
   MTLC_TARGET=portable "$mtlc" run "$spec" --data rows.csv --epochs 2 --seed 1 -q -o runs/portable >out
   expect 0 "kernels of another target: the same bits" "$mtlc" reproduce runs/portable
   has out "it is told all the same"           "other now: target: "

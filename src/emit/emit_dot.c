@@ -46,8 +46,8 @@ static Value part_to_fetch(const Tile *t, const Span *s, Value row) {
   return ll_add(l, s->next ? s->next : ll_i64(l, columns), ll_mul(l, part, ll_i64(l, line)));
 }
 
-// What is left of the rows at the end is made by the tile that ends there: its first rows are made once more, perhaps from rows
-// of another call's range, and left alone. Where a batch has fewer rows than a tile, each is a tile of its own, with a stride of 0.
+// What is left of the rows at the end is made by the tile that ends there: its first rows are made once more, and left alone. Where a
+// call has fewer rows than a tile, each is a tile of its own, with a stride of 0: before them may be no memory, as before a group's own rows.
 static void tiles_down(Tile t, const Span *s, Value from, Value to, Value few) {
   Kernel *k = t.k;
   LL *l = &k->e->l;
@@ -76,12 +76,12 @@ static Value short_tiles(LL *l, Value n) {
 static void row_loop(Tile t, const Span *s) {
   LL *l = &t.k->e->l;
   bool rows = at_run_time(t.k->c->dims[0]) && t.mr > 1;
-  Value few = rows ? ll_icmp(l, LLVMIntSLT, s->row_to, ll_i64(l, t.mr)) : NULL;
+  Value n = ll_sub(l, s->row_to, s->row), few = rows ? ll_icmp(l, LLVMIntSLT, n, ll_i64(l, t.mr)) : NULL;
   if (!rows || t.mr != MOST || t.narrow) {
     tiles_down(t, s, s->row, s->row_to, few);
     return;
   }
-  Value left = ll_select(l, few, ll_i64(l, 0), short_tiles(l, ll_sub(l, s->row_to, s->row))), to = ll_sub(l, s->row_to, left);
+  Value left = ll_select(l, few, ll_i64(l, 0), short_tiles(l, n)), to = ll_sub(l, s->row_to, left);
   tiles_down(t, s, s->row, to, few);
   t.mr = LEAST;
   tiles_down(t, s, to, s->row_to, NULL);

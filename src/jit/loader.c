@@ -215,8 +215,9 @@ static bool apply(Loader *l, unsigned char *p, size_t room, uint32_t type, size_
       write_stub(stub, S);
       v = (int64_t)(uintptr_t)stub;
     }
-    put32(p, (get32(p) & 0xfc000000u) | ((uint32_t)((v - (int64_t)P) >> 2) & 0x03ffffffu));
-    return true;
+    v -= (int64_t)P;
+    put32(p, (get32(p) & 0xfc000000u) | ((uint32_t)(v >> 2) & 0x03ffffffu));
+    return (v >= -(1 << 27) && v < 1 << 27) || fail(d, "a relocation does not reach");
   case R_AARCH64_ADR_PREL_PG_HI21:
     put32(p, adrp(get32(p), (v >> 12) - (int64_t)(P >> 12)));
     return true;

@@ -2,9 +2,14 @@
 #include "jit.h"
 #include "../base/diag.h"
 
+// Portable: what every processor of the machine's kind runs.
 const Target targets[N_TARGETS] = {
   // name       triple                       cpu          features lanes mr nv wide_mr
+#if defined(__aarch64__)
+  { "portable", "aarch64-unknown-linux-gnu", "generic",   "",       4,   4, 2, 0 },
+#else
   { "portable", "x86_64-unknown-linux-gnu",  "x86-64",    "",       4,   4, 2, 0 },
+#endif
   { "avx2",     "x86_64-unknown-linux-gnu",  "x86-64-v3", "",       8,   6, 2, 0 },
   { "avx512",   "x86_64-unknown-linux-gnu",  "x86-64-v4", "",      16,   8, 2, 6 },
   { "neon",     "aarch64-unknown-linux-gnu", "generic",   "+neon",  4,   8, 2, 0 },
@@ -23,7 +28,7 @@ bool target_usable(TargetId t) {
   default: return false;
   }
 #elif defined(__aarch64__)
-  return t == TARGET_NEON;
+  return t == TARGET_PORTABLE || t == TARGET_NEON;
 #else
   (void)t;
   return false;

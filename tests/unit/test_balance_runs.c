@@ -180,7 +180,7 @@ static void test_variants(void **state) {
 // Equal bits on every target that this machine runs.
 static void test_targets(void **state) {
   static const char *const methods[] = { "cagrad", "gradnorm(on = representation)", "uncertainty" };
-  static const char *const targets[] = { "portable", "avx2", "avx512" };
+  static const char *const targets[] = { "portable", "avx2", "avx512", "neon" };
   const char *before = getenv("MTLC_TARGET");
   (void)state;
   for (int m = 0; m < COUNT_OF(methods); m++) {

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include <math.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include "../../src/jit/module.h"
 
 // ---------------------------------------------------------------- a schedule under construction, with its memory
@@ -600,6 +602,52 @@ static void test_dot_of_few_rows(void **state) {          // fewer than a tile h
   dot_of(F64, (DotCase){.n = 70, .m_size = 1, .width = 70, .k_rows = true, .heavy = true});
 }
 
+// The last group is short, and before its rows, which are local, there is no memory that may be read.
+static void own_rows(int64_t left_over, int64_t width) {
+  enum { K = 12, LD = 16, OUT = 72, GROUP = 32 };
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  Bench *b = bench_new(F32, GROUP + left_over);
+  int left = buffer(b, F32, GROUP * LD, "left"), right = buffer(b, F32, K * OUT, "right"), o = buffer(b, F32, CAPACITY * OUT, "o");
+  Call *c = call(b, CALL_DOT, "dot");
+  b->s.buffers.data[left].role = BUF_LOCAL;
+  b->s.buffers.data[left].rows_a = GROUP, b->s.buffers.data[left].cols = K, b->s.buffers.data[left].ld = LD;
+  b->phase.over_rows = true, b->phase.group = GROUP;
+  dim(c, true, 0);
+  dim(c, false, width);
+  c->reduced = (Dim){.is_rows = false, .size = K};
+  c->left.buffer = left, c->right.buffer = right;
+  c->left.dtype = c->right.dtype = F32;
+  c->left.stride_mn = LD, c->right.stride_k = OUT;
+  c->left.stride_k = c->right.stride_mn = 1;
+  output(c, F32, anchor(c, F32, -1), o, 0, OUT, 1, 0);
+  void *filled = b->mem[left];
+  char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  assert_true(pages != MAP_FAILED && b->bytes[left] <= page && !mprotect(pages, page, PROT_NONE));
+  b->mem[left] = memcpy(pages + page, filled, b->bytes[left]);
+  for (int t = 0; t < N_TARGETS; t++) {
+    if (!target_usable((TargetId)t)) continue;
+    PhaseFn *fn;
+    Image im = load(&b->s, (TargetId)t, &fn);
+    memset(b->mem[o], 0, b->bytes[o]);
+    fn(b->mem, 1, 2, 0);
+    for (int64_t r = 0; r < left_over; r++)
+      for (int64_t j = 0; j < width; j++)
+        assert_true(get(b, o, F32, (GROUP + r) * OUT + j) == ref_chain(b, c, (int64_t[]){r, j}, 0, K));
+    for (int64_t i = 0; i < GROUP * OUT; i++) assert_true(get(b, o, F32, i) == 0);
+    image_free(&im);
+  }
+  munmap(pages, 2 * page);
+  b->mem[left] = filled;
+  bench_free(b);
+}
+
+static void test_dot_of_a_groups_own_rows(void **state) {
+  (void)state;
+  static const int64_t widths[] = {1, 5, 16, 45, 64};
+  for (int64_t rows = 1; rows <= 9; rows++)
+    for (int i = 0; i < COUNT_OF(widths); i++) own_rows(rows, widths[i]);
+}
+
 static void test_dot_with_gather(void **state) {          // a row of a table by the id of each row, in the program
   (void)state;
   enum { LD = 48, V = 10 };
@@ -1103,6 +1151,7 @@ int main(void) {
     cmocka_unit_test(test_map_rows), cmocka_unit_test(test_map_transposed), cmocka_unit_test(test_map_strided_and_uniform), cmocka_unit_test(test_map_indexed),
     cmocka_unit_test(test_map_scalar), cmocka_unit_test(test_functions_f32), cmocka_unit_test(test_functions_f64),
     cmocka_unit_test(test_dot), cmocka_unit_test(test_dot_of_few_rows),
+    cmocka_unit_test(test_dot_of_a_groups_own_rows),
     cmocka_unit_test(test_dot_with_gather), cmocka_unit_test(test_dot_over_rows), cmocka_unit_test(test_sums_of_groups),
     cmocka_unit_test(test_flat_dot), cmocka_unit_test(test_reduce_lanes),
     cmocka_unit_test(test_reduce_rows), cmocka_unit_test(test_spread), cmocka_unit_test(test_spread_of_lists), cmocka_unit_test(test_bag), cmocka_unit_test(test_spread_bag), cmocka_unit_test(test_equal_calls_are_one_kernel), cmocka_unit_test(test_runs_of_calls_are_a_loop), cmocka_unit_test(test_constants_as_arguments),
