@@ -46,8 +46,15 @@ static char *system_value(Arena *a, const char *path, const char *key) {
   return value;
 }
 
+// NULL: the system does not say. AArch64 has numbers in place of a name.
+static const char *processor_model(Arena *a) {
+  const char *model = system_value(a, "/proc/cpuinfo", "model name");
+  const char *maker = system_value(a, "/proc/cpuinfo", "CPU implementer"), *part = system_value(a, "/proc/cpuinfo", "CPU part");
+  return model || !maker || !part ? model : arena_printf(a, "part %s of implementer %s", part, maker);
+}
+
 static void visit_processor(Visit *v) {
-  const char *model = system_value(v->a, "/proc/cpuinfo", "model name");
+  const char *model = processor_model(v->a);
   CoreLimit limit = usable_cores();
   Text t = {0};
   text_printf(&t, "%s, %d of %d cores", model ? model : "unknown model", limit.allowed, limit.machine);
